@@ -6,12 +6,18 @@ import type { Reporter, TestModule } from "vitest/node";
 
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const states = modules.flatMap((module) => [...module.children.allTests()].map((test) => test.result().state));
-    const broken = modules.filter((module) => module.state() === "failed" && module.errors().length > 0).length;
+    const states = modules.flatMap((module) =>
+      [...module.children.allTests()].map((test) => test.result().state),
+    );
+    const broken = modules.filter(
+      (module) => module.state() === "failed" && module.errors().length > 0,
+    ).length;
     const count = (state: string) => states.filter((each) => each === state).length;
     const failed = count("failed") + broken + errors.length;
     process.on("exit", () => {
-      console.log(`${count("passed")} passed, ${failed} failed, ${count("skipped") + count("pending")} skipped`);
+      console.log(
+        `${count("passed")} passed, ${failed} failed, ${count("skipped") + count("pending")} skipped`,
+      );
     });
   }
 }
