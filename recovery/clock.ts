@@ -1,0 +1,31 @@
+/**
+ * Time, passed in. Durations are measured on the monotonic clock, so that a jump of the wall clock can
+ * never start or delay a failover; the wall clock only dates what people read. Tests and the simulation
+ * bring a clock of their own.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary start. */
+  now(): number;
+  /** The wall clock, for records that people read. */
+  date(): Date;
+  /** Resolves after `ms`, or at once (without an error) when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The clock of this machine. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  date: () => new Date(),
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, { signal }).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+    });
+  },
+};
+
+/** The wall-clock time (ISO 8601, milliseconds) of a monotonic moment in the past. */
+export function wallTimeOf(clock: Clock, momentMs: number): string {
+  return new Date(clock.date().getTime() - (clock.now() - momentMs)).toISOString();
+}

@@ -1,0 +1,65 @@
+/** The EC2 API as recovery's cloud: DescribeInstances by tags, TerminateInstances as a request. */
+import {
+  DescribeInstancesCommand,
+  EC2Client,
+  type Instance as Ec2Instance,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import type { CloudState } from "../observe/facts.ts";
+import { type MachineName, machineNames } from "../topology.ts";
+import type { Cloud, Instance } from "./cloud.ts";
+
+/** No call may take longer, retries included; the promotion path never waits for one (rule 9). */
+const callTimeoutMs = 5_000;
+
+/**
+ * @param stack value of the tag `barton:stack` of this installation's instances.
+ * @param endpoint only for a region's or the lab's own endpoint; the SDK reads AWS_ENDPOINT_URL_EC2 itself.
+ */
+export function ec2Cloud(stack: string, env: NodeJS.ProcessEnv = process.env): Cloud {
+  const client = new EC2Client({ region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION, maxAttempts: 2 });
+  const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
+  return {
+    async describe() {
+      const instances: Instance[] = [];
+      let NextToken: string | undefined;
+      do {
+        const filters = [{ Name: "tag:barton:stack", Values: [stack] }];
+        const page = await client.send(
+          new DescribeInstancesCommand({ Filters: filters, NextToken }),
+          limit(),
+        );
+        for (const { Instances = [] } of page.Reservations ?? []) instances.push(...Instances.flatMap(ours));
+        NextToken = page.NextToken;
+      } while (NextToken);
+      return instances;
+    },
+    async powerOff(instanceId) {
+      await client
+        .send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }), limit())
+        .catch(ignoreGone);
+    },
+  };
+}
+
+/** Zero or one of barton's machines; image builders carry no machine tag. */
+function ours(instance: Ec2Instance): Instance[] {
+  const machine = instance.Tags?.find(({ Key }) => Key === "barton:machine")?.Value as
+    | MachineName
+    | undefined;
+  if (!machine || !machineNames.includes(machine) || !instance.InstanceId) return [];
+  return [
+    {
+      machine,
+      instanceId: instance.InstanceId,
+      state: (instance.State?.Name ?? "pending") as CloudState,
+      address: instance.PrivateIpAddress,
+      launchedAt: (instance.LaunchTime ?? new Date(0)).toISOString(),
+    },
+  ];
+}
+
+/** An instance that the cloud has already forgotten is off. */
+function ignoreGone(error: Error): void {
+  if (error.name !== "InvalidInstanceID.NotFound") throw error;
+}

@@ -1,0 +1,236 @@
+/**
+ * The board: all watchers, each in its own loop, and the snapshot of what they know.
+ * When a machine gets a new address (it was replaced), its watchers are made anew for that address.
+ */
+import type { Clock } from "../clock.ts";
+import type { Cloud } from "../cloud/cloud.ts";
+import {
+  type MachineName,
+  type ProxyMachine,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+  type Topology,
+} from "../topology.ts";
+import { CloudWatcher } from "./cloud-watcher.ts";
+import { type Facts, noLook, type ProxyFacts, type ServerFacts, serverId } from "./facts.ts";
+import { type Machines, machinesOf, withCloudView } from "./machines.ts";
+import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
+import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
+import { type Watched, Watcher } from "./watcher.ts";
+
+export interface BoardOptions {
+  topology: Topology;
+  credentials: RedisCredentials;
+  cloud: Cloud;
+  clock: Clock;
+  /** Called after every look of any watcher, and when the cloud's view has changed. */
+  onLook: () => void;
+  /** Called when the cloud told something new about the machines, for the cache on disk. */
+  onMachines?: (machines: Machines) => void;
+  /** Machines as they were last known, if newer than the topology. */
+  machines?: Machines;
+}
+
+interface Party<Link, Answer> {
+  address: string;
+  link: Link;
+  watcher: Watcher<Answer>;
+}
+
+/** How urgently to look: `calm` at the configured interval, `hurry` at the fast one. */
+export type Pace = "calm" | "hurry";
+
+/** A port that every machine's kernel knows about; whether open or not, an answer proves life. */
+const sshPort = 22;
+
+export class Board {
+  readonly #options: BoardOptions;
+  readonly #servers = new Map<string, Party<RedisLink, RedisAnswer>>();
+  readonly #proxies = new Map<ProxyMachine, Party<ProxyLink, ProxyAnswer>>();
+  readonly #cloud: CloudWatcher;
+  #machines: Machines;
+  #pace: Pace = "calm";
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+    this.#machines = options.machines ?? machinesOf(options.topology, options.clock.now());
+    this.#cloud = new CloudWatcher({
+      cloud: options.cloud,
+      clock: options.clock,
+      onView: (instances) => this.#takeCloudView(instances),
+    });
+  }
+
+  start(): void {
+    this.#retarget();
+    this.#cloud.start();
+  }
+
+  stop(): void {
+    this.#cloud.stop();
+    for (const { watcher } of [...this.#servers.values(), ...this.#proxies.values()]) watcher.stop();
+  }
+
+  setPace(pace: Pace): void {
+    this.#pace = pace;
+    this.#cloud.setPace(pace);
+  }
+
+  /** Why the cloud's view is old, or undefined. */
+  get cloudTrouble(): string | undefined {
+    return this.#cloud.trouble;
+  }
+
+  /** The connection to a redis server, for acting; undefined while its machine has no address. */
+  redis(machine: RedisMachine, shard: number): RedisLink | undefined {
+    return this.#servers.get(serverId(machine, shard))?.link;
+  }
+
+  /** The connection to a proxy's runtime API, for acting. */
+  proxy(machine: ProxyMachine): ProxyLink | undefined {
+    return this.#proxies.get(machine)?.link;
+  }
+
+  /** Everything that is known now. */
+  facts(): Facts {
+    const { clock, topology } = this.#options;
+    return {
+      nowMs: clock.now(),
+      wallMs: clock.date().getTime(),
+      topology,
+      machines: this.#machines,
+      servers: this.#serverFacts(),
+      proxies: { haproxy1: this.#proxyFacts("haproxy1"), haproxy2: this.#proxyFacts("haproxy2") },
+    };
+  }
+
+  /** Looks again at the proxies and at one shard's servers (rule 7); those that do not answer are not waited for. */
+  async refresh(shard: number | undefined, timeoutMs: number): Promise<void> {
+    const ids = shard === undefined ? [] : redisMachines.map((machine) => serverId(machine, shard));
+    const parties = [...this.#proxies.values(), ...ids.flatMap((id) => this.#servers.get(id) ?? [])];
+    await Promise.all(parties.map(({ watcher }) => watcher.refresh(timeoutMs)));
+  }
+
+  /** Forgets all rows of failures: recovery itself was paused. */
+  forgive(): void {
+    for (const { watcher } of [...this.#servers.values(), ...this.#proxies.values()]) watcher.forgive();
+  }
+
+  #serverFacts(): Facts["servers"] {
+    const facts: Facts["servers"] = {};
+    for (const machine of redisMachines) {
+      for (const { index } of this.#options.topology.shards) {
+        facts[serverId(machine, index)] = this.#oneServer(machine, index);
+      }
+    }
+    return facts;
+  }
+
+  #oneServer(machine: RedisMachine, shard: number): ServerFacts {
+    const id = serverId(machine, shard);
+    const party = this.#servers.get(id);
+    const answer = party?.watcher.latest?.value;
+    const refusal = answer && "refusal" in answer ? answer.refusal : undefined;
+    return {
+      looks: {
+        haproxy1: this.#lookThrough("haproxy1", machine, shard),
+        haproxy2: this.#lookThrough("haproxy2", machine, shard),
+        monit: party?.watcher.look ?? noLook,
+      },
+      info: answer && "info" in answer ? answer.info : undefined,
+      refusal,
+    };
+  }
+
+  /** A proxy's look counts while the proxy answers and probes the address that the machine has now. */
+  #lookThrough(proxy: ProxyMachine, machine: RedisMachine, shard: number) {
+    const { look, view } = this.#proxyFacts(proxy);
+    const probe = view?.shards[shard]?.[machine].probe;
+    if (look.state !== "up" || !probe?.ready || probe.address !== this.#machines[machine].address)
+      return noLook;
+    return probe.look;
+  }
+
+  #proxyFacts(machine: ProxyMachine): ProxyFacts {
+    const party = this.#proxies.get(machine);
+    const answer = party?.watcher.latest?.value;
+    const view = answer && "view" in answer ? answer.view : undefined;
+    return {
+      look: party?.watcher.look ?? noLook,
+      view,
+      refusal: answer && "refusal" in answer ? answer.refusal : undefined,
+    };
+  }
+
+  #takeCloudView(instances: Parameters<typeof withCloudView>[1]): void {
+    const before = JSON.stringify(this.#machines);
+    this.#machines = withCloudView(this.#machines, instances, this.#options.clock.now());
+    if (JSON.stringify(this.#machines) === before) return;
+    this.#retarget();
+    this.#options.onMachines?.(this.#machines);
+    this.#options.onLook();
+  }
+
+  /** Makes a watcher for every address that has none, and stops those of addresses that are gone. */
+  #retarget(): void {
+    for (const machine of redisMachines) {
+      for (const { index, redisPort } of this.#options.topology.shards) {
+        const id = serverId(machine, index);
+        this.#aim(this.#servers, id, machine, (address) => this.#redisLink(address, redisPort));
+      }
+    }
+    for (const machine of proxyMachines) {
+      this.#aim(this.#proxies, machine, machine, (address) => this.#proxyLink(address));
+    }
+  }
+
+  #aim<Key, Link, Answer>(
+    parties: Map<Key, Party<Link, Answer>>,
+    key: Key,
+    machine: MachineName,
+    make: (address: string) => Link & Watched<Answer>,
+  ): void {
+    const { address } = this.#machines[machine];
+    const present = parties.get(key);
+    if (!address || present?.address === address) return;
+    present?.watcher.stop();
+    const link = make(address);
+    const watcher = this.#watch<Answer>(link);
+    parties.set(key, { address, link, watcher });
+  }
+
+  #watch<Answer>(watched: Watched<Answer>): Watcher<Answer> {
+    const { clock, onLook, topology } = this.#options;
+    const { detection } = topology;
+    const paceMs = () => (this.#pace === "hurry" ? detection.fastIntervalMs : detection.intervalMs);
+    const watcher = new Watcher<Answer>({ watched, clock, detection, paceMs, onLook });
+    watcher.start();
+    return watcher;
+  }
+
+  #redisLink(address: string, port: number): RedisLink {
+    const { credentials, topology } = this.#options;
+    const link = new RedisLink(address, port, credentials, topology.detection.connectTimeoutMs);
+    link.watchedAddresses = () => this.#doubtedProxyAddresses();
+    return link;
+  }
+
+  #proxyLink(address: string): ProxyLink {
+    const { clock, topology } = this.#options;
+    return new ProxyLink({
+      address,
+      ports: [topology.ports.runtime, topology.ports.health, sshPort],
+      shards: topology.shards.map(({ index }) => index),
+      connectTimeoutMs: topology.detection.connectTimeoutMs,
+      nowMs: () => clock.now(),
+    });
+  }
+
+  /** Proxies that monit cannot see: the redis servers may know whether they still carry traffic. */
+  #doubtedProxyAddresses(): string[] {
+    return [...this.#proxies.values()]
+      .filter(({ watcher }) => watcher.look.state === "failing" || watcher.look.state === "down")
+      .map(({ address }) => address);
+  }
+}

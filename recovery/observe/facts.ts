@@ -1,0 +1,110 @@
+/**
+ * Facts: everything that one cycle knows about the world, as plain data.
+ * `observe/` fills them in, `decide/` reads them; neither sockets nor clocks travel along.
+ */
+import type { MachineName, ProxyMachine, RedisMachine, Topology } from "../topology.ts";
+
+/**
+ * The three kinds of silence (design section 5): nobody listens on the port (the process is gone, the
+ * machine answers); no answer at all; accepted, but no reply (fork, long script, swap, a stopped process).
+ */
+export type Silence = "refused" | "silent" | "stalled";
+
+/** Who looks: each proxy by its own checks, and monit directly. */
+export type Vantage = ProxyMachine | "monit";
+
+/** How one vantage point sees one server. */
+export interface Look {
+  /** `down` is that vantage point's verdict after enough failures in a row; `none`: it is not looking. */
+  state: "up" | "failing" | "down" | "none";
+  silence?: Silence;
+  /** When the present row of failures began (monotonic milliseconds). */
+  sinceMs?: number;
+}
+
+export const noLook: Look = { state: "none" };
+
+/** What a redis server says of itself. */
+export interface RedisInfo {
+  runId: string;
+  role: "master" | "replica";
+  /** Reading its data from disk: answers, but its copy is incomplete. */
+  loading: boolean;
+  /** Of a replica: whom it follows, whether that link is up, whether a full copy is under way. */
+  follows?: { host: string; port: number; linkUp: boolean; syncing: boolean };
+  /** Replication offset: of what was written (master) or received (replica). */
+  offset: number;
+  /** Recovery's epoch as the data themselves carry it; 0 in data that never had one, undefined if unreadable. */
+  epoch?: number;
+  /** Seconds since a session of that address was last active, for the addresses that were asked about. */
+  sessionsIdleSeconds?: Record<string, number>;
+}
+
+/** One redis server, seen from everywhere. */
+export interface ServerFacts {
+  looks: Record<Vantage, Look>;
+  /** The latest answer that monit got, however old. */
+  info?: RedisInfo;
+  /** Set while the server answers but refuses recovery's credentials or commands. */
+  refusal?: string;
+}
+
+/** One server line of a proxy: where it points and whether it may be used. */
+export interface ProxyServer {
+  address: string;
+  port: number;
+  ready: boolean;
+}
+
+/** What one proxy says of itself: its registration, and per shard and machine the traffic and probe lines. */
+export interface ProxyView {
+  registered: boolean;
+  shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;
+}
+
+export interface ProxyFacts {
+  /** How monit sees it. */
+  look: Look;
+  /** The latest answer of its runtime API; stale unless `look.state` is up. */
+  view?: ProxyView;
+  /** Set while the proxy answers something that makes no sense to recovery. */
+  refusal?: string;
+}
+
+/** The states of an EC2 instance. `missing`: the cloud answered, and there is no such instance. */
+export type CloudState =
+  | "pending"
+  | "running"
+  | "shutting-down"
+  | "terminated"
+  | "stopping"
+  | "stopped"
+  | "missing";
+
+export interface MachineFacts {
+  /** Undefined until the machine exists. */
+  instanceId?: string;
+  address?: string;
+  /** Undefined while the cloud has not said anything of this machine. */
+  cloud?: CloudState;
+  /** When recovery first saw this instance (monotonic milliseconds). */
+  knownSinceMs: number;
+  /** Earlier instances of this machine that the cloud has not confirmed to be off. */
+  othersAlive: string[];
+}
+
+export interface Facts {
+  nowMs: number;
+  /** Wall-clock milliseconds: only for limits per hour. */
+  wallMs: number;
+  topology: Topology;
+  machines: Record<MachineName, MachineFacts>;
+  /** By `serverId`. */
+  servers: Record<string, ServerFacts>;
+  proxies: Record<ProxyMachine, ProxyFacts>;
+}
+
+/** The key of a server in `Facts.servers`: machine and shard index. */
+export function serverId(machine: RedisMachine, shard: number): string {
+  return `${machine}/${shard}`;
+}

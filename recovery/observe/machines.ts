@@ -1,0 +1,59 @@
+/**
+ * Which instance is which machine now. The program's topology is the start; the cloud's tags know better
+ * as soon as a machine was replaced, long before the `up` that replaces it has ended.
+ */
+import type { Instance } from "../cloud/cloud.ts";
+import { type MachineName, machineNames, type Topology } from "../topology.ts";
+import type { CloudState, MachineFacts } from "./facts.ts";
+
+export type Machines = Record<MachineName, MachineFacts>;
+
+/** The machines as the program built them, before the cloud has been asked. */
+export function machinesOf(topology: Topology, nowMs: number): Machines {
+  return eachMachine((name) => {
+    const { instanceId, address } = topology.machines[name];
+    return { instanceId, address, knownSinceMs: nowMs, othersAlive: [] };
+  });
+}
+
+/** The machines after the cloud was asked: the newest instance that is not on its way out counts. */
+export function withCloudView(machines: Machines, instances: Instance[], nowMs: number): Machines {
+  return eachMachine((name) => {
+    const before = machines[name];
+    const own = instances.filter(({ machine }) => machine === name).sort(newestFirst);
+    const current = own.find(isAlive) ?? own.find(({ instanceId }) => instanceId === before.instanceId);
+    if (!current) return { ...before, cloud: "missing", othersAlive: [] };
+    const othersAlive = own
+      .filter((one) => one !== current && !isOff(one.state))
+      .map((one) => one.instanceId);
+    const isSame = current.instanceId === before.instanceId;
+    return {
+      instanceId: current.instanceId,
+      address: current.address ?? (isSame ? before.address : undefined),
+      cloud: current.state,
+      knownSinceMs: isSame ? before.knownSinceMs : nowMs,
+      othersAlive,
+    };
+  });
+}
+
+/**
+ * Off for good or until somebody starts it: nothing can run on it. Only these states prove a fence;
+ * `missing` does not, because a tag that somebody removed makes a running instance look so.
+ */
+export function isOff(state: CloudState | undefined): boolean {
+  return state === "stopped" || state === "terminated";
+}
+
+/** Neither off nor on its way there. */
+function isAlive({ state }: Instance): boolean {
+  return state === "running" || state === "pending";
+}
+
+function newestFirst(a: Instance, b: Instance): number {
+  return b.launchedAt.localeCompare(a.launchedAt) || b.instanceId.localeCompare(a.instanceId);
+}
+
+function eachMachine(of: (name: MachineName) => MachineFacts): Machines {
+  return Object.fromEntries(machineNames.map((name) => [name, of(name)])) as Machines;
+}

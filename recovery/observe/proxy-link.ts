@@ -1,0 +1,92 @@
+/** Looking at one proxy, and acting on it, through its runtime API. */
+import type { ProxyView } from "./facts.ts";
+import { type Knock, knockAny } from "./knock.ts";
+import { parseSessions, parseStat, proxyViewOf, type Session, showServers } from "./proxy-stat.ts";
+import { RuntimeApi } from "./runtime-api.ts";
+import type { Watched } from "./watcher.ts";
+
+/** What a look at a proxy brings: its view, or why its answer makes no sense. */
+export type ProxyAnswer = { view: ProxyView } | { refusal: string };
+
+export interface ProxyLinkOptions {
+  address: string;
+  /** Knocked at when the proxy is silent: any open port proves that the machine lives. The first is the runtime API. */
+  ports: [runtime: number, ...others: number[]];
+  shards: number[];
+  connectTimeoutMs: number;
+  nowMs: () => number;
+}
+
+export class ProxyLink implements Watched<ProxyAnswer> {
+  readonly #options: ProxyLinkOptions;
+  readonly #api: RuntimeApi;
+  readonly #failingSince = new Map<string, number>();
+  #listing: Promise<Session[]> | undefined;
+  #nextListing: Promise<Session[]> | undefined;
+
+  constructor(options: ProxyLinkOptions) {
+    this.#options = options;
+    this.#api = new RuntimeApi(options.address, options.ports[0], options.connectTimeoutMs);
+  }
+
+  async ask(): Promise<ProxyAnswer> {
+    const csv = await this.#api.ask(showServers);
+    try {
+      return { view: proxyViewOf(parseStat(csv), this.#options.shards, this.#sinceOf) };
+    } catch (error) {
+      return { refusal: (error as Error).message };
+    }
+  }
+
+  /** See `RuntimeApi.tell`. */
+  tell(commands: string[], timeoutMs: number): Promise<void> {
+    return this.#api.tell(commands, timeoutMs);
+  }
+
+  /**
+   * The sessions at a moment after this call. Callers that ask at the same time share one listing, so
+   * that ten shards that fail at once do not list all sessions ten times.
+   */
+  sessions(timeoutMs: number): Promise<Session[]> {
+    if (!this.#listing) {
+      this.#listing = this.#list(timeoutMs).finally(() => {
+        this.#listing = undefined;
+      });
+      return this.#listing;
+    }
+    this.#nextListing ??= this.#listing
+      .catch(() => [])
+      .then(() => {
+        this.#nextListing = undefined;
+        return this.sessions(timeoutMs);
+      });
+    return this.#nextListing;
+  }
+
+  /** Cuts single sessions; one that has ended by itself meanwhile is as good as cut. */
+  async cut(sessions: Session[], timeoutMs: number): Promise<void> {
+    await Promise.all(sessions.map(({ id }) => this.#api.ask(`shutdown session ${id}`, timeoutMs)));
+  }
+
+  knock(): Promise<Knock> {
+    return knockAny(this.#options.address, this.#options.ports, this.#options.connectTimeoutMs);
+  }
+
+  drop(): void {
+    this.#api.close();
+  }
+
+  async #list(timeoutMs: number): Promise<Session[]> {
+    return parseSessions(await this.#api.ask("show sess", timeoutMs));
+  }
+
+  #sinceOf = (name: string, failing: boolean): number | undefined => {
+    if (!failing) {
+      this.#failingSince.delete(name);
+      return undefined;
+    }
+    const since = this.#failingSince.get(name) ?? this.#options.nowMs();
+    this.#failingSince.set(name, since);
+    return since;
+  };
+}

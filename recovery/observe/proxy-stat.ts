@@ -1,0 +1,160 @@
+/** Parsing what haproxy says of itself: `show stat -1 4 -1` (its servers, as CSV) and `show sess`. */
+import { type RedisMachine, redisMachines } from "../topology.ts";
+import { type Look, noLook, type ProxyServer, type ProxyView, type Silence } from "./facts.ts";
+
+/** The command that lists all servers of all backends. */
+export const showServers = "show stat -1 4 -1";
+
+/** One server line of `show stat`. */
+export interface StatServer {
+  backend: string;
+  server: string;
+  address: string;
+  port: number;
+  /** Taken out by an administrator (or by recovery). */
+  maintenance: boolean;
+  /** Undefined for a server without checks. */
+  check?: { failures: number; down: boolean; silence?: Silence };
+}
+
+/**
+ * Parses the CSV of `show stat`.
+ *
+ * @throws when a column that recovery needs is missing, naming it.
+ */
+export function parseStat(csv: string): StatServer[] {
+  const [header, ...lines] = csv.trim().split("\n");
+  const column = columnFinder((header ?? "").replace(/^# /, ""));
+  return lines.filter(Boolean).map((line) => statServer(line.split(","), column));
+}
+
+type Column = (cells: string[], name: string) => string;
+
+function columnFinder(header: string): Column {
+  const positions = new Map(header.split(",").map((name, position) => [name, position]));
+  return (cells, name) => {
+    const position = positions.get(name);
+    if (position === undefined) throw new Error(`haproxy's "show stat" has no column "${name}"`);
+    return cells[position] ?? "";
+  };
+}
+
+function statServer(cells: string[], column: Column): StatServer {
+  const [address = "", port = ""] = splitAddress(column(cells, "addr"));
+  const maintenance = column(cells, "status").startsWith("MAINT");
+  const checkStatus = column(cells, "check_status").replace("* ", "");
+  return {
+    backend: column(cells, "pxname"),
+    server: column(cells, "svname"),
+    address,
+    port: Number(port),
+    maintenance,
+    check: maintenance || checkStatus === "" ? undefined : checkOf(cells, column, checkStatus),
+  };
+}
+
+function checkOf(cells: string[], column: Column, checkStatus: string): StatServer["check"] {
+  const rise = Number(column(cells, "check_rise"));
+  const health = Number(column(cells, "check_health"));
+  const healthMax = rise + Number(column(cells, "check_fall")) - 1;
+  const down = health < rise;
+  return { failures: healthMax - health, down, silence: silenceOf(checkStatus, column(cells, "last_chk")) };
+}
+
+/**
+ * The kind of silence behind haproxy's check status: L4CON is a refusal unless its text says that
+ * there was no route; L4TOUT is no answer at all; every timeout above layer 4 is a stall.
+ */
+export function silenceOf(checkStatus: string, detail: string): Silence | undefined {
+  if (checkStatus === "L4CON") return /refused|reset/i.test(detail) ? "refused" : "silent";
+  if (checkStatus === "L4TOUT") return "silent";
+  if (checkStatus.endsWith("TOUT")) return "stalled";
+  // L7RSP and friends: the connection broke after it was made, as when the process dies in between.
+  return checkStatus.endsWith("OK") || checkStatus === "INI" || checkStatus === "UNK" ? undefined : "stalled";
+}
+
+function splitAddress(text: string): [string, string] {
+  const colon = text.lastIndexOf(":");
+  return [text.slice(0, colon), text.slice(colon + 1)];
+}
+
+/**
+ * The proxy as recovery thinks of it.
+ *
+ * @param failingSince when each probe's present row of failures was first seen, kept by the caller
+ *   (haproxy itself only tells whole seconds).
+ * @throws when a server that barton's haproxy.cfg has is missing, naming it.
+ */
+export function proxyViewOf(
+  servers: StatServer[],
+  shards: number[],
+  failingSince: (name: string, failing: boolean) => number | undefined,
+): ProxyView {
+  const byName = new Map(servers.map((server) => [`${server.backend}/${server.server}`, server]));
+  const find = (name: string) => {
+    const found = byName.get(name);
+    if (!found)
+      throw new Error(`haproxy has no server "${name}"; is its haproxy.cfg barton's, with all shards?`);
+    return found;
+  };
+  const pair = (shard: number) => (machine: RedisMachine) => {
+    const probe = find(`probe${shard}/${machine}`);
+    const since = failingSince(`probe${shard}/${machine}`, (probe.check?.failures ?? 0) > 0);
+    return {
+      traffic: lineOf(find(`shard${shard}/${machine}`)),
+      probe: { ...lineOf(probe), look: lookOfCheck(probe.check, since) },
+    };
+  };
+  return {
+    registered: !find("registered/self").maintenance,
+    shards: Object.fromEntries(
+      shards.map((shard) => [shard, byMachine(pair(shard))] as const),
+    ) as ProxyView["shards"],
+  };
+}
+
+function byMachine<T>(of: (machine: RedisMachine) => T): Record<RedisMachine, T> {
+  return Object.fromEntries(redisMachines.map((machine) => [machine, of(machine)])) as Record<
+    RedisMachine,
+    T
+  >;
+}
+
+function lineOf({ address, port, maintenance }: StatServer): ProxyServer {
+  return { address, port, ready: !maintenance };
+}
+
+function lookOfCheck(check: StatServer["check"], sinceMs: number | undefined): Look {
+  if (!check) return noLook;
+  if (check.failures === 0) return { state: "up" };
+  // A last check that passed (no silence) means that the server is coming up again.
+  return { state: check.down && check.silence ? "down" : "failing", silence: check.silence, sinceMs };
+}
+
+/** One session of `show sess`. */
+export interface Session {
+  id: string;
+  backend: string;
+  server: string;
+  /** Connected to the server, as opposed to waiting for, or retrying, a connection. */
+  established: boolean;
+}
+
+/** State 8 (`SC_ST_EST`) of haproxy's server-side stream connector. */
+const established = 8;
+
+/** Parses `show sess`. */
+export function parseSessions(text: string): Session[] {
+  const sessions: Session[] = [];
+  for (const line of text.split("\n")) {
+    const match = /^(0x[0-9a-f]+): .*\bbe=(\S+) srv=(\S+) .*\b(?:scb|s1)=\[(\d+),/.exec(line);
+    if (!match?.[1] || !match[2] || !match[3]) continue;
+    sessions.push({
+      id: match[1],
+      backend: match[2],
+      server: match[3],
+      established: Number(match[4]) === established,
+    });
+  }
+  return sessions;
+}

@@ -1,0 +1,127 @@
+/**
+ * One persistent, authenticated connection to a redis server, for looking and for acting.
+ * It is made on demand and never retried by itself: whoever needs it next makes it anew.
+ */
+import { Redis } from "ioredis";
+import type { RedisInfo } from "./facts.ts";
+import { type Knock, knock } from "./knock.ts";
+import { idleSecondsByAddress, parseRedisInfo } from "./redis-info.ts";
+import type { Watched } from "./watcher.ts";
+
+/** The key in which recovery's epoch travels with the data themselves. */
+export const epochKey = "barton:epoch";
+
+export interface RedisCredentials {
+  redisUser: string;
+  redisPassword: string;
+}
+
+/** What a look at a redis server brings: its information, or why it refuses recovery. */
+export type RedisAnswer = { info: RedisInfo } | { refusal: string };
+
+export class RedisLink implements Watched<RedisAnswer> {
+  readonly #address: string;
+  readonly #port: number;
+  readonly #credentials: RedisCredentials;
+  readonly #connectTimeoutMs: number;
+  #client: Redis | undefined;
+  /** Addresses whose sessions the next looks ask about (see `RedisInfo.sessionsIdleSeconds`). */
+  watchedAddresses: () => string[] = () => [];
+
+  constructor(address: string, port: number, credentials: RedisCredentials, connectTimeoutMs: number) {
+    this.#address = address;
+    this.#port = port;
+    this.#credentials = credentials;
+    this.#connectTimeoutMs = connectTimeoutMs;
+  }
+
+  /** Asks for everything a cycle needs, in one round trip. */
+  async ask(): Promise<RedisAnswer> {
+    const watched = this.watchedAddresses();
+    const pipeline = this.#open().pipeline();
+    pipeline.call("INFO", "server", "replication", "persistence").call("GET", epochKey);
+    if (watched.length > 0) pipeline.call("CLIENT", "LIST", "TYPE", "normal");
+    const [info, epoch, clients] = (await pipeline.exec()) ?? [];
+    const failure = info?.[0];
+    if (failure) {
+      if (isReply(failure)) return { refusal: failure.message };
+      throw failure;
+    }
+    const parsed = parseRedisInfo(String(info?.[1]));
+    const sessions = clients && !clients[0] ? idleSecondsByAddress(String(clients[1]), watched) : undefined;
+    return { info: { ...parsed, epoch: epochFrom(epoch), sessionsIdleSeconds: sessions } };
+  }
+
+  /**
+   * Runs commands in order, in one round trip, and returns their replies.
+   *
+   * @throws when a command is refused or no answer comes within `timeoutMs`, naming server and command.
+   */
+  async run(commands: [string, ...string[]][], timeoutMs: number): Promise<unknown[]> {
+    const pipeline = this.#open().pipeline();
+    for (const [name, ...args] of commands) pipeline.call(name, ...args);
+    const replies = await withLimit(pipeline.exec(), timeoutMs, () => this.#name(commands));
+    return (replies ?? []).map(([error, reply], position) => {
+      if (error)
+        throw new Error(`${this.#name([commands[position] ?? [""]])}: ${error.message}`, { cause: error });
+      return reply;
+    });
+  }
+
+  knock(): Promise<Knock> {
+    return knock(this.#address, this.#port, this.#connectTimeoutMs);
+  }
+
+  drop(): void {
+    this.#client?.disconnect();
+    this.#client = undefined;
+  }
+
+  #name(commands: string[][]): string {
+    return `redis at ${this.#address}:${this.#port}, ${commands.map((words) => words.join(" ")).join("; ")}`;
+  }
+
+  #open(): Redis {
+    if (this.#client) return this.#client;
+    const client = new Redis({
+      host: this.#address,
+      port: this.#port,
+      username: this.#credentials.redisUser,
+      password: this.#credentials.redisPassword,
+      connectionName: "barton-recovery",
+      connectTimeout: this.#connectTimeoutMs,
+      // RESP2 and no client info: recovery's ACL user may run a handful of commands only.
+      protocol: 2,
+      disableClientInfo: true,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: null,
+      autoResendUnfulfilledCommands: false,
+      retryStrategy: () => null,
+    });
+    // Every failure also rejects the commands under way; without a listener ioredis would print it.
+    client.on("error", () => {});
+    client.on("end", () => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    this.#client = client;
+    return client;
+  }
+}
+
+/** An error that redis itself answered, as opposed to a connection that failed. */
+function isReply(error: Error): boolean {
+  return error.name === "ReplyError";
+}
+
+function epochFrom(reply: [Error | null, unknown] | undefined): number | undefined {
+  if (!reply || reply[0]) return undefined;
+  return Number(reply[1] ?? 0);
+}
+
+function withLimit<T>(promise: Promise<T>, ms: number, what: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what()}: no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,146 @@
+/**
+ * Watching one party (a redis server, a proxy) from monit, in a loop of its own: a silent machine delays
+ * nobody else's observation, and no cycle ever waits for it.
+ *
+ * One look asks over the persistent connection. When no answer comes, a bare TCP knock tells the kind
+ * of silence, while the question stays open: a stalled server that wakes up is heard at once.
+ */
+import type { Clock } from "../clock.ts";
+import type { Detection } from "../topology.ts";
+import type { Look } from "./facts.ts";
+import type { Knock } from "./knock.ts";
+import { count, freshTally, lookOf, type Outcome, type Tally } from "./tally.ts";
+
+/** What is watched: how to ask it, how to knock at its door, how to forget its connection. */
+export interface Watched<T> {
+  /** Asks over the persistent connection, making it if needed; rejects when the connection fails. */
+  ask(): Promise<T>;
+  knock(): Promise<Knock>;
+  drop(): void;
+}
+
+export interface WatcherOptions<T> {
+  watched: Watched<T>;
+  clock: Clock;
+  detection: Detection;
+  /** Milliseconds until the next look at a party that answers. */
+  paceMs: () => number;
+  /** Called after each look. */
+  onLook: () => void;
+}
+
+type Asked = "answered" | "broken";
+
+/** A party that has been down this long is looked at less often: nobody waits for it by the millisecond. */
+const longDownMs = 5_000;
+
+export class Watcher<T> {
+  readonly #options: WatcherOptions<T>;
+  readonly #stop = new AbortController();
+  #tally: Tally = freshTally;
+  #asking: Promise<Asked> | undefined;
+  #connected = false;
+  /** The latest answer, and when its question was asked. */
+  latest: { value: T; askedMs: number } | undefined;
+
+  constructor(options: WatcherOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Begins to look, until `stop`. */
+  start(): void {
+    void this.#loop();
+  }
+
+  /** Ends the loop and drops the connection. */
+  stop(): void {
+    this.#stop.abort();
+    this.#options.watched.drop();
+  }
+
+  /** How monit sees the party now. */
+  get look(): Look {
+    return lookOf(this.#tally, this.#options.detection.failures);
+  }
+
+  /** Forgets failures in a row: recovery itself was not running for a while, so they prove nothing. */
+  forgive(): void {
+    if (this.#tally.failures > 0) this.#tally = { ...freshTally, looked: true };
+  }
+
+  /** Looks again now, for rule 7; gives up quietly after `timeoutMs` (the loop goes on by itself). */
+  async refresh(timeoutMs: number): Promise<void> {
+    if (!this.#connected) return;
+    // The answer under way may have been asked for before the lock was taken: ask once more behind it.
+    const again = (this.#asking ?? Promise.resolve()).then(() => this.#ask());
+    await Promise.race([again, this.#options.clock.sleep(timeoutMs, this.#stop.signal)]);
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, onLook } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const startedMs = clock.now();
+      const outcome = await this.#look();
+      if (this.#stop.signal.aborted) return;
+      this.#tally = count(this.#tally, outcome, startedMs);
+      onLook();
+      await clock.sleep(this.#pauseMs(), this.#stop.signal);
+    }
+  }
+
+  async #look(): Promise<Outcome> {
+    const { clock, detection, watched } = this.#options;
+    const limitMs = detection.connectTimeoutMs;
+    const firstMs = this.#connected ? limitMs / 2 : 0;
+    let asked = await this.#answerWithin(firstMs);
+    // A broken connection alone is no failure: somebody may just have closed it.
+    if (asked === "broken") asked = await this.#answerWithin(limitMs / 2);
+    if (asked === "answered") return "ok";
+    const knockedMs = clock.now();
+    const door = await watched.knock();
+    if (door !== "open") return this.#lost(door);
+    const rest = await this.#answerWithin(Math.max(limitMs - (clock.now() - knockedMs) - firstMs, 1));
+    return rest === "answered" ? "ok" : "stalled";
+  }
+
+  /** An answer that came in just before the connection is given up still counts. */
+  #lost(door: "refused" | "silent"): Outcome {
+    this.#connected = false;
+    this.#options.watched.drop();
+    return door;
+  }
+
+  async #answerWithin(ms: number): Promise<Asked | "waiting"> {
+    const waiting = this.#options.clock.sleep(ms, this.#stop.signal).then(() => "waiting" as const);
+    return Promise.race([this.#ask(), waiting]);
+  }
+
+  /** The question under way, or a new one. */
+  #ask(): Promise<Asked> {
+    this.#asking ??= this.#askAnew().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #askAnew(): Promise<Asked> {
+    const askedMs = this.#options.clock.now();
+    try {
+      this.latest = { value: await this.#options.watched.ask(), askedMs };
+      this.#connected = true;
+      return "answered";
+    } catch {
+      // Why the connection failed does not matter: the knock that follows tells what kind of silence it is.
+      this.#connected = false;
+      return "broken";
+    }
+  }
+
+  #pauseMs(): number {
+    const { clock, detection, paceMs } = this.#options;
+    const { failures, sinceMs } = this.#tally;
+    if (failures === 0) return paceMs();
+    if (failures < detection.failures) return detection.fastIntervalMs;
+    return clock.now() - (sinceMs ?? 0) > longDownMs ? detection.intervalMs * 2 : detection.intervalMs;
+  }
+}
