@@ -28,6 +28,8 @@ export interface PropertyChange {
   path: string;
   kind: "add" | "delete" | "update";
   replace: boolean;
+  /** The path names an output, not an input, e.g. `tagsAll`. */
+  isOutput?: boolean;
 }
 
 export interface DiffRequest {

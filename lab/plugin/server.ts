@@ -176,12 +176,15 @@ function diffResponse(changes: PropertyChange[]): provider.DiffResponse {
     .setDiffsList([...new Set(changes.map(({ path }) => topLevel(path)))])
     .setReplacesList([...new Set(changes.filter(({ replace }) => replace).map(({ path }) => topLevel(path)))])
     .setHasdetaileddiff(true);
-  for (const { path, kind, replace } of changes) {
+  for (const { path, kind, replace, isOutput } of changes) {
     const name =
       `${kind}${replace ? "_REPLACE" : ""}`.toUpperCase() as keyof typeof provider.PropertyDiff.Kind;
     response
       .getDetaileddiffMap()
-      .set(path, new provider.PropertyDiff().setKind(provider.PropertyDiff.Kind[name]).setInputdiff(true));
+      .set(
+        path,
+        new provider.PropertyDiff().setKind(provider.PropertyDiff.Kind[name]).setInputdiff(!isOutput),
+      );
   }
   return response;
 }

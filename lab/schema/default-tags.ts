@@ -16,7 +16,11 @@ export function tagsAll(
 }
 
 /** The resource's own tags among all it carries: those that are no default, or that the program gave itself. */
-export function ownTags(all: Value | undefined, defaults: Tags, given: Value | undefined): Value | undefined {
+export function ownTags(
+  all: Value | undefined,
+  defaults: Tags,
+  given: Value | undefined,
+): Record<string, Value> | undefined {
   if (!isObject(all)) return undefined;
   const own = isObject(given) ? given : {};
   return Object.fromEntries(
