@@ -1,0 +1,106 @@
+/**
+ * Images, baked by the program itself: a builder boots from the pinned Debian image with its own user data, a command waits
+ * for cloud-init and cleans the machine, an AMI is made of it, and the builder is stopped.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as aws from "@pulumi/aws";
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "./config.ts";
+import { connectionTo, metadataOptions } from "./connection.ts";
+import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.ts";
+
+export type BakedImageArgs = {
+  config: Config;
+  /** What makes the image: a change of it, or of `barton:baseAmi`, makes a new image, and nothing else does. */
+  contents: CloudConfig;
+  /**
+   * Standard input of the image's finishing command, for what does not fit into user data. A change alone bakes nothing
+   * anew: let `contents` have a hash of it.
+   */
+  stdin?: string;
+  subnetId: pulumi.Input<string>;
+  securityGroupId: pulumi.Input<string>;
+  keyName: pulumi.Input<string>;
+};
+
+/** An AMI that the program made. The builder stays, stopped: it costs its disk only, and tells where the AMI is from. */
+export class BakedImage extends pulumi.ComponentResource {
+  readonly imageId: pulumi.Output<string>;
+
+  constructor(name: string, args: BakedImageArgs, options?: pulumi.ComponentResourceOptions) {
+    super("barton:infra:BakedImage", name, {}, options);
+    const builder = this.createBuilder(name, args);
+    const finished = this.finish(name, builder, args);
+    const image = this.createImage(name, builder, finished, args.config);
+    this.stop(name, builder, image);
+    this.imageId = image.id;
+    this.registerOutputs({ imageId: this.imageId });
+  }
+
+  private createBuilder(name: string, args: BakedImageArgs): aws.ec2.Instance {
+    const { config } = args;
+    return new aws.ec2.Instance(
+      `${name}-builder`,
+      {
+        ami: config.baseAmi,
+        instanceType: config.instanceTypes.builder,
+        subnetId: args.subnetId,
+        vpcSecurityGroupIds: [args.securityGroupId],
+        keyName: args.keyName,
+        associatePublicIpAddress: true,
+        // Not compressed: another version of zlib must not look like a change of the image.
+        userDataBase64: encodeUserData(`${name}-builder`, cloudConfigText(args.contents), "plain"),
+        metadataOptions,
+        rootBlockDevice: { volumeType: "gp3", encrypted: true, deleteOnTermination: true },
+        tags: {
+          Name: `${name}-builder.${config.domain}`,
+          "barton:builder": name,
+          "barton:stack": config.stack,
+        },
+      },
+      // On AWS a change of user data would only restart the builder with it, on top of the old contents.
+      { parent: this, replaceOnChanges: ["userDataBase64"], ignoreChanges: ["keyName", "instanceType"] },
+    );
+  }
+
+  private finish(name: string, builder: aws.ec2.Instance, args: BakedImageArgs): remote.Command {
+    return new remote.Command(
+      `${name}-finish`,
+      {
+        connection: connectionTo(builder, args.config),
+        create: readFileSync(join(import.meta.dirname, "roles/common/finish-image.sh"), "utf8"),
+        stdin: args.stdin,
+        triggers: [builder.id],
+      },
+      // A builder is finished once: afterwards it is stopped, and cannot be reached for an update of the command.
+      { parent: this, ignoreChanges: ["connection", "create", "stdin"] },
+    );
+  }
+
+  private createImage(
+    name: string,
+    builder: aws.ec2.Instance,
+    finished: remote.Command,
+    config: Config,
+  ): aws.ec2.AmiFromInstance {
+    return new aws.ec2.AmiFromInstance(
+      `${name}-image`,
+      {
+        sourceInstanceId: builder.id,
+        description: `barton: ${name}, from ${config.baseAmi}`,
+        tags: { Name: `${name}.${config.domain}`, "barton:stack": config.stack },
+      },
+      { parent: this, dependsOn: finished, ignoreChanges: ["description"] },
+    );
+  }
+
+  private stop(name: string, builder: aws.ec2.Instance, image: aws.ec2.AmiFromInstance): void {
+    new aws.ec2transitgateway.InstanceState(
+      `${name}-builder-stopped`,
+      { instanceId: builder.id, state: "stopped" },
+      { parent: this, dependsOn: image },
+    );
+  }
+}

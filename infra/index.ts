@@ -1,0 +1,148 @@
+/**
+ * Everything that exists: six machines that heal themselves, and what they stand on.
+ *
+ * The same program makes them on AWS (Pulumi.yaml) and in the lab (lab/Pulumi.yaml). Recovery on `monit` runs it too, limited
+ * to one machine and its record, when it replaces that machine.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import type { MachineName, ProxyMachine, RedisMachine, Topology } from "../recovery/topology.ts";
+import { createKeyPair, MonitRole } from "./access.ts";
+import { writeBundle } from "./bundle.ts";
+import { fixedPorts, readConfig } from "./config.ts";
+import { Firewall } from "./firewall.ts";
+import { BakedImage } from "./images.ts";
+import { Machine, type MachineRole } from "./machine.ts";
+import { MonitProgram } from "./monit-program.ts";
+import { createZone, Network } from "./network.ts";
+import { appImage, appMachine } from "./roles/app/role.ts";
+import { haproxyImage, haproxyMachine } from "./roles/haproxy/role.ts";
+import { monitImage, monitMachine } from "./roles/monit/role.ts";
+import { redisImage, redisMachine } from "./roles/redis/role.ts";
+import type { CloudConfig } from "./user-data.ts";
+
+const root = join(import.meta.dirname, "..");
+const config = readConfig();
+
+// What the machines stand on
+const network = new Network("barton", config);
+const firewall = new Firewall("barton", { config, vpcId: network.vpc.id });
+const zone = createZone(config, network);
+const keyName = createKeyPair(config).keyName;
+const monitRole = new MonitRole("monit");
+
+// Images
+const bake = (name: MachineRole, contents: CloudConfig, stdin?: string) =>
+  new BakedImage(
+    name,
+    {
+      config,
+      contents,
+      stdin,
+      keyName,
+      subnetId: network.subnets[0].id,
+      securityGroupId: firewall.groups.builder.id,
+    },
+    { dependsOn: network.wayOut },
+  );
+const tools = monitImage({
+  root,
+  archive: config.toolsUrl ? { url: config.toolsUrl, sha256: config.toolsSha256 } : undefined,
+});
+const images = {
+  redis: bake("redis", redisImage()),
+  haproxy: bake("haproxy", haproxyImage()),
+  app: bake("app", appImage()),
+  monit: bake("monit", tools.contents, tools.stdin),
+};
+
+// The six machines: one of each pair in each zone
+const launch = (
+  name: MachineName,
+  role: MachineRole,
+  subnet: 0 | 1,
+  userData: pulumi.Input<CloudConfig>,
+  monitOnly: { instanceProfile?: pulumi.Input<string>; publicAddress?: boolean } = {},
+) =>
+  new Machine(
+    name,
+    {
+      config,
+      role,
+      imageId: images[role].imageId,
+      userData,
+      subnetId: network.subnets[subnet].id,
+      securityGroupId: firewall.groups[role].id,
+      keyName,
+      zoneId: zone.zoneId,
+      ...monitOnly,
+    },
+    monitOnly.publicAddress ? { dependsOn: network.wayOut } : {},
+  );
+const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
+const redis = (name: RedisMachine) =>
+  pulumi
+    .output({ clientPassword, replicationPassword, recoveryPassword })
+    .apply((secrets) => redisMachine({ name, config, secrets }));
+const haproxy = (name: ProxyMachine) => haproxyMachine({ name, config });
+const app = clientPassword.apply((password) => appMachine({ config, clientPassword: password }));
+const monit = pulumi
+  .output({ recoveryPassword, recoverySshPrivateKey })
+  .apply((secrets) => monitMachine({ config, secrets, passphrase: stackPassphrase() }));
+const machines: Record<MachineName, Machine> = {
+  redis1: launch("redis1", "redis", 0, redis("redis1")),
+  redis2: launch("redis2", "redis", 1, redis("redis2")),
+  haproxy1: launch("haproxy1", "haproxy", 0, haproxy("haproxy1")),
+  haproxy2: launch("haproxy2", "haproxy", 1, haproxy("haproxy2")),
+  app: launch("app", "app", 0, app),
+  monit: launch("monit", "monit", 1, monit, { instanceProfile: monitRole.profile.name, publicAddress: true }),
+};
+
+// What recovery on monit needs: permissions, and this program
+monitRole.allow({
+  config,
+  keyName,
+  zoneId: zone.zoneId,
+  subnetIds: pulumi.all(network.subnets.map((subnet) => subnet.id)),
+  securityGroupIds: pulumi.all([firewall.groups.redis.id, firewall.groups.haproxy.id]),
+  imageIds: pulumi.all([images.redis.imageId, images.haproxy.imageId]),
+});
+const bundle = writeBundle({
+  root,
+  projectFolder: config.projectFolder,
+  stack: config.stack,
+  configFile: process.env.PULUMI_OPTION_CONFIG_FILE,
+});
+new MonitProgram(
+  "program",
+  { config, instance: machines.monit.instance, bundle },
+  { dependsOn: Object.values(machines) },
+);
+
+/** What recovery reads; its shape is recovery/topology.ts. */
+export const topology: pulumi.Output<Topology> = pulumi
+  .output(mapValues(machines, (machine) => machine.output))
+  .apply((outputs) => ({
+    domain: config.domain,
+    machines: outputs,
+    shards: config.shardList,
+    ports: fixedPorts,
+    detection: config.detection,
+  }));
+
+/** Recovery replaces a machine only while its own copy of the program has this hash. */
+export const programHash = bundle.hash;
+
+function mapValues<K extends string, V, W>(record: Record<K, V>, f: (value: V) => W): Record<K, W> {
+  return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, f(value)])) as Record<K, W>;
+}
+
+/**
+ * The passphrase of the stack's secrets, which pulumi has in its environment if the stack uses one. Recovery runs pulumi on
+ * monit, so it needs it there; with a KMS key monit's role does instead.
+ */
+function stackPassphrase(): string | undefined {
+  const { PULUMI_CONFIG_PASSPHRASE: passphrase, PULUMI_CONFIG_PASSPHRASE_FILE: file } = process.env;
+  return passphrase || (file ? readFileSync(file, "utf8").trim() : undefined);
+}

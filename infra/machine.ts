@@ -1,0 +1,120 @@
+/** One of the six machines: an instance and the record of its name. */
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { MachineName, Machine as MachineOutput } from "../recovery/topology.ts";
+import type { Config } from "./config.ts";
+import { metadataOptions } from "./connection.ts";
+import type { Role } from "./firewall.ts";
+import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.ts";
+
+export type MachineRole = Exclude<Role, "builder">;
+
+export type MachineArgs = {
+  config: Config;
+  role: MachineRole;
+  imageId: pulumi.Input<string>;
+  /** Its configuration, with passwords in it: the user data stays secret. */
+  userData: pulumi.Input<CloudConfig>;
+  subnetId: pulumi.Input<string>;
+  securityGroupId: pulumi.Input<string>;
+  keyName: pulumi.Input<string>;
+  zoneId: pulumi.Input<string>;
+  /** What the machine may ask of AWS; most may nothing. */
+  instanceProfile?: pulumi.Input<string>;
+  /** Whether the machine has a public address, for AWS's APIs. */
+  publicAddress?: boolean;
+};
+
+/** Seconds; a replaced machine's new address must reach everybody at once. */
+const recordTtl = 1;
+
+/**
+ * What a machine that runs keeps when the program changes. A new image or configuration would otherwise replace (or, on AWS,
+ * stop and start) both machines of a pair in one `up`, before either has the data of the other. It arrives with the
+ * machine's next replacement: a machine that is tainted, by recovery or a person, gets all of the program's present values
+ * (the engine applies `ignoreChanges` to comparisons, not to what a replacement is made from). So
+ * `pulumi state taint URN` and `pulumi up`, one machine after the other, rolls a change out.
+ */
+const keptWhileRunning = [
+  "ami",
+  "userDataBase64",
+  "instanceType",
+  "keyName",
+  "associatePublicIpAddress",
+  "rootBlockDevice",
+];
+
+/**
+ * A machine of the six, `barton:infra:Machine`.
+ *
+ * Replacement creates before it deletes (Pulumi's default, and here on purpose): terminating an instance takes about as long
+ * as launching one, so deleting first would double the time without redundancy. It is safe in this order because nobody
+ * reaches a server before recovery has fenced its predecessor and registered it, and recovery has requested the
+ * predecessor's power-off before the launch. The record is updated in place, between launch and deletion.
+ */
+export class Machine extends pulumi.ComponentResource {
+  readonly instance: aws.ec2.Instance;
+  readonly record: aws.route53.Record;
+  /** This machine in the stack's output `topology`. */
+  readonly output: pulumi.Output<MachineOutput>;
+
+  constructor(name: MachineName, args: MachineArgs, options?: pulumi.ComponentResourceOptions) {
+    super("barton:infra:Machine", name, {}, options);
+    this.instance = this.createInstance(name, args);
+    this.record = this.createRecord(name, args);
+    this.output = pulumi
+      .all([this.instance.id, this.instance.privateIp, this.instance.urn, this.record.urn])
+      .apply(([instanceId, address, urn, recordUrn]) => ({
+        role: args.role,
+        instanceId,
+        address,
+        urn,
+        recordUrn,
+      }));
+    this.registerOutputs({ machine: this.output });
+  }
+
+  private createInstance(name: MachineName, args: MachineArgs): aws.ec2.Instance {
+    const { config, role } = args;
+    return new aws.ec2.Instance(
+      name,
+      {
+        ami: args.imageId,
+        instanceType: config.instanceTypes[role],
+        subnetId: args.subnetId,
+        vpcSecurityGroupIds: [args.securityGroupId],
+        keyName: args.keyName,
+        iamInstanceProfile: args.instanceProfile,
+        associatePublicIpAddress: args.publicAddress ?? false,
+        userDataBase64: pulumi
+          .secret(args.userData)
+          .apply((userData) => encodeUserData(name, cloudConfigText(userData as CloudConfig), "gzip")),
+        metadataOptions,
+        // A machine that powers itself off keeps its disk: after a total loss it may hold the only copy.
+        instanceInitiatedShutdownBehavior: "stop",
+        rootBlockDevice: {
+          volumeType: "gp3",
+          volumeSize: config.diskGiB[role],
+          encrypted: true,
+          deleteOnTermination: true,
+        },
+        tags: { Name: `${name}.${config.domain}`, "barton:machine": name, "barton:stack": config.stack },
+      },
+      { parent: this, ignoreChanges: keptWhileRunning },
+    );
+  }
+
+  private createRecord(name: MachineName, args: MachineArgs): aws.route53.Record {
+    return new aws.route53.Record(
+      name,
+      {
+        zoneId: args.zoneId,
+        name: `${name}.${args.config.domain}`,
+        type: "A",
+        ttl: recordTtl,
+        records: [this.instance.privateIp],
+      },
+      { parent: this },
+    );
+  }
+}

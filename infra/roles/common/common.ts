@@ -1,0 +1,50 @@
+/** What all images and all machines share. */
+import type { Config } from "../../config.ts";
+import { roleFile } from "../../template.ts";
+import type { CloudConfig, CloudFile } from "../../user-data.ts";
+
+/**
+ * User data of a builder: installs `packages`, writes `files`, runs `commands`, and marks the end. A command that fails
+ * ends it without the mark, which finish-image.sh then reports.
+ */
+export function imageConfig(packages: string[], files: CloudFile[], commands: string[]): CloudConfig {
+  return {
+    disable_root: false,
+    ssh_pwauth: false,
+    ssh_genkeytypes: ["ed25519"],
+    // The image's own sources: cloud-init must not replace them.
+    apt: { preserve_sources_list: true, conf: 'APT::Install-Recommends "0";\n' },
+    package_update: true,
+    packages,
+    write_files: [
+      ...files,
+      // Put in place by finish-image.sh: it is for the machines that boot from the image, not for the builder.
+      file("/var/lib/barton/cloud-init.cfg", roleFile(import.meta.dirname, "cloud-init.cfg")),
+    ],
+    runcmd: ["set -eu", ...commands, "touch /var/lib/barton/baked"],
+  };
+}
+
+/**
+ * User data of a machine: its name and its configuration files. It installs nothing and needs no network, so that a machine
+ * serves as soon as it has booted.
+ */
+export function machineConfig(
+  name: string,
+  config: Pick<Config, "domain">,
+  files: CloudFile[],
+  authorizedKeys: string[] = [],
+): CloudConfig {
+  const fqdn = `${name}.${config.domain}`;
+  return {
+    fqdn,
+    hostname: fqdn,
+    ...(authorizedKeys.length > 0 ? { ssh_authorized_keys: authorizedKeys } : {}),
+    write_files: files,
+  };
+}
+
+/** A file of root's that everybody may read; `permissions` and `owner` say otherwise. */
+export function file(path: string, content: string, permissions = "0644", owner = "root:root"): CloudFile {
+  return { path, content, permissions, owner };
+}

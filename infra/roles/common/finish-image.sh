@@ -1,0 +1,28 @@
+# Run on a builder by `pulumi up`, as root, through ssh: waits until cloud-init has made the machine what its image shall be,
+# then removes what must not be the same on two machines. Standard input, if any, is for the role's own prepare-image.
+set -eu
+
+cloud-init status --wait >/dev/null || true # what it failed at is told below, with the log
+if [ -x /usr/local/lib/barton/prepare-image ]; then
+  /usr/local/lib/barton/prepare-image
+fi
+if ! [ -e /var/lib/barton/baked ]; then
+  echo "The builder $(hostname) did not become an image: cloud-init ended before the mark. The end of its log:" >&2
+  tail -n 40 /var/log/cloud-init-output.log >&2
+  echo "Mend the cause, then make the builder anew: pulumi state taint on its URN (named above), and pulumi up." >&2
+  exit 1
+fi
+
+install -m 0644 /var/lib/barton/cloud-init.cfg /etc/cloud/cloud.cfg.d/95-barton.cfg
+# Updates come by a new image, one machine at a time; never by a restart of redis at an hour of its own choice.
+systemctl disable --now --quiet apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || true
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/lib/barton/baked /var/lib/barton/cloud-init.cfg
+# Who this machine was: each new machine gets its own keys and identity.
+rm -f /etc/ssh/ssh_host_* /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
+rm -f /var/lib/systemd/random-seed /var/lib/dhcp/* /root/.bash_history
+cloud-init clean --logs
+# Empty, not absent: absent means "first boot" to systemd, which would enable every unit that Debian's presets name.
+: >/etc/machine-id
+rm -rf /var/log/journal/*
+sync

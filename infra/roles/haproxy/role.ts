@@ -1,0 +1,83 @@
+/** The TCP proxies: identical, and without a master until recovery names one. */
+import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.ts";
+import { type Config, fixedPorts } from "../../config.ts";
+import { renderFile, roleFile } from "../../template.ts";
+import type { CloudConfig } from "../../user-data.ts";
+import { file, imageConfig, machineConfig } from "../common/common.ts";
+
+const here = import.meta.dirname;
+
+/** The unit's drop-in, which the app machine's image shares. */
+export const haproxyUnit = file(
+  "/etc/systemd/system/haproxy.service.d/barton.conf",
+  roleFile(here, "haproxy.conf"),
+);
+/** Debian's example is removed, so that a machine without a configuration of its own starts no proxy. */
+export const unconfigured = [
+  "systemctl stop haproxy.service",
+  "rm -f /etc/haproxy/haproxy.cfg",
+  "systemctl enable haproxy.service",
+];
+
+/** Unconfigured haproxy, as in the original. */
+export function haproxyImage(): CloudConfig {
+  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit], unconfigured);
+}
+
+export type ProxyMachineArgs = {
+  name: ProxyMachine;
+  config: Pick<Config, "domain" | "shardList" | "detection" | "vpcCidr" | "recoverySshPublicKey">;
+};
+
+export function haproxyMachine({ name, config }: ProxyMachineArgs): CloudConfig {
+  return machineConfig(
+    name,
+    config,
+    [
+      file(
+        "/etc/haproxy/haproxy.cfg",
+        proxyConfig({
+          shards: config.shardList,
+          detection: config.detection,
+          adminSocket: "/run/haproxy/admin.sock",
+          runtimeBind: `0.0.0.0:${fixedPorts.runtime}`,
+          healthBind: `0.0.0.0:${fixedPorts.health}`,
+          proxyBind: "0.0.0.0",
+        }),
+      ),
+    ],
+    // monit, from inside the VPC.
+    [`from="${config.vpcCidr}" ${config.recoverySshPublicKey}`],
+  );
+}
+
+/** haproxy.cfg of a proxy machine. Addresses are parameters so that tests can run it on the loopback. */
+export function proxyConfig(args: {
+  shards: readonly Pick<Shard, "index" | "proxyPort">[];
+  detection: Detection;
+  adminSocket: string;
+  runtimeBind: string;
+  healthBind: string;
+  proxyBind: string;
+}): string {
+  const { shards, detection, ...binds } = args;
+  const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
+  return renderFile(here, "haproxy.cfg", {
+    ...binds,
+    intervalMs,
+    fastIntervalMs,
+    connectTimeoutMs,
+    failures,
+    deadPeerMs: deadPeerMs(detection),
+    firstProxyPort: shards[0]?.proxyPort ?? 0,
+    shards: shards.map(({ index, proxyPort }) => ({ index, proxyPort })),
+  });
+}
+
+/**
+ * Milliseconds of unacknowledged data after which the kernel ends a connection (TCP_USER_TIMEOUT). Longer than a stall's
+ * patience: a stalled server's window may be full without it being dead.
+ */
+export function deadPeerMs(detection: Detection): number {
+  return Math.max(5000, 2 * detection.stallMs);
+}

@@ -1,0 +1,116 @@
+/** The redis machines: one redis server per shard, each born as the replica of its counterpart. */
+import { createHash } from "node:crypto";
+import { counterpartOf, type Detection, type RedisMachine, type Shard } from "../../../recovery/topology.ts";
+import type { Config } from "../../config.ts";
+import { renderFile, roleFile } from "../../template.ts";
+import type { CloudConfig } from "../../user-data.ts";
+import { file, imageConfig, machineConfig } from "../common/common.ts";
+
+const here = import.meta.dirname;
+
+/** Keys that clients have no access to begin with this: recovery keeps the epoch there, inside the data. */
+export const reservedPrefix = "barton:";
+
+/** Packages and units. The servers themselves are the machine's configuration: their number may change. */
+export function redisImage(): CloudConfig {
+  return imageConfig(
+    ["redis-server", "redis-tools"],
+    [
+      file("/etc/systemd/system/redis-server@.service.d/barton.conf", roleFile(here, "redis-server.conf")),
+      file("/etc/systemd/system/barton-shards.service", roleFile(here, "barton-shards.service")),
+      file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
+      // Without it a fork may fail on a large instance. `-`: not every kernel lets itself be told.
+      file("/etc/sysctl.d/60-barton.conf", "-vm.overcommit_memory = 1\n"),
+    ],
+    [
+      // Debian's own server at 6379: a writable master that nobody asked for.
+      "systemctl disable --now redis-server.service",
+      "systemctl mask redis-server.service",
+      "rm -f /etc/redis/redis.conf",
+      "systemctl enable barton-shards.service",
+    ],
+  );
+}
+
+/** What a redis machine is told at its first boot. Passwords in clear. */
+export type RedisMachineArgs = {
+  name: RedisMachine;
+  config: Pick<Config, "domain" | "shardList" | "detection">;
+  secrets: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
+};
+
+export function redisMachine({ name, config, secrets }: RedisMachineArgs): CloudConfig {
+  const commonFile = "/etc/redis/barton.conf";
+  const aclFile = "/etc/redis/users.acl";
+  const counterpart = `${counterpartOf(name)}.${config.domain}`;
+  const own = (path: string, content: string) => file(path, content, "0640", "root:redis");
+  return machineConfig(name, config, [
+    own(
+      commonFile,
+      redisConf({ bind: "0.0.0.0", aclFile, replicationPassword: secrets.replicationPassword }),
+    ),
+    own(aclFile, usersAcl(secrets)),
+    ...config.shardList.map(({ redisPort: port }) =>
+      own(
+        `/etc/redis/redis-${port}.conf`,
+        shardConf({
+          port,
+          commonFile,
+          dataDir: `/var/lib/redis-${port}`,
+          runDir: `/run/redis-${port}`,
+          counterpart,
+        }),
+      ),
+    ),
+    file(
+      "/etc/systemd/system/redis-server@.service.d/restart.conf",
+      renderFile(here, "restart.conf", { seconds: restartSeconds(config.detection) }),
+    ),
+  ]);
+}
+
+/** The part that all servers of a machine share. */
+export function redisConf(values: { bind: string; aclFile: string; replicationPassword: string }): string {
+  return renderFile(here, "redis.conf", values);
+}
+
+/** One server's own part; `counterpart` is the host whose replica it is at its start. */
+export function shardConf(values: {
+  port: Shard["redisPort"];
+  commonFile: string;
+  dataDir: string;
+  runDir: string;
+  counterpart: string;
+}): string {
+  return renderFile(here, "shard.conf", values);
+}
+
+/** The users; only hashes of their passwords are in it. */
+export function usersAcl(secrets: RedisMachineArgs["secrets"]): string {
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+  return renderFile(here, "users.acl", {
+    clientHash: sha256(secrets.clientPassword),
+    clientKeys: keysWithout(reservedPrefix).join(" "),
+    replicationHash: sha256(secrets.replicationPassword),
+    recoveryHash: sha256(secrets.recoveryPassword),
+  });
+}
+
+/**
+ * ACL key patterns for every key that does not begin with `prefix`. An ACL can only allow, so the prefix is left out letter
+ * by letter: its proper beginnings themselves, and each beginning followed by another letter than the prefix's.
+ */
+export function keysWithout(prefix: string): string[] {
+  return [...prefix].flatMap((letter, i) => {
+    const beginning = prefix.slice(0, i);
+    return [`~${beginning}`, `~${beginning}[^${letter}]*`];
+  });
+}
+
+/** Seconds that a crashed server stays away: well beyond the slowest detection. */
+export function restartSeconds(detection: Detection): number {
+  return Math.max(
+    3,
+    Math.ceil((3 * detection.failures * (detection.intervalMs + detection.connectTimeoutMs)) / 1000),
+  );
+}
