@@ -138,6 +138,10 @@ async function demo(name: string): Promise<number> {
   const lab = new LabOperator(name);
   say("starting traffic: redis-test 7001 on app, one new connection per write");
   const traffic = lab.startTraffic(7001, showSecond);
+  process.once("SIGINT", () => {
+    say("interrupted: ending the traffic; the lab stays as it is");
+    void traffic.stop().finally(() => process.exit(130));
+  });
   const observations: Observation[] = [];
   const problems: string[] = [];
   try {
