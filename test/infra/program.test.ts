@@ -1,0 +1,291 @@
+/** The whole program under Pulumi's mocks, as stack `barton` with the real Pulumi.barton.yaml. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import * as pulumi from "@pulumi/pulumi";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { programHash } from "../../infra/bundle.ts";
+import { fixedPorts } from "../../infra/config.ts";
+import { roles } from "../../infra/firewall.ts";
+import { machineNames, topologySchema } from "../../recovery/topology.ts";
+import { production, root, secrets } from "./settings.ts";
+
+type Registered = { type: string; name: string; id: string; inputs: Record<string, unknown> };
+const resources: Registered[] = [];
+let outputs: { topology: unknown; programHash: string };
+const cache = mkdtempSync(join(tmpdir(), "barton-program-"));
+
+beforeAll(async () => {
+  process.env.XDG_CACHE_HOME = cache;
+  for (const name of [
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
+    "PULUMI_OPTION_CONFIG_FILE",
+  ])
+    delete process.env[name];
+  pulumi.runtime.setAllConfig(production(), Object.keys(secrets));
+  await pulumi.runtime.setMocks(
+    {
+      newResource({ type, name, inputs }) {
+        const number = resources.filter((resource) => resource.type === type).length + 1;
+        const id = `${type.split(":").at(-1)}-${number}`;
+        resources.push({ type, name, id, inputs });
+        const computed: Record<string, unknown> = { keyName: "engineers-1a2b3c4", zoneId: "Z123", name: id };
+        if (type === "aws:ec2/instance:Instance") {
+          Object.assign(computed, { privateIp: `10.42.1.${number}`, publicIp: `198.51.100.${number}` });
+        }
+        return { id, state: { ...computed, ...inputs } };
+      },
+      call: ({ token }) => {
+        throw new Error(`the program asks ${token}, which the lab does not know`);
+      },
+    },
+    "barton",
+    "barton",
+    false,
+  );
+  const program = await import("../../infra/index.ts");
+  outputs = { topology: await settled(program.topology), programHash: program.programHash };
+  await pulumi.runtime.disconnect();
+});
+afterAll(() => rmSync(cache, { recursive: true, force: true }));
+
+const settled = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
+const of = (type: string) => resources.filter((resource) => resource.type === type);
+const names = (list: Registered[]) => list.map(({ name }) => name).sort();
+const instances = () => of("aws:ec2/instance:Instance");
+const machines = () => instances().filter((instance) => "barton:machine" in tags(instance));
+const builders = () => instances().filter((instance) => "barton:builder" in tags(instance));
+const tags = (resource: Registered) => resource.inputs.tags as Record<string, string>;
+const named = (type: string, name: string) => {
+  const found = of(type).find((resource) => resource.name === name);
+  if (!found) throw new Error(`there is no ${type} ${name}`);
+  return found;
+};
+
+/** A secret on its way to the engine is wrapped; this is what tells it. */
+const secretSignature = "4dabf18193072939515e22adb298388d";
+const isWrapped = (value: unknown) => typeof value === "object" && value !== null && secretSignature in value;
+const unwrapped = (value: unknown) =>
+  isWrapped(value) ? (value as unknown as { value: unknown }).value : value;
+
+describe("the six machines", () => {
+  test("are all there, with their names and tags", () => {
+    expect(names(machines())).toEqual([...machineNames].sort());
+    for (const machine of machines()) {
+      expect(tags(machine)).toEqual({
+        Name: `${machine.name}.barton`,
+        "barton:machine": machine.name,
+        "barton:stack": "barton",
+      });
+    }
+  });
+
+  test("are spread over two zones, one of each pair in each", () => {
+    const zoneOf = (name: string) => {
+      const subnet = named("aws:ec2/instance:Instance", name).inputs.subnetId;
+      return of("aws:ec2/subnet:Subnet").find(({ id }) => id === subnet)?.inputs.availabilityZone;
+    };
+    expect(machineNames.map(zoneOf)).toEqual(
+      ["a", "b", "a", "b", "a", "b"].map((letter) => `eu-central-1${letter}`),
+    );
+  });
+
+  test("have a record each, found again within a second", () => {
+    const records = of("aws:route53/record:Record").map(({ inputs }) => inputs);
+    expect(records.map((record) => record.name).sort()).toEqual(
+      machineNames.map((name) => `${name}.barton`).sort(),
+    );
+    for (const record of records) expect(record).toMatchObject({ type: "A", ttl: 1, zoneId: "Z123" });
+    expect(new Set(records.map((record) => (record.records as string[])[0])).size).toBe(6);
+  });
+
+  test("show nobody their user data", () => {
+    for (const machine of machines()) {
+      const userData = machine.inputs.userDataBase64;
+      expect(isWrapped(userData), machine.name).toBe(true);
+      const text = gunzipSync(Buffer.from(unwrapped(userData) as string, "base64")).toString();
+      expect(text).toContain(`"fqdn": "${machine.name}.barton"`);
+    }
+    expect(JSON.stringify(resources)).not.toContain(secrets["barton:recoveryPassword"]);
+  });
+
+  test("only monit has rights and a public address; all want IMDSv2 and encrypted disks", () => {
+    for (const { name, inputs } of machines()) {
+      expect(inputs.associatePublicIpAddress, name).toBe(name === "monit");
+      expect(inputs.iamInstanceProfile !== undefined, name).toBe(name === "monit");
+    }
+    for (const { inputs } of instances()) {
+      expect(inputs.metadataOptions).toMatchObject({ httpTokens: "required", httpPutResponseHopLimit: 1 });
+      expect(inputs.rootBlockDevice).toMatchObject({ encrypted: true });
+    }
+  });
+});
+
+describe("images", () => {
+  test("are made by the program, from the pinned one, and nothing else is launched", () => {
+    expect(builders().map(({ inputs }) => inputs.ami)).toEqual(Array(4).fill("ami-0584590e5f0e97daa"));
+    expect(
+      of("aws:ec2/amiFromInstance:AmiFromInstance").map(({ inputs }) => inputs.sourceInstanceId),
+    ).toEqual(builders().map(({ id }) => id));
+    const images = of("aws:ec2/amiFromInstance:AmiFromInstance");
+    for (const machine of machines()) {
+      const image = images.find(({ id }) => id === machine.inputs.ami);
+      expect(image?.name, machine.name).toBe(`${machine.name.replace(/\d$/, "")}-image`);
+    }
+    expect(instances()).toHaveLength(10);
+  });
+
+  test("leave their builders stopped", () => {
+    const states = of("aws:ec2transitgateway/instanceState:InstanceState").map(({ inputs }) => inputs);
+    expect(states).toHaveLength(4);
+    for (const { id } of builders()) expect(states).toContainEqual({ instanceId: id, state: "stopped" });
+  });
+
+  test("have no password in them", () => {
+    for (const builder of builders()) {
+      const text = Buffer.from(builder.inputs.userDataBase64 as string, "base64").toString();
+      for (const secret of Object.values(secrets)) expect(text).not.toContain(secret.trim());
+    }
+  });
+});
+
+describe("the network", () => {
+  const ingress = () => of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule");
+  const egress = () => of("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule");
+
+  test("has a security group per role, and each instance is in its own", () => {
+    expect(names(of("aws:ec2/securityGroup:SecurityGroup"))).toEqual([...roles].sort());
+    for (const { inputs } of of("aws:ec2/securityGroup:SecurityGroup")) {
+      expect(inputs.ingress).toBeUndefined();
+      expect(inputs.egress).toBeUndefined();
+    }
+    for (const instance of instances()) {
+      const role = "barton:builder" in tags(instance) ? "builder" : instance.name.replace(/\d$/, "");
+      const group = named("aws:ec2/securityGroup:SecurityGroup", role);
+      expect(instance.inputs.vpcSecurityGroupIds, instance.name).toEqual([group.id]);
+    }
+  });
+
+  test("lets nobody in but machines that need it and the engineers' ssh", () => {
+    for (const { name, inputs } of ingress()) {
+      expect(inputs.cidrIpv6, name).toBeUndefined();
+      if (inputs.cidrIpv4 === undefined) expect(inputs.referencedSecurityGroupId, name).toBeDefined();
+      else expect(inputs, name).toMatchObject({ cidrIpv4: "203.0.113.7/32", fromPort: 22, toPort: 22 });
+      expect(inputs.ipProtocol, name).toBe("tcp");
+    }
+  });
+
+  test("opens exactly these ports between roles", () => {
+    const rows = (list: Registered[], own: "from" | "to") =>
+      list
+        .filter(({ inputs }) => inputs.referencedSecurityGroupId !== undefined)
+        .map(({ inputs }) => {
+          const role = (id: unknown) =>
+            of("aws:ec2/securityGroup:SecurityGroup").find((g) => g.id === id)?.name;
+          const [mine, other] = [role(inputs.securityGroupId), role(inputs.referencedSecurityGroupId)];
+          const [from, to] = own === "from" ? [mine, other] : [other, mine];
+          return `${from} to ${to}: ${inputs.fromPort}-${inputs.toPort}`;
+        });
+    const expected = [
+      "app to haproxy: 8001-8010",
+      `app to haproxy: ${fixedPorts.health}-${fixedPorts.health}`,
+      "haproxy to redis: 9001-9010",
+      "redis to redis: 9001-9010",
+      "monit to redis: 9001-9010",
+      `monit to haproxy: ${fixedPorts.runtime}-${fixedPorts.runtime}`,
+      `monit to haproxy: ${fixedPorts.health}-${fixedPorts.health}`,
+      "monit to haproxy: 22-22",
+    ].sort();
+    expect(rows(ingress(), "to").sort()).toEqual(expected);
+    expect(rows(egress(), "from").sort()).toEqual(expected);
+  });
+
+  test("lets out to the world only what is documented: packages for builders, AWS's APIs for monit", () => {
+    const out = egress().filter(({ inputs }) => inputs.cidrIpv4 !== undefined);
+    expect(names(out)).toEqual(["builder-to-world-443", "builder-to-world-80", "monit-to-world-443"]);
+  });
+
+  test("has a private zone, protected in production", () => {
+    expect(of("aws:route53/zone:Zone").map(({ inputs }) => inputs)).toEqual([
+      expect.objectContaining({ name: "barton", vpcs: [{ vpcId: of("aws:ec2/vpc:Vpc")[0]?.id }] }),
+    ]);
+  });
+});
+
+describe("what monit may do", () => {
+  type Statement = { Sid: string; Action: string[]; Resource: string | string[]; Condition?: object };
+  const statements = () =>
+    (
+      JSON.parse(of("aws:iam/rolePolicy:RolePolicy")[0]?.inputs.policy as string) as {
+        Statement: Statement[];
+      }
+    ).Statement;
+
+  test("no wildcard in an action, and a wildcard resource only for looking", () => {
+    for (const { Sid, Action, Resource } of statements()) {
+      for (const action of Action) expect(action, Sid).not.toContain("*");
+      if (Resource === "*") expect(Action.every((action) => action.startsWith("ec2:Describe"))).toBe(true);
+    }
+  });
+
+  test("launch and end only redis and haproxy machines of this stack", () => {
+    const ours = ["redis1", "redis2", "haproxy1", "haproxy2"];
+    for (const [sid, key] of [
+      ["LaunchAsOneOfTheFour", "aws:RequestTag"],
+      ["EndOneOfTheFour", "aws:ResourceTag"],
+    ]) {
+      expect(statements().find(({ Sid }) => Sid === sid)?.Condition).toEqual({
+        StringEquals: { [`${key}/barton:stack`]: "barton", [`${key}/barton:machine`]: ours },
+      });
+    }
+    const launch = statements().find(({ Sid }) => Sid === "LaunchFromWhatIsOurs")?.Resource as string[];
+    expect(launch.filter((arn) => arn.includes(":image/"))).toHaveLength(2);
+    expect(launch.filter((arn) => arn.includes(":security-group/"))).toHaveLength(2);
+  });
+
+  test("nothing about identities", () => {
+    const services = new Set(
+      statements().flatMap(({ Action }) => Action.map((action) => action.split(":")[0])),
+    );
+    expect([...services].sort()).toEqual(["ec2", "kms", "route53", "s3"]);
+  });
+});
+
+describe("the program on monit", () => {
+  test("is delivered again for another monit or another bundle", () => {
+    const monit = named("aws:ec2/instance:Instance", "monit").id;
+    for (const resource of [
+      named("command:remote:CopyToRemote", "program-archive"),
+      named("command:remote:Command", "program-install"),
+    ]) {
+      expect(resource.inputs.triggers).toEqual([monit, outputs.programHash]);
+    }
+    expect(existsSync(join(cache, "barton", `program-${outputs.programHash}.tar`))).toBe(true);
+  });
+
+  test("comes last, so that the monitor finds all machines", () => {
+    const order = resources.map(({ name }) => name);
+    expect(order.indexOf("program-install")).toBeGreaterThan(
+      Math.max(...machineNames.map((name) => order.lastIndexOf(name))),
+    );
+  });
+
+  test("has the hash that recovery computes of its own copy", () => {
+    expect(outputs.programHash).toBe(programHash({ root, projectFolder: ".", stack: "barton" }));
+  });
+});
+
+test("the output `topology` is what recovery reads", () => {
+  const topology = topologySchema.parse(outputs.topology);
+  expect(topology.shards).toHaveLength(10);
+  expect(topology.shards[9]).toEqual({ index: 10, clientPort: 7010, proxyPort: 8010, redisPort: 9010 });
+  expect(topology.machines.redis2).toEqual({
+    role: "redis",
+    instanceId: named("aws:ec2/instance:Instance", "redis2").id,
+    address: expect.stringMatching(/^10\.42\.1\.\d+$/),
+    urn: expect.stringMatching(/::barton:infra:Machine\$aws:ec2\/instance:Instance::redis2$/),
+    recordUrn: expect.stringMatching(/::barton:infra:Machine\$aws:route53\/record:Record::redis2$/),
+  });
+});
