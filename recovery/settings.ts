@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const limitsSchema = z.object({
-  /** How long a crashed process may take to come back before its machine is replaced. */
-  graceMs: z.int().positive().default(10_000),
+  /** How long a crashed process may take to come back (systemd restarts it after some seconds) before its machine is replaced. */
+  graceMs: z.int().positive().default(15_000),
   /** How long a new machine may take until its servers answer. */
   bootMs: z.int().positive().default(180_000),
   /** How long a proxy must be silent: app moves to its twin by itself, so calm costs no traffic. */

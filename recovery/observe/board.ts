@@ -139,6 +139,7 @@ export class Board {
         monit: party?.watcher.look ?? noLook,
       },
       info: answer && "info" in answer ? answer.info : undefined,
+      askedMs: party?.watcher.latest?.askedMs,
       refusal,
     };
   }

@@ -45,6 +45,8 @@ export interface ServerFacts {
   looks: Record<Vantage, Look>;
   /** The latest answer that monit got, however old. */
   info?: RedisInfo;
+  /** When that answer was asked for (monotonic milliseconds). */
+  askedMs?: number;
   /** Set while the server answers but refuses recovery's credentials or commands. */
   refusal?: string;
 }

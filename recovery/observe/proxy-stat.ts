@@ -99,7 +99,8 @@ export function proxyViewOf(
   };
   const pair = (shard: number) => (machine: RedisMachine) => {
     const probe = find(`probe${shard}/${machine}`);
-    const since = failingSince(`probe${shard}/${machine}`, (probe.check?.failures ?? 0) > 0);
+    // One check that passed ends a row of failures, although haproxy wants `rise` of them.
+    const since = failingSince(`probe${shard}/${machine}`, probe.check?.silence !== undefined);
     return {
       traffic: lineOf(find(`shard${shard}/${machine}`)),
       probe: { ...lineOf(probe), look: lookOfCheck(probe.check, since) },

@@ -1,0 +1,37 @@
+/**
+ * Rule 3: the most advanced data wins. One comparator, printed with its inputs.
+ *
+ * The epoch is a number in the data themselves that recovery writes right after each promotion, so it
+ * tells which term a copy belongs to even when all memory of the past is lost. The offset orders copies
+ * of the same term.
+ */
+import type { RedisMachine } from "../topology.ts";
+
+/** One copy of a shard's data, as far as its value is concerned. */
+export interface Copy {
+  machine: RedisMachine;
+  /** False while it is loading from disk or receiving a full copy. */
+  complete: boolean;
+  epoch: number;
+  offset: number;
+}
+
+/** Sorts the most advanced copy first: complete before incomplete, then epoch, then offset, then name. */
+export function compareCopies(a: Copy, b: Copy): number {
+  return (
+    Number(b.complete) - Number(a.complete) ||
+    b.epoch - a.epoch ||
+    b.offset - a.offset ||
+    a.machine.localeCompare(b.machine)
+  );
+}
+
+/** True when `a` holds data that `b` may lack; equal copies are not better than each other. */
+export function isBetterCopy(a: Copy, b: Copy): boolean {
+  return compareCopies({ ...a, machine: "redis1" }, { ...b, machine: "redis1" }) < 0;
+}
+
+/** The copy as people read it in a sentence. */
+export function describeCopy({ machine, complete, epoch, offset }: Copy): string {
+  return `${machine} (${complete ? "complete" : "incomplete"}, epoch ${epoch}, offset ${offset})`;
+}

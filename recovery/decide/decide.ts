@@ -1,0 +1,225 @@
+/**
+ * Decide: facts and memory in; situations, steps and sentences out. Pure: no socket, no clock, no file.
+ *
+ * Every shard, machine and proxy is a subject of its own with one decision per cycle, so that trouble
+ * with one never holds up another; the replacement is one subject, because Pulumi's lock is one.
+ */
+import { type Facts, serverId } from "../observe/facts.ts";
+import type { Limits } from "../settings.ts";
+import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
+import {
+  otherSituations,
+  type ProxyMachineView,
+  proxySituations,
+  type RedisMachineView,
+  redisSituations,
+} from "./machine-situations.ts";
+import { type Memory, remember } from "./memory.ts";
+import { changesFor, type ShardIntent } from "./proxy-changes.ts";
+import { replacementSituations } from "./replacement-situations.ts";
+import { type ShardRow, shardSituations, type Traffic } from "./shard-situations.ts";
+import type { Step } from "./steps.ts";
+import { type About, findRow, type Row } from "./table.ts";
+import { type Known, type ShardView, soleMaster, viewShard } from "./view.ts";
+import { list } from "./words.ts";
+
+/** What a decision is about: `shard N`, a machine, or the replacement. */
+export type Subject = `shard ${number}` | MachineName | "replacement";
+
+export interface Decision {
+  subject: Subject;
+  situation: string;
+  steps: Step[];
+  /** One sentence, without the subject's name where the subject is a shard. */
+  because: string;
+  /** Nothing is left to do about this subject. */
+  settled: boolean;
+  /** Whose incident the steps belong to. */
+  about?: About;
+  /** When the first sign of the trouble was seen (monotonic milliseconds). */
+  sinceMs?: number;
+}
+
+export interface Outcome {
+  decisions: Decision[];
+  memory: Memory;
+  /** One English sentence for all of it. */
+  sentence: string;
+  /** The desired state of design section 5. */
+  settled: boolean;
+  /** Somebody fails probes without a verdict: look faster. */
+  doubt: boolean;
+  shards: ShardView[];
+}
+
+/**
+ * One cycle.
+ *
+ * @param busy subjects with steps under way; a proxy's lines of a busy shard are left alone.
+ * @throws UnknownSituation when no row covers the facts of some subject.
+ */
+export function decide(
+  facts: Facts,
+  memory: Memory,
+  limits: Limits,
+  busy: ReadonlySet<Subject> = new Set(),
+): Outcome {
+  const known: Known = { facts, memory: remember(memory, facts, limits), limits };
+  const shards = facts.topology.shards.map((shard) => viewShard(known, shard));
+  const base = { memory: known.memory, doubt: isDoubtful(facts), shards };
+  const blindness = whyBlind(facts);
+  if (blindness) return { ...base, decisions: [], sentence: blindness, settled: false };
+  const decisions = decideAll(known, shards, busy);
+  return {
+    ...base,
+    decisions,
+    sentence: sentenceOf(decisions),
+    settled: decisions.every(({ settled }) => settled),
+  };
+}
+
+/**
+ * The decision about one subject only, as it would be now (rule 7: look again under the lock).
+ *
+ * @throws when there is no such subject.
+ */
+export function reconsider(
+  facts: Facts,
+  memory: Memory,
+  limits: Limits,
+  subject: Subject,
+  busy: ReadonlySet<Subject>,
+): Decision | undefined {
+  const others = new Set([...busy].filter((one) => one !== subject));
+  return decide(facts, memory, limits, others).decisions.find((decision) => decision.subject === subject);
+}
+
+function decideAll(known: Known, shards: ShardView[], busy: ReadonlySet<Subject>): Decision[] {
+  const shardDecisions = shards.map((view) => decideShard(view));
+  const intents = shardDecisions.flatMap(({ decision, intent }) =>
+    busy.has(decision.subject) ? [] : [intent],
+  );
+  return [
+    ...shardDecisions.map(({ decision }) => decision),
+    ...redisMachines.map((machine) =>
+      decideRedis({ known, machine, shards, servers: shards.map((v) => v.servers[machine]) }),
+    ),
+    ...proxyMachines.map((machine) => decideProxy(viewProxy(known, machine, shards, intents))),
+    ...(["app", "monit"] as const).map((machine) => {
+      const view = { machine, facts: known.facts.machines[machine] };
+      return decision(machine, otherSituations, view, () => `${machine} is ${view.facts.cloud}`);
+    }),
+    decideReplacement(known, shards),
+  ];
+}
+
+function decideShard(view: ShardView): { decision: Decision; intent: ShardIntent } {
+  const { redis1, redis2 } = view.servers;
+  const describe = () =>
+    `shard ${view.shard.index}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;
+  const row: ShardRow = findRow(shardSituations, view, describe);
+  const sinceMs = earliest([redis1, redis2].filter(({ out }) => out).map((server) => server.sinceMs));
+  const traffic: Traffic = row.traffic;
+  return {
+    decision: { ...toDecision(`shard ${view.shard.index}`, row, view), sinceMs },
+    intent: { view, traffic },
+  };
+}
+
+function decideRedis(view: RedisMachineView): Decision {
+  const describe = () => `${view.machine}: ${view.servers.map(({ condition }) => condition).join(", ")}`;
+  const sinceMs = earliest(view.servers.filter(({ out }) => out).map((server) => server.sinceMs));
+  return { ...decision(view.machine, redisSituations, view, describe), sinceMs };
+}
+
+function viewProxy(
+  known: Known,
+  machine: ProxyMachineView["machine"],
+  shards: ShardView[],
+  intents: ShardIntent[],
+): ProxyMachineView {
+  const somethingToServe = shards.some((view) => soleMaster(view) !== undefined);
+  return { machine, known, changes: changesFor(machine, intents), somethingToServe };
+}
+
+function decideProxy(view: ProxyMachineView): Decision {
+  const { look } = view.known.facts.proxies[view.machine];
+  const describe = () => `${view.machine}: ${JSON.stringify(look)}`;
+  return { ...decision(view.machine, proxySituations, view, describe), sinceMs: look.sinceMs };
+}
+
+function decideReplacement(known: Known, shards: ShardView[]): Decision {
+  const pending = Object.entries(known.memory.durable.givenUp).map(([machine, givenUp]) => ({
+    machine: machine as MachineName,
+    givenUp,
+  }));
+  return decision("replacement", replacementSituations, { known, shards, pending }, () =>
+    JSON.stringify(pending),
+  );
+}
+
+function decision<View>(subject: Subject, rows: Row<View>[], view: View, describe: () => string): Decision {
+  return toDecision(subject, findRow(rows, view, describe), view);
+}
+
+function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {
+  return {
+    subject,
+    situation: row.situation,
+    steps: row.steps?.(view) ?? [],
+    because: row.because(view),
+    settled: row.settled ?? false,
+    about: row.about?.(view),
+  };
+}
+
+/** Monit that sees nobody is itself the one that is cut off: it does nothing, and says so. */
+function whyBlind(facts: Facts): string | undefined {
+  const looks = [
+    ...Object.values(facts.servers).map((server) => server.looks.monit),
+    ...proxyMachines.map((proxy) => facts.proxies[proxy].look),
+  ];
+  if (looks.some(({ state }) => state === "up")) return undefined;
+  const nobodyYet = looks.every(({ state }) => state === "none");
+  return nobodyYet
+    ? "monit has not seen anybody yet"
+    : "monit sees nobody: it may be the one that is cut off, so nothing is done";
+}
+
+/** Only what may soon become a verdict: who is out already is not waited for by the millisecond. */
+function isDoubtful(facts: Facts): boolean {
+  const looks = redisMachines.flatMap((machine) =>
+    facts.topology.shards.flatMap(({ index }) =>
+      Object.values(facts.servers[serverId(machine, index)]?.looks ?? {}),
+    ),
+  );
+  return looks.some(({ state }) => state === "failing" || state === "down");
+}
+
+function sentenceOf(decisions: Decision[]): string {
+  const open = decisions.filter(({ settled }) => !settled);
+  if (open.length === 0)
+    return `all is well: ${sayings(decisions.filter(({ subject }) => subject.startsWith("shard ")))}`;
+  return sayings(open);
+}
+
+/** Shards with the same saying share one: "shards 1 and 2: …". */
+function sayings(decisions: Decision[]): string {
+  const shardsBySaying = new Map<string, string[]>();
+  for (const { subject, because } of decisions) {
+    const shards = shardsBySaying.get(because) ?? [];
+    if (subject.startsWith("shard ")) shards.push(subject.slice("shard ".length));
+    shardsBySaying.set(because, shards);
+  }
+  return [...shardsBySaying]
+    .map(([because, shards]) => {
+      if (shards.length === 0) return because;
+      return `${shards.length > 1 ? "shards" : "shard"} ${list(shards)}: ${because}`;
+    })
+    .join("; ");
+}
+
+function earliest(moments: (number | undefined)[]): number | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
+}

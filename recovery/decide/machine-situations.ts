@@ -1,0 +1,292 @@
+/** The tables of situations of a redis machine and of a proxy, and of the machines that nobody replaces yet. */
+import type { MachineFacts } from "../observe/facts.ts";
+import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../topology.ts";
+import { takesCommands } from "./fence.ts";
+import { isGivenUp } from "./memory.ts";
+import { whyCounterpartCannotServe } from "./redundancy.ts";
+import type { ServerChange, Step } from "./steps.ts";
+import type { Row } from "./table.ts";
+import type { Known, ServerView, ShardView } from "./view.ts";
+import { list, seconds, troubleOf } from "./words.ts";
+
+export interface RedisMachineView {
+  machine: RedisMachine;
+  known: Known;
+  shards: ShardView[];
+  servers: ServerView[];
+}
+
+export const redisSituations: Row<RedisMachineView>[] = [
+  {
+    situation: "given-up",
+    meaning: "The machine is out of use; it is being replaced (see the replacement).",
+    when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
+    because: ({ known, machine }) =>
+      `${machine} was given up: ${known.memory.durable.givenUp[machine]?.because}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "machine-lost",
+    meaning: "The machine is gone, a process did not come back, or its failover was ordered: it is given up.",
+    when: (view) => whyRedisLost(view) !== undefined && !whyCounterpartCannotServe(view.machine, view.shards),
+    steps: ({ known, machine, ...view }) => [
+      stopMonitoring(known, machine, String(whyRedisLost({ known, machine, ...view }))),
+    ],
+    because: (view) => `${whyRedisLost(view)}: ${view.machine} is given up`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "machine-needed",
+    meaning: "As above, but its counterpart could not serve alone (rule 5): the machine is kept, loudly.",
+    when: (view) => whyRedisLost(view) !== undefined,
+    because: (view) =>
+      `${whyRedisLost(view)}, but it is not replaced: ${whyCounterpartCannotServe(view.machine, view.shards)}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "process-lost",
+    meaning: "A redis process is gone or hangs while its machine lives: it gets some time to come back.",
+    when: ({ servers }) => servers.some(({ out }) => out),
+    because: ({ servers, known }) =>
+      `${list([...new Set(servers.filter(({ out }) => out).map(troubleOf))])}; ` +
+      `it has ${seconds(known.limits.graceMs)} to come back`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "not-seen-whole",
+    meaning: "Some of its servers have not answered, without a verdict.",
+    when: ({ servers }) => servers.some(({ answers }) => !answers),
+    because: ({ servers }) => list([...new Set(servers.filter(({ answers }) => !answers).map(troubleOf))]),
+  },
+  {
+    situation: "present",
+    meaning: "All of its servers answer.",
+    settled: true,
+    when: ({ servers }) => servers.every(({ answers }) => answers),
+    because: ({ machine }) => `${machine} is present`,
+  },
+];
+
+export interface ProxyMachineView {
+  machine: ProxyMachine;
+  known: Known;
+  /** Corrections that its server lines need. */
+  changes: ServerChange[];
+  /** Some shard has a master that it could serve. */
+  somethingToServe: boolean;
+}
+
+export const proxySituations: Row<ProxyMachineView>[] = [
+  {
+    situation: "given-up",
+    meaning: "The proxy is out of use; it is being replaced.",
+    when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
+    because: ({ known, machine }) =>
+      `${machine} was given up: ${known.memory.durable.givenUp[machine]?.because}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "leaves",
+    meaning:
+      "Its failover was ordered while it works: it is unregistered, so that app moves to its twin, and given up.",
+    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && twinServes(view),
+    steps: ({ known, machine }) => [
+      { do: "unregister proxy", proxy: machine },
+      stopMonitoring(known, machine, orderOf(known, machine)),
+    ],
+    because: ({ known, machine }) =>
+      `${orderOf(known, machine)}: ${counterpartOf(machine)} carries the traffic`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "needed",
+    meaning: "Its failover was ordered, but its twin does not serve.",
+    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine),
+    because: ({ machine }) => `${machine} is not replaced: ${counterpartOf(machine)} does not serve`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "carries-unseen",
+    meaning:
+      "Monit cannot see the proxy, but the redis servers see its traffic: a cut between it and monit. Kept.",
+    when: (view) => whyProxyLost(view) !== undefined && carriesUnseen(view),
+    because: ({ machine }) => `monit cannot see ${machine}, but the redis servers do: it is kept`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "lost",
+    meaning: "The proxy is gone, or did not come back in time: it is given up.",
+    when: (view) => whyProxyLost(view) !== undefined,
+    steps: (view) => [stopMonitoring(view.known, view.machine, String(whyProxyLost(view)))],
+    because: (view) => `${whyProxyLost(view)}: ${view.machine} is given up`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "doubt",
+    meaning: "The proxy fails probes or has not been seen, without a verdict.",
+    when: ({ known, machine }) => known.facts.proxies[machine].look.state !== "up",
+    because: (view) => silenceText(view),
+  },
+  {
+    situation: "unreadable",
+    meaning: "The proxy answers something that makes no sense: its configuration is not barton's.",
+    when: ({ known, machine }) => !takesCommands(known.facts, machine),
+    because: ({ known, machine }) => `${machine}: ${known.facts.proxies[machine].refusal}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "unconfigured",
+    meaning: "A new proxy gets the running proxy's configuration.",
+    when: (view) =>
+      view.known.memory.durable.newcomers[view.machine]?.configured === false && twinServes(view),
+    steps: ({ machine }) => [{ do: "copy configuration", proxy: machine, from: counterpartOf(machine) }],
+    because: ({ machine }) => `${machine} is new: it is configured like ${counterpartOf(machine)}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "astray",
+    meaning:
+      "Its servers are not as they should be (it restarted, somebody changed it, a machine is new): put right.",
+    when: ({ changes }) => changes.length > 0,
+    steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
+    because: ({ machine }) => `${machine}'s servers are put right`,
+  },
+  {
+    situation: "unregistered",
+    meaning: "Its servers are right: it is registered, and app may use it.",
+    when: (view) => !isRegistered(view) && view.somethingToServe,
+    steps: ({ machine }) => [{ do: "register proxy", proxy: machine }],
+    because: ({ machine }) => `${machine} is ready to serve`,
+    about: ({ known, machine }) => (known.memory.durable.newcomers[machine] ? machine : undefined),
+  },
+  {
+    situation: "idle",
+    meaning: "No shard has a master: it is not registered yet.",
+    when: (view) => !isRegistered(view),
+    because: ({ machine }) => `${machine} waits until there is a master`,
+  },
+  {
+    situation: "serving",
+    meaning: "Registered, with the right servers.",
+    settled: true,
+    when: isRegistered,
+    because: ({ machine }) => `${machine} serves`,
+  },
+];
+
+export interface OtherMachineView {
+  machine: MachineName;
+  facts: MachineFacts;
+}
+
+/** app and monit: seen, but not replaced by this version. */
+export const otherSituations: Row<OtherMachineView>[] = [
+  {
+    situation: "off",
+    meaning: "The cloud says that the machine is not running; this version leaves it to a person.",
+    when: ({ facts }) => facts.cloud !== undefined && facts.cloud !== "running" && facts.cloud !== "pending",
+    because: ({ machine, facts }) =>
+      `${machine} is ${facts.cloud}, says the cloud: run "pulumi up --refresh" to have it back`,
+  },
+  {
+    situation: "present",
+    meaning: "The machine runs, as far as the cloud says.",
+    settled: true,
+    when: () => true,
+    because: ({ machine }) => `${machine} is present`,
+  },
+];
+
+function stopMonitoring(known: Known, machine: MachineName, because: string): Step {
+  return { do: "stop monitoring", machine, instanceId: known.facts.machines[machine].instanceId, because };
+}
+
+/** Why the redis machine is to be replaced, or undefined. */
+function whyRedisLost({ known, machine, servers }: RedisMachineView): string | undefined {
+  const { facts, limits, memory } = known;
+  if (memory.durable.ordered[machine]) return orderOf(known, machine);
+  const gone = whyGoneForCloud(
+    facts.machines[machine],
+    machine,
+    servers.some(({ answers }) => answers),
+  );
+  if (gone) return gone;
+  const first = servers[0];
+  if (first && servers.every(({ condition }) => condition === "silent")) return troubleOf(first);
+  const late = servers.find(
+    ({ out, noticedMs }) => out && facts.nowMs - (noticedMs ?? facts.nowMs) >= limits.graceMs,
+  );
+  return late && `${troubleOf(late)} and did not come back within ${seconds(limits.graceMs)}`;
+}
+
+/** Why the proxy is to be replaced, or undefined. */
+function whyProxyLost(view: ProxyMachineView): string | undefined {
+  const { known, machine } = view;
+  const { facts, limits, memory } = known;
+  const { look } = facts.proxies[machine];
+  if (look.state === "up") return undefined;
+  if (memory.durable.ordered[machine]) return orderOf(known, machine);
+  const gone = whyGoneForCloud(facts.machines[machine], machine, false);
+  if (gone) return gone;
+  const wasNeverSeen = facts.proxies[machine].view === undefined;
+  const patienceMs = wasNeverSeen ? limits.bootMs : patienceWithProxy(known, look.silence);
+  const silentMs = facts.nowMs - (look.sinceMs ?? facts.nowMs);
+  return look.state === "down" && silentMs >= patienceMs ? silenceText(view) : undefined;
+}
+
+/** A refusing proxy machine lives, and systemd restarts the process; a stalled one gets the stall's patience. */
+function patienceWithProxy({ facts, limits }: Known, silence: string | undefined): number {
+  if (silence === "refused") return limits.graceMs;
+  return silence === "stalled" ? facts.topology.detection.stallMs : limits.proxyPatienceMs;
+}
+
+function whyGoneForCloud(
+  { cloud }: MachineFacts,
+  machine: MachineName,
+  answers: boolean,
+): string | undefined {
+  if (cloud === "missing" && answers) return undefined;
+  if (cloud === undefined || cloud === "running" || cloud === "pending") return undefined;
+  return `${machine} is ${cloud}, says the cloud`;
+}
+
+/** Idle time is told in whole seconds, so it says nothing before a silence of this length. */
+const unseenMinMs = 2_000;
+
+/** Was some session from this proxy active on a redis server after monit lost sight of the proxy? */
+function carriesUnseen({ known, machine }: ProxyMachineView): boolean {
+  const { facts } = known;
+  const { look } = facts.proxies[machine];
+  const address = facts.machines[machine].address ?? "";
+  const silentMs = facts.nowMs - (look.sinceMs ?? facts.nowMs);
+  if (silentMs < unseenMinMs || facts.machines[machine].cloud !== "running") return false;
+  return Object.values(facts.servers).some(({ info, askedMs, looks }) => {
+    const idleSeconds = info?.sessionsIdleSeconds?.[address];
+    if (idleSeconds === undefined || looks.monit.state !== "up") return false;
+    const activeMs = (askedMs ?? 0) - (idleSeconds + 1) * 1000;
+    return activeMs > (look.sinceMs ?? 0);
+  });
+}
+
+function silenceText({ known, machine }: ProxyMachineView): string {
+  const { look, view } = known.facts.proxies[machine];
+  if (look.state === "none" || !view) return `${machine} has not answered yet`;
+  if (look.silence === "refused") return `${machine}'s proxy process is gone`;
+  return look.silence === "stalled"
+    ? `${machine}'s proxy accepts but does not reply`
+    : `${machine} does not answer on any port`;
+}
+
+function isRegistered({ known, machine }: ProxyMachineView): boolean {
+  return known.facts.proxies[machine].view?.registered === true;
+}
+
+const isOrdered = ({ known, machine }: ProxyMachineView) =>
+  known.memory.durable.ordered[machine] !== undefined;
+const orderOf = ({ memory }: Known, machine: MachineName) =>
+  `failover of ${machine} ordered (${memory.durable.ordered[machine]})`;
+
+function twinServes({ known, machine }: ProxyMachineView): boolean {
+  const twin = counterpartOf(machine);
+  return takesCommands(known.facts, twin) && known.facts.proxies[twin].view?.registered === true;
+}

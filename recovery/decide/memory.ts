@@ -1,0 +1,233 @@
+/**
+ * What recovery remembers from cycle to cycle, passed into `decide` and out of it.
+ *
+ * `durable` is kept on disk. Losing it loses no data: the next cycle starts from what it observes
+ * (rule 6), with the epochs that the data themselves carry.
+ */
+import { type Facts, type RedisInfo, serverId } from "../observe/facts.ts";
+import type { Limits } from "../settings.ts";
+import {
+  counterpartOf,
+  type MachineName,
+  type ProxyMachine,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+} from "../topology.ts";
+import { isOut, type Judgement, judgeServer } from "./judge.ts";
+
+/** A machine that recovery has given up and is replacing. */
+export interface GivenUp {
+  /** The instance that failed; the machine is new as soon as its current instance is another one. */
+  instanceId?: string;
+  because: string;
+  /** The steps of the replacement that are done. */
+  tainted?: boolean;
+  powerOffRequested?: boolean;
+  launched?: boolean;
+  /** Why the replacement waits for a person (budget, another program); it is looked at again now and then. */
+  held?: string;
+}
+
+export interface Durable {
+  /** Per shard, the highest epoch that its data were ever seen to carry. */
+  epochs: Record<number, number>;
+  /** Per shard, the last server that was seen serving as master, with the process it was. */
+  masters: Record<number, { machine: RedisMachine; runId: string }>;
+  /** Per shard, whether the replica had everything when the master was last seen. */
+  inSync: Record<number, boolean>;
+  givenUp: Partial<Record<MachineName, GivenUp>>;
+  /** Machines whose failover somebody ordered, with the reason given. */
+  ordered: Partial<Record<MachineName, string>>;
+  /** Proxies that were given up and whose replacement was not registered yet: they have carried no traffic. */
+  newcomers: Partial<Record<ProxyMachine, { configured: boolean }>>;
+  /** Verdicts that stand until the server answers again, by `serverId`. */
+  out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
+  /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
+  replacements: { machine: MachineName; wallMs: number }[];
+}
+
+export interface Memory {
+  durable: Durable;
+  /** When a replica's link was first seen down, by `serverId`. */
+  linkDownSinceMs: Record<string, number>;
+  /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
+  offsets: Record<string, { runId: string; offset: number }>;
+}
+
+export const emptyMemory: Memory = {
+  durable: {
+    epochs: {},
+    masters: {},
+    inSync: {},
+    givenUp: {},
+    ordered: {},
+    newcomers: {},
+    out: {},
+    replacements: [],
+  },
+  linkDownSinceMs: {},
+  offsets: {},
+};
+
+/** Is the machine's present instance the one that was given up? */
+export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): boolean {
+  const givenUp = memory.durable.givenUp[machine];
+  return givenUp !== undefined && givenUp.instanceId === facts.machines[machine].instanceId;
+}
+
+/** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
+export function remember(memory: Memory, facts: Facts, limits: Limits): Memory {
+  const next = structuredClone(memory);
+  for (const machine of redisMachines) {
+    for (const { index } of facts.topology.shards) rememberServer(next, facts, limits, machine, index);
+  }
+  for (const { index } of facts.topology.shards) rememberShard(next, facts, index);
+  forgetArrived(next, facts);
+  return next;
+}
+
+function rememberServer(
+  memory: Memory,
+  facts: Facts,
+  limits: Limits,
+  machine: RedisMachine,
+  shard: number,
+): void {
+  const id = serverId(machine, shard);
+  const server = facts.servers[id];
+  const judgement = judgeInTime(facts, limits, machine, shard);
+  const { instanceId } = facts.machines[machine];
+  const out = memory.durable.out[id];
+  const answersAgain = server?.looks.monit.state === "up" && (server.askedMs ?? 0) > (out?.noticedMs ?? 0);
+  if (out && (answersAgain || out.instanceId !== instanceId)) delete memory.durable.out[id];
+  if (isOut(judgement.condition) && !memory.durable.out[id]) {
+    memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
+  }
+  if (server?.info) rememberInfo(memory, id, shard, server.info, facts.nowMs);
+}
+
+/** A server that monit alone watches and that has never answered is given up after the time to boot. */
+function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard: number): Judgement {
+  const judgement = judgeServer(facts, machine, shard);
+  const look = facts.servers[serverId(machine, shard)]?.looks.monit;
+  const sinceMs = facts.machines[machine].knownSinceMs;
+  const isLate = facts.nowMs - sinceMs > limits.bootMs && look?.state === "down";
+  if (judgement.condition !== "unseen" || !isLate) return judgement;
+  return { condition: look.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };
+}
+
+function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo, nowMs: number): void {
+  const { epochs } = memory.durable;
+  epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
+  const last = memory.offsets[id];
+  const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
+  if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset };
+  if (info.follows && !info.follows.linkUp) memory.linkDownSinceMs[id] ??= nowMs;
+  else delete memory.linkDownSinceMs[id];
+}
+
+/** A link must be down this long while the master answers, before the replica counts as behind. */
+const linkDownPatienceMs = 1_000;
+
+/**
+ * Who is master, and whether its replica has everything. A dying master breaks the replica's link a
+ * moment before monit notices the death itself; so only a link that was down while the master went on
+ * answering makes the replica one that lags behind.
+ */
+function rememberShard(memory: Memory, facts: Facts, shard: number): void {
+  const serving = redisMachines.filter((machine) => isServingMaster(facts, machine, shard));
+  const [machine] = serving;
+  if (!machine || serving.length > 1) return;
+  const server = facts.servers[serverId(machine, shard)];
+  if (!server?.info) return;
+  memory.durable.masters[shard] = { machine, runId: server.info.runId };
+  const replicaId = serverId(counterpartOf(machine), shard);
+  const replica = facts.servers[replicaId];
+  const linkDownSince = memory.linkDownSinceMs[replicaId];
+  if (replica?.looks.monit.state !== "up") return;
+  if (replica.info?.follows?.linkUp) memory.durable.inSync[shard] = true;
+  else if (linkDownSince !== undefined && (server.askedMs ?? 0) - linkDownSince > linkDownPatienceMs) {
+    memory.durable.inSync[shard] = false;
+  }
+}
+
+/** Answers monit as a master whose data carry an epoch, i.e. one that recovery promoted. */
+function isServingMaster(facts: Facts, machine: RedisMachine, shard: number): boolean {
+  const server = facts.servers[serverId(machine, shard)];
+  return server?.looks.monit.state === "up" && server.info?.role === "master" && (server.info.epoch ?? 0) > 0;
+}
+
+/** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */
+function forgetArrived(memory: Memory, facts: Facts): void {
+  for (const [name, givenUp] of Object.entries(memory.durable.givenUp)) {
+    const machine = name as MachineName;
+    if (facts.machines[machine].instanceId === givenUp.instanceId) continue;
+    delete memory.durable.ordered[machine];
+    if (givenUp.launched) delete memory.durable.givenUp[machine];
+  }
+}
+
+/** What acting adds to memory: the steps that are done, so that nothing is done twice after a restart. */
+export type Remembered =
+  | { event: "ordered"; machine: MachineName; why: string }
+  | { event: "withdrawn"; machine: MachineName }
+  | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
+  | { event: "tainted" | "power-off requested" | "launched"; machine: MachineName }
+  | { event: "held"; machine: MachineName; why: string | undefined }
+  | { event: "registered" | "configured"; proxy: ProxyMachine }
+  | { event: "promoted"; shard: number; epoch: number };
+
+const hourMs = 3_600_000;
+
+/** The memory after one such event; the given one is left as it is. */
+export function apply(memory: Memory, event: Remembered, wallMs: number): Memory {
+  const next = structuredClone(memory);
+  const { durable } = next;
+  switch (event.event) {
+    case "ordered":
+      durable.ordered[event.machine] = event.why;
+      break;
+    case "withdrawn":
+      delete durable.ordered[event.machine];
+      break;
+    case "given up":
+      durable.givenUp[event.machine] = { instanceId: event.instanceId, because: event.because };
+      if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false };
+      break;
+    case "registered":
+      delete durable.newcomers[event.proxy];
+      break;
+    case "configured":
+      durable.newcomers[event.proxy] = { configured: true };
+      break;
+    case "promoted":
+      durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
+      break;
+    default:
+      applyToGivenUp(durable, event, wallMs);
+  }
+  return next;
+}
+
+type ReplacementEvent = Extract<
+  Remembered,
+  { event: "tainted" | "power-off requested" | "launched" | "held" }
+>;
+
+function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: number): void {
+  const givenUp = durable.givenUp[event.machine];
+  if (!givenUp) return;
+  if (event.event === "tainted") givenUp.tainted = true;
+  if (event.event === "power-off requested") givenUp.powerOffRequested = true;
+  if (event.event === "held") givenUp.held = event.why;
+  if (event.event === "launched") {
+    givenUp.launched = true;
+    const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
+    durable.replacements = [...recent, { machine: event.machine, wallMs }];
+  }
+}
+
+function isProxy(machine: MachineName): machine is ProxyMachine {
+  return proxyMachines.some((proxy) => proxy === machine);
+}

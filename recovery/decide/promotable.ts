@@ -1,0 +1,43 @@
+/** Rules 3 and 4 as a question: why may this server not become master? */
+import { counterpartOf, type RedisMachine } from "../topology.ts";
+import { describeCopy, isBetterCopy } from "./copies.ts";
+import { otherOf, type ServerView, type ShardView } from "./view.ts";
+
+/**
+ * The reason why the server must not be promoted now, or undefined.
+ *
+ * Never promoted while a better copy may exist: one that is loading or receiving a full copy, one of an
+ * earlier term than the shard has reached, one that lagged behind when its master was lost and whose
+ * master may come back with more.
+ */
+export function whyNotPromotable(view: ShardView, machine: RedisMachine): string | undefined {
+  const server = view.servers[machine];
+  const { copy, info } = server;
+  if (!server.answers || !info || !copy) return `${machine} does not answer`;
+  if (server.givenUp) return `${machine} is being replaced`;
+  if (info.loading) return `${machine} is still loading its data`;
+  if (info.follows?.syncing) return `${machine} was still receiving its copy`;
+  if (info.epoch === undefined) return `${machine}'s epoch cannot be read`;
+  if (info.epoch < view.epoch) {
+    return `${machine}'s data are of epoch ${info.epoch}, but the shard has reached epoch ${view.epoch}`;
+  }
+  return whyOtherIsBetter(view, server);
+}
+
+function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefined {
+  const other = otherOf(view, server);
+  if (other.answers && other.copy && server.copy && isBetterCopy(other.copy, server.copy)) {
+    return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
+  }
+  if (other.answers || lagged(view, server) === false) return undefined;
+  const { graceMs } = view.known.limits;
+  const waitedMs = view.known.facts.nowMs - (other.noticedMs ?? view.known.facts.nowMs);
+  if (waitedMs >= graceMs || other.condition === "off") return undefined;
+  return `${server.machine} lagged behind when its master was lost, and ${other.machine} may come back within ${graceMs / 1000} s`;
+}
+
+/** Was it behind its master when that was last seen? */
+function lagged(view: ShardView, server: ServerView): boolean {
+  const wasReplica = view.lastMaster?.machine === counterpartOf(server.machine);
+  return wasReplica && view.known.memory.durable.inSync[view.shard.index] === false;
+}

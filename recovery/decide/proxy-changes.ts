@@ -1,0 +1,63 @@
+/**
+ * What a proxy's server lines should be, and the changes that make them so.
+ *
+ * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
+ * that is out or whose machine is given up is in no line of any proxy until it is registered again.
+ */
+import type { ProxyServer } from "../observe/facts.ts";
+import { type ProxyMachine, redisMachines } from "../topology.ts";
+import type { Traffic } from "./shard-situations.ts";
+import type { ServerChange } from "./steps.ts";
+import { type ServerView, type ShardView, soleMaster } from "./view.ts";
+
+/** One shard with what its situation says about traffic. */
+export interface ShardIntent {
+  view: ShardView;
+  traffic: Traffic;
+}
+
+/** The changes that this proxy needs, those that take servers out first; empty when all is right. */
+export function changesFor(proxy: ProxyMachine, intents: ShardIntent[]): ServerChange[] {
+  const changes = intents.flatMap((intent) =>
+    redisMachines.flatMap((machine) => [
+      ...changeOf(proxy, intent, "probe", intent.view.servers[machine]),
+      ...changeOf(proxy, intent, "traffic", intent.view.servers[machine]),
+    ]),
+  );
+  return changes.sort((a, b) => Number(a.ready ?? false) - Number(b.ready ?? false));
+}
+
+function changeOf(
+  proxy: ProxyMachine,
+  { view, traffic }: ShardIntent,
+  line: ServerChange["line"],
+  server: ServerView,
+): ServerChange[] {
+  const { facts } = view.known;
+  const { index, redisPort } = view.shard;
+  const present = facts.proxies[proxy].view?.shards[index]?.[server.machine][line];
+  const { address } = facts.machines[server.machine];
+  if (!present || !address) return [];
+  const wanted = line === "probe" ? wantedProbe(view, server) : wantedTraffic(view, traffic, server);
+  const isThere = present.address === address && present.port === redisPort;
+  const ready = isThere || wanted === true ? wanted : false;
+  const change: ServerChange = { shard: index, line, machine: server.machine };
+  if (ready === true && !isThere) change.address = { address, port: redisPort };
+  if (ready !== undefined && ready !== present.ready) change.ready = ready;
+  return isChange(change, present) ? [change] : [];
+}
+
+/** A probe line is ready while the server is in use; undefined leaves it as it is. */
+function wantedProbe(view: ShardView, server: ServerView): boolean | undefined {
+  if (server.out || server.givenUp) return false;
+  return server.answers && (soleMaster(view) === server || server.synced) ? true : undefined;
+}
+
+function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): boolean | undefined {
+  if (server.out || server.givenUp || traffic === "hold") return false;
+  return traffic === "to master" ? soleMaster(view) === server : undefined;
+}
+
+function isChange(change: ServerChange, present: ProxyServer): boolean {
+  return change.address !== undefined || (change.ready !== undefined && change.ready !== present.ready);
+}

@@ -1,0 +1,106 @@
+/** The table of situations of the replacement: Pulumi's work, one run at a time, for all given-up machines. */
+import { type MachineName, type RedisMachine, redisMachines } from "../topology.ts";
+import { whyBudgetSpent } from "./budget.ts";
+import { type GivenUp, isGivenUp } from "./memory.ts";
+import { whyCounterpartDoesNotServe } from "./redundancy.ts";
+import type { Step } from "./steps.ts";
+import type { Row } from "./table.ts";
+import type { Known, ShardView } from "./view.ts";
+import { list } from "./words.ts";
+
+export interface ReplacementView {
+  known: Known;
+  shards: ShardView[];
+  /** Machines whose replacement is not finished. */
+  pending: { machine: MachineName; givenUp: GivenUp }[];
+}
+
+export const replacementSituations: Row<ReplacementView>[] = [
+  {
+    situation: "nothing-to-replace",
+    meaning: "Every machine is in use.",
+    settled: true,
+    when: ({ pending }) => pending.length === 0,
+    because: () => "no machine is to be replaced",
+  },
+  {
+    situation: "to-be-tainted",
+    meaning: "The taint is written the moment a machine is given up: whoever runs up next replaces it.",
+    when: ({ pending }) => pending.some(({ givenUp }) => !givenUp.tainted),
+    steps: ({ pending }) => {
+      const machines = pending.filter(({ givenUp }) => !givenUp.tainted).map(({ machine }) => machine);
+      return [
+        { do: "taint", machines },
+        { do: "check program", machines },
+      ];
+    },
+    because: ({ pending }) => `${namesOf(pending)} will be replaced by whoever runs up next`,
+    about: firstPending,
+  },
+  {
+    situation: "ready-to-launch",
+    meaning:
+      "Power off (requested, not awaited: termination may take as long as a launch), then launch anew.",
+    when: (view) => launchable(view).length > 0,
+    steps: (view) => [...launchable(view).flatMap((machine) => powerOff(view, machine)), launch(view)],
+    because: (view) => `${list(launchable(view))} is powered off and launched anew`,
+    about: (view) => launchable(view)[0],
+  },
+  {
+    situation: "held",
+    meaning:
+      "The replacement waits: for a person (budget, another program than the last up ran), or for the counterpart.",
+    when: (view) =>
+      view.pending.some(({ machine, givenUp }) => whyHeld(view, machine, givenUp) !== undefined),
+    because: (view) =>
+      list(view.pending.flatMap(({ machine, givenUp }) => whyHeld(view, machine, givenUp) ?? [])),
+    about: firstPending,
+  },
+  {
+    situation: "arriving",
+    meaning: "The new machine was launched; the cloud does not show it yet.",
+    when: ({ pending }) => pending.length > 0,
+    because: ({ pending }) => `${namesOf(pending)} was launched anew and is not seen yet`,
+    about: firstPending,
+  },
+];
+
+function firstPending({ pending }: ReplacementView): MachineName | undefined {
+  return pending[0]?.machine;
+}
+
+function launchable(view: ReplacementView): MachineName[] {
+  return view.pending
+    .filter(({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined)
+    .map(({ machine }) => machine);
+}
+
+/** Why this machine is not launched anew now, or undefined. */
+function whyHeld(
+  { known, shards }: ReplacementView,
+  machine: MachineName,
+  givenUp: GivenUp,
+): string | undefined {
+  const { durable } = known.memory;
+  const { wallMs } = known.facts;
+  if (givenUp.launched) return undefined;
+  if (givenUp.held) return `the replacement of ${machine} holds: ${givenUp.held}`;
+  // An `up` whose instance is there but which failed later must still be finished.
+  if (!isGivenUp(known.facts, known.memory, machine)) return undefined;
+  const isOrdered = durable.ordered[machine] !== undefined;
+  const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
+  if (spent && !isOrdered) return `the replacement of ${machine} holds: ${spent}`;
+  const reason = isRedis(machine) ? whyCounterpartDoesNotServe(machine, shards) : undefined;
+  return reason && `the replacement of ${machine} waits: ${reason}`;
+}
+
+function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
+  const givenUp = known.memory.durable.givenUp[machine];
+  if (givenUp?.powerOffRequested || !givenUp?.instanceId) return [];
+  return [{ do: "power off", machine, instanceId: givenUp.instanceId }];
+}
+
+const launch = (view: ReplacementView): Step => ({ do: "launch", machines: launchable(view) });
+const namesOf = (pending: ReplacementView["pending"]) => list(pending.map(({ machine }) => machine));
+const isRedis = (machine: MachineName): machine is RedisMachine =>
+  redisMachines.some((name) => name === machine);

@@ -1,0 +1,318 @@
+/** The table of situations of one shard: who is master, and what is done when nobody or somebody else is. */
+import type { RedisMachine } from "../topology.ts";
+import { compareCopies, describeCopy } from "./copies.ts";
+import { planFence } from "./fence.ts";
+import { whyNotPromotable } from "./promotable.ts";
+import type { Step } from "./steps.ts";
+import type { Row } from "./table.ts";
+import { otherOf, type ServerView, type ShardView, soleMaster } from "./view.ts";
+import { troubleOf } from "./words.ts";
+
+/** What the proxies shall do with the shard's traffic: send it to the master, hold it, or go on as they do. */
+export type Traffic = "to master" | "hold" | "as it is";
+
+export type ShardRow = Row<ShardView> & { traffic: Traffic };
+
+export const shardSituations: ShardRow[] = [
+  {
+    situation: "two-masters",
+    meaning:
+      "An old master came back by itself: the one with the better copy stays, the other becomes its replica.",
+    traffic: "as it is",
+    when: ({ masters }) => masters.length === 2,
+    steps: (view) => demote(view, loserOf(view), winnerOf(view)),
+    because: (view) =>
+      `${loserOf(view).machine} is a master too: it becomes replica of ${winnerOf(view).machine}`,
+    about: (view) => loserOf(view).machine,
+  },
+  {
+    situation: "stale-master",
+    meaning:
+      "The only master is of an earlier term than the shard has reached: held, because better data may exist.",
+    traffic: "hold",
+    when: (view) => isStale(view),
+    because: (view) =>
+      `${copyText(soleMaster(view))} answers, but the shard has reached epoch ${view.epoch}: traffic waits`,
+    about: (view) => soleMaster(view)?.machine,
+  },
+  {
+    situation: "epoch-missing",
+    meaning: "The master's data lost recovery's epoch (somebody emptied them): it is written again.",
+    traffic: "to master",
+    when: (view) => isSole(view) && epochOf(soleMaster(view)) < Math.max(view.epoch, 1),
+    steps: (view) => [
+      {
+        do: "write epoch",
+        shard: view.shard.index,
+        machine: masterOf(view).machine,
+        epoch: Math.max(view.epoch, 1),
+      },
+    ],
+    because: (view) => `${masterOf(view).machine}'s data carry no epoch: it is written again`,
+  },
+  {
+    situation: "master-leaves",
+    meaning: "The master's machine is to be replaced while it still works: a planned switch, without loss.",
+    traffic: "as it is",
+    when: (view) => leavesReady(view) && !switchTrouble(view),
+    steps: (view) => plannedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    because: (view) =>
+      `${otherOf(view, masterOf(view)).machine} takes over from ${masterOf(view).machine}, which is to be replaced`,
+    about: (view) => masterOf(view).machine,
+  },
+  {
+    situation: "switch-blocked",
+    meaning: "As above, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
+    traffic: "to master",
+    when: (view) => leavesReady(view),
+    because: (view) => `${masterOf(view).machine} cannot be relieved yet: ${switchTrouble(view)}`,
+    about: (view) => masterOf(view).machine,
+  },
+  {
+    situation: "replica-astray",
+    meaning: "The counterpart does not follow the master by its present address: it is told to.",
+    traffic: "to master",
+    when: (view) => isSole(view) && isAstray(otherOf(view, masterOf(view))),
+    steps: (view) => [follow(view, otherOf(view, masterOf(view)), masterOf(view))],
+    because: (view) => `${otherOf(view, masterOf(view)).machine} is told to follow ${masterOf(view).machine}`,
+    about: (view) => otherOf(view, masterOf(view)).machine,
+  },
+  {
+    situation: "replica-syncing",
+    meaning: "The master serves, its replica is receiving or loading its copy.",
+    traffic: "to master",
+    when: (view) =>
+      isSole(view) && otherOf(view, masterOf(view)).answers && !otherOf(view, masterOf(view)).synced,
+    because: (view) =>
+      `${masterOf(view).machine} serves, ${otherOf(view, masterOf(view)).machine} is receiving its copy`,
+    about: (view) => otherOf(view, masterOf(view)).machine,
+  },
+  {
+    situation: "replica-away",
+    meaning: "The master serves alone.",
+    traffic: "to master",
+    when: (view) => isSole(view) && !otherOf(view, masterOf(view)).answers,
+    because: (view) => `${masterOf(view).machine} serves alone: ${troubleOf(otherOf(view, masterOf(view)))}`,
+    about: (view) => otherOf(view, masterOf(view)).machine,
+  },
+  {
+    situation: "served",
+    meaning: "The desired state: one master, its counterpart a replica that has everything.",
+    traffic: "to master",
+    settled: true,
+    when: (view) => isSole(view) && otherOf(view, masterOf(view)).synced,
+    because: (view) =>
+      `${masterOf(view).machine} serves, ${otherOf(view, masterOf(view)).machine} has a copy`,
+  },
+  {
+    situation: "stall",
+    meaning: "The master accepts but does not reply (fork, long script, swap): patience, then a verdict.",
+    traffic: "as it is",
+    when: ({ lastMaster }) => lastMaster?.condition === "stalling",
+    because: ({ lastMaster }) => `${trouble(lastMaster)}: patience`,
+  },
+  {
+    situation: "doubt",
+    meaning: "The master fails probes, or has not been seen since recovery started, but there is no verdict.",
+    traffic: "as it is",
+    when: ({ lastMaster }) => lastMaster !== undefined && !lastMaster.answers && !lastMaster.out,
+    because: ({ lastMaster }) => trouble(lastMaster),
+  },
+  {
+    situation: "first-start-waits",
+    meaning: "No data has ever had a master, and one of the two servers has not been seen: wait for it.",
+    traffic: "as it is",
+    when: (view) => isVirgin(view) && silentOnes(view).some(({ out }) => !out),
+    because: (view) => `the first start waits: ${silentOnes(view).map(troubleOf).join(", ")}`,
+  },
+  {
+    situation: "first-start",
+    meaning: "Every redis starts as a replica (rule 1): the first master is made.",
+    traffic: "as it is",
+    when: (view) => isVirgin(view) && heirOf(view) !== undefined && !fenceTrouble(view),
+    steps: (view) => takeOver(view),
+    because: (view) => `the first start: ${heirOf(view)?.machine} becomes master`,
+    about: () => "first start",
+  },
+  {
+    situation: "master-lost",
+    meaning:
+      "The master is gone and its counterpart has its data: fence, promote, let the waiting traffic go on.",
+    traffic: "as it is",
+    when: (view) => Boolean(view.lastMaster?.out) && heirOf(view) !== undefined && !fenceTrouble(view),
+    steps: (view) => takeOver(view),
+    because: (view) => `${trouble(view.lastMaster)}: ${heirText(view)} takes over`,
+    about: (view) => view.lastMaster?.machine,
+  },
+  {
+    situation: "no-master",
+    meaning: "The master's process restarted as a replica (rule 1): the best copy becomes master.",
+    traffic: "as it is",
+    when: (view) => heirOf(view) !== undefined && !fenceTrouble(view),
+    steps: (view) => takeOver(view),
+    because: (view) => `nobody is master: ${heirText(view)} takes over`,
+    about: (view) => view.lastMaster?.machine,
+  },
+  {
+    situation: "fence-blocked",
+    meaning:
+      "A promotion would be right, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
+    traffic: "hold",
+    when: (view) => heirOf(view) !== undefined,
+    because: (view) => `${heirOf(view)?.machine} cannot take over yet: ${fenceTrouble(view)}`,
+    about: (view) => view.lastMaster?.machine,
+  },
+  {
+    situation: "nothing-promotable",
+    meaning: "Somebody answers, but better data may exist (rule 3): traffic waits, loudly.",
+    traffic: "hold",
+    when: ({ answering }) => answering.length > 0,
+    because: (view) =>
+      `traffic waits: ${view.answering.map(({ machine }) => whyNotPromotable(view, machine)).join("; ")}`,
+    about: (view) => view.lastMaster?.machine,
+  },
+  {
+    situation: "shard-lost",
+    meaning: "No server answers, and every verdict is in: traffic waits, loudly.",
+    traffic: "hold",
+    when: ({ servers }) => servers.redis1.out && servers.redis2.out,
+    because: ({ servers }) => `no server is left: ${troubleOf(servers.redis1)}; ${troubleOf(servers.redis2)}`,
+    about: ({ servers, lastMaster }) => (lastMaster ?? servers.redis1).machine,
+  },
+  {
+    situation: "unseen",
+    meaning: "No server answers, but not every verdict is in.",
+    traffic: "as it is",
+    when: ({ answering }) => answering.length === 0,
+    because: ({ servers }) => `${troubleOf(servers.redis1)}; ${troubleOf(servers.redis2)}`,
+  },
+];
+
+const isSole = (view: ShardView) => view.masters.length === 1;
+const epochOf = (server: ServerView | undefined) => server?.info?.epoch ?? 0;
+const trouble = (server: ServerView | undefined) => (server ? troubleOf(server) : "no server is known");
+const copyText = (server: ServerView | undefined) => (server?.copy ? describeCopy(server.copy) : "nobody");
+const silentOnes = (view: ShardView) =>
+  [view.servers.redis1, view.servers.redis2].filter(({ answers }) => !answers);
+
+function masterOf(view: ShardView): ServerView {
+  const master = soleMaster(view);
+  if (!master) throw new Error(`shard ${view.shard.index} has no single master`);
+  return master;
+}
+
+/** Of an earlier term, and not simply the serving process whose epoch key somebody removed. */
+function isStale(view: ShardView): boolean {
+  const master = soleMaster(view);
+  const last = view.known.memory.durable.masters[view.shard.index];
+  return master !== undefined && epochOf(master) < view.epoch && last?.runId !== master.info?.runId;
+}
+
+const isLeaving = ({ leaving, givenUp }: ServerView) => leaving || givenUp;
+const maySucceed = (server: ServerView) => server.answers && server.synced && !isLeaving(server);
+
+const leavesReady = (view: ShardView) =>
+  isSole(view) && isLeaving(masterOf(view)) && maySucceed(otherOf(view, masterOf(view)));
+
+const switchTrouble = (view: ShardView) =>
+  planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
+
+/** A copy under way is not interrupted only because it was begun by name, from the boot configuration. */
+function isAstray(server: ServerView): boolean {
+  return server.answers && !server.followsCounterpart && !server.info?.follows?.syncing;
+}
+
+/** Nobody has ever been promoted: neither the data nor recovery's memory know an epoch. */
+function isVirgin(view: ShardView): boolean {
+  const { answering, epoch, masters } = view;
+  return (
+    epoch === 0 &&
+    masters.length === 0 &&
+    answering.length > 0 &&
+    answering.every((one) => epochOf(one) === 0)
+  );
+}
+
+/**
+ * The best copy among those that may be promoted. Its counterpart must have been looked at: one that
+ * simply was not seen yet may be the master.
+ */
+function heirOf(view: ShardView): ServerView | undefined {
+  if (view.masters.length > 0) return undefined;
+  return view.answering
+    .filter((server) => otherOf(view, server).looked && !whyNotPromotable(view, server.machine))
+    .sort((a, b) => (a.copy && b.copy ? compareCopies(a.copy, b.copy) : 0))[0];
+}
+
+const heirText = (view: ShardView) => copyText(heirOf(view));
+
+/** Why the heir's counterpart cannot be fenced now. */
+function fenceTrouble(view: ShardView): string | undefined {
+  const heir = heirOf(view);
+  if (!heir) return undefined;
+  return planFence(view.known.facts, view.known.memory, otherOf(view, heir).machine).blocked;
+}
+
+/** Design section 6: out on both proxies, promote, release, and cut what is left a little later. */
+function takeOver(view: ShardView): Step[] {
+  const heir = heirOf(view);
+  if (!heir) throw new Error(`shard ${view.shard.index} has nobody to promote`);
+  const from = otherOf(view, heir).machine;
+  return [fence(view, from), promote(view, heir.machine), release(view, heir.machine), cut(view, from)];
+}
+
+/** As above, but the old master still works: nothing is promoted before the replica has every write. */
+function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
+  const shard = view.shard.index;
+  return [
+    fence(view, from.machine),
+    { do: "catch up", shard, from: from.machine, to: to.machine },
+    promote(view, to.machine),
+    release(view, to.machine),
+    cut(view, from.machine),
+  ];
+}
+
+/** The loser is fenced before it is told to follow, so that no client sees a master turn read-only. */
+function demote(view: ShardView, loser: ServerView, winner: ServerView): Step[] {
+  return [
+    fence(view, loser.machine),
+    follow(view, loser, winner),
+    release(view, winner.machine),
+    cut(view, loser.machine),
+  ];
+}
+
+/** Of two masters the later term wins; within a term, the one that recovery made master. */
+function winnerOf(view: ShardView): ServerView {
+  const [a, b] = view.masters;
+  if (!a || !b) throw new Error(`shard ${view.shard.index} does not have two masters`);
+  const last = view.known.memory.durable.masters[view.shard.index];
+  if (epochOf(a) !== epochOf(b)) return epochOf(a) > epochOf(b) ? a : b;
+  return last?.machine === b.machine ? b : a;
+}
+
+const loserOf = (view: ShardView) => otherOf(view, winnerOf(view));
+
+function fence(view: ShardView, machine: RedisMachine): Step {
+  const { proxies, proven } = planFence(view.known.facts, view.known.memory, machine);
+  return { do: "fence", shard: view.shard.index, machine, proxies, proven };
+}
+
+function promote(view: ShardView, machine: RedisMachine): Step {
+  return { do: "promote", shard: view.shard.index, machine, epoch: view.epoch + 1 };
+}
+
+function release(view: ShardView, machine: RedisMachine): Step {
+  return { do: "release", shard: view.shard.index, machine, proxies: commandable(view) };
+}
+
+function cut(view: ShardView, machine: RedisMachine): Step {
+  return { do: "cut", shard: view.shard.index, machine, proxies: commandable(view) };
+}
+
+const commandable = (view: ShardView) => planFence(view.known.facts, view.known.memory, "redis1").proxies;
+
+function follow(view: ShardView, replica: ServerView, master: ServerView): Step {
+  return { do: "follow", shard: view.shard.index, machine: replica.machine, master: master.machine };
+}

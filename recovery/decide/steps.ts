@@ -1,0 +1,80 @@
+/** The vocabulary of acting: every step that `decide` may ask for, as plain data. */
+import type { MachineName, ProxyMachine, RedisMachine } from "../topology.ts";
+
+/** One correction of one server line of one proxy. */
+export interface ServerChange {
+  shard: number;
+  line: "traffic" | "probe";
+  machine: RedisMachine;
+  address?: { address: string; port: number };
+  ready?: boolean;
+}
+
+export type Step =
+  /** Rule 2: no client's write can reach `machine` any more; `proven` says why some proxies need no command. */
+  | { do: "fence"; shard: number; machine: RedisMachine; proxies: ProxyMachine[]; proven: string[] }
+  /** Wait until `to` has received everything that the fenced `from` has written. */
+  | { do: "catch up"; shard: number; from: RedisMachine; to: RedisMachine }
+  | { do: "promote"; shard: number; machine: RedisMachine; epoch: number }
+  /** Let the waiting traffic go to `machine`. */
+  | { do: "release"; shard: number; machine: RedisMachine; proxies: ProxyMachine[] }
+  /** Cut what is left of the sessions with the old master, a little after the release. */
+  | { do: "cut"; shard: number; machine: RedisMachine; proxies: ProxyMachine[] }
+  | { do: "follow"; shard: number; machine: RedisMachine; master: RedisMachine }
+  | { do: "write epoch"; shard: number; machine: RedisMachine; epoch: number }
+  | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
+  | { do: "copy configuration"; proxy: ProxyMachine; from: ProxyMachine }
+  | { do: "register proxy"; proxy: ProxyMachine }
+  | { do: "unregister proxy"; proxy: ProxyMachine }
+  | { do: "stop monitoring"; machine: MachineName; instanceId?: string; because: string }
+  /** The program on monit must be the one that the last `up` ran. */
+  | { do: "check program"; machines: MachineName[] }
+  | { do: "taint"; machines: MachineName[] }
+  | { do: "power off"; machine: MachineName; instanceId?: string }
+  | { do: "launch"; machines: MachineName[] };
+
+/** The step in a person's words, for `barton plan` and the records of incidents. */
+export function describeStep(step: Step): string {
+  switch (step.do) {
+    case "fence":
+      return `fence ${step.machine}'s server of shard ${step.shard}`;
+    case "catch up":
+      return `wait until ${step.to} has everything of shard ${step.shard}`;
+    case "promote":
+      return `make ${step.machine} master of shard ${step.shard} (epoch ${step.epoch})`;
+    case "release":
+      return `send the traffic of shard ${step.shard} to ${step.machine}`;
+    case "cut":
+      return `cut old sessions of shard ${step.shard} with ${step.machine}`;
+    case "follow":
+      return `make ${step.machine} replica of ${step.master} for shard ${step.shard}`;
+    case "write epoch":
+      return `write epoch ${step.epoch} into shard ${step.shard}`;
+    case "set servers":
+      return `set servers of ${step.proxy}: ${step.changes.map(describeChange).join(", ")}`;
+    case "copy configuration":
+      return `configure ${step.proxy} like ${step.from}`;
+    case "register proxy":
+      return `register ${step.proxy}`;
+    case "unregister proxy":
+      return `unregister ${step.proxy}`;
+    case "stop monitoring":
+      return `stop monitoring ${step.machine}`;
+    case "check program":
+      return "compare the program with the one that the last up ran";
+    case "taint":
+      return `taint ${step.machines.join(" and ")}`;
+    case "power off":
+      return `power off ${step.machine}${step.instanceId ? ` (${step.instanceId})` : ""}`;
+    case "launch":
+      return `launch ${step.machines.join(" and ")} anew`;
+  }
+}
+
+function describeChange({ shard, line, machine, address, ready }: ServerChange): string {
+  const words = [
+    address && `at ${address.address}:${address.port}`,
+    ready !== undefined && (ready ? "ready" : "out"),
+  ];
+  return `${line} ${shard}/${machine} ${words.filter(Boolean).join(" ")}`;
+}

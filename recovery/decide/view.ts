@@ -1,0 +1,149 @@
+/**
+ * Views: the facts and the memory of one shard, one redis machine or one proxy, in the words in which the
+ * table of situations speaks. Computed once per cycle, without side effects.
+ */
+import { type Facts, type RedisInfo, serverId, type Vantage } from "../observe/facts.ts";
+import type { Limits } from "../settings.ts";
+import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../topology.ts";
+import type { Copy } from "./copies.ts";
+import { type Condition, isOut, judgeServer } from "./judge.ts";
+import { isGivenUp, type Memory } from "./memory.ts";
+
+/** What a cycle decides from. */
+export interface Known {
+  facts: Facts;
+  memory: Memory;
+  limits: Limits;
+}
+
+export interface ServerView {
+  machine: RedisMachine;
+  condition: Condition;
+  /** When the first sign of its trouble was seen, and when the verdict was reached (monotonic milliseconds). */
+  sinceMs?: number;
+  noticedMs?: number;
+  by: (Vantage | "the cloud")[];
+  /** It tells monit, now, what it is. */
+  answers: boolean;
+  /** Out by a verdict that still stands. */
+  out: boolean;
+  /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
+  looked: boolean;
+  /** What it says when it refuses recovery's credentials or commands. */
+  refusal?: string;
+  /** Its machine is given up: it is not used any more, whatever it says. */
+  givenUp: boolean;
+  /** Somebody ordered its machine's failover. */
+  leaving: boolean;
+  info?: RedisInfo;
+  /** Follows its counterpart at the address that this has now. */
+  followsCounterpart: boolean;
+  /** … and has received everything. */
+  synced: boolean;
+  copy?: Copy;
+}
+
+export interface ShardView {
+  shard: Shard;
+  servers: Record<RedisMachine, ServerView>;
+  /** Servers that answer as masters. */
+  masters: ServerView[];
+  /** Servers that answer, whatever they are. */
+  answering: ServerView[];
+  /** The server that was last known to serve as master. */
+  lastMaster?: ServerView;
+  /** The highest epoch that these data were ever seen to carry. */
+  epoch: number;
+  known: Known;
+}
+
+/** The view of one shard. */
+export function viewShard(known: Known, shard: Shard): ShardView {
+  const servers = {
+    redis1: viewServer(known, "redis1", shard),
+    redis2: viewServer(known, "redis2", shard),
+  };
+  const all = redisMachines.map((machine) => servers[machine]);
+  const last = known.memory.durable.masters[shard.index]?.machine ?? trafficTarget(known.facts, shard.index);
+  return {
+    shard,
+    servers,
+    masters: all.filter(({ answers, info }) => answers && info?.role === "master"),
+    answering: all.filter(({ answers }) => answers),
+    lastMaster: last && servers[last],
+    epoch: known.memory.durable.epochs[shard.index] ?? 0,
+    known,
+  };
+}
+
+function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerView {
+  const { facts, memory } = known;
+  const id = serverId(machine, shard.index);
+  const server = facts.servers[id];
+  const standing = memory.durable.out[id];
+  const judgement = standing ?? judgeServer(facts, machine, shard.index);
+  const out = isOut(judgement.condition);
+  const { info, refusal } = server ?? {};
+  const monit = server?.looks.monit.state;
+  const follows = followsAddress(facts, machine, shard, info);
+  return {
+    machine,
+    condition: judgement.condition,
+    sinceMs: judgement.sinceMs,
+    noticedMs: standing?.noticedMs,
+    by: judgement.by,
+    answers: !out && monit === "up" && info !== undefined && !refusal,
+    out,
+    looked: out || monit === "down" || (monit === "up" && info !== undefined),
+    refusal,
+    givenUp: isGivenUp(facts, memory, machine),
+    leaving: memory.durable.ordered[machine] !== undefined,
+    info,
+    followsCounterpart: follows,
+    synced: follows && info?.follows?.linkUp === true && !info.loading,
+    copy: info && copyOf(memory, id, machine, info),
+  };
+}
+
+/** By address, not by name: a name may still lead to a machine that is gone. */
+function followsAddress(
+  facts: Facts,
+  machine: RedisMachine,
+  shard: Shard,
+  info: RedisInfo | undefined,
+): boolean {
+  const { address } = facts.machines[counterpartOf(machine)];
+  return (
+    info?.follows !== undefined && info.follows.host === address && info.follows.port === shard.redisPort
+  );
+}
+
+/**
+ * A restarted process counts its offset from anew although its append-only file holds what it had: until
+ * it follows somebody again, the offset of its former self counts.
+ */
+function copyOf(memory: Memory, id: string, machine: RedisMachine, info: RedisInfo): Copy {
+  const remembered = memory.offsets[id]?.offset ?? 0;
+  const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
+  return { machine, complete, epoch: info.epoch ?? 0, offset: Math.max(info.offset, remembered) };
+}
+
+/** Where a proxy sends a shard's traffic: undefined while it holds it, does not answer, or is torn. */
+export function trafficTarget(facts: Facts, shard: number): RedisMachine | undefined {
+  for (const { look, view } of [facts.proxies.haproxy1, facts.proxies.haproxy2]) {
+    const lines = look.state === "up" ? view?.shards[shard] : undefined;
+    const ready = redisMachines.filter((machine) => lines?.[machine].traffic.ready);
+    if (ready.length === 1) return ready[0];
+  }
+  return undefined;
+}
+
+/** The only server of the shard that answers as master, if there is exactly one. */
+export function soleMaster(view: ShardView): ServerView | undefined {
+  return view.masters.length === 1 ? view.masters[0] : undefined;
+}
+
+/** The counterpart of a server. */
+export function otherOf(view: ShardView, server: ServerView): ServerView {
+  return view.servers[counterpartOf(server.machine)];
+}

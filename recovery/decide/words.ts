@@ -1,0 +1,36 @@
+/** Small pieces of English for sentences. */
+import type { ServerView } from "./view.ts";
+
+/** "a", "a and b", "a, b and c". */
+export function list(items: (string | number)[]): string {
+  if (items.length < 2) return items.join("");
+  return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+}
+
+/** What is wrong with a server, and who says so. */
+export function troubleOf({ machine, condition, by, refusal }: ServerView): string {
+  const sayers = by.length > 0 ? ` (${by.length > 1 ? "say" : "says"} ${list(by)})` : "";
+  switch (condition) {
+    case "refused":
+      return `${machine}'s redis process is gone${sayers}`;
+    case "silent":
+      return `${machine} does not answer on any port${sayers}`;
+    case "hung":
+      return `${machine}'s redis accepts but has not replied for too long${sayers}`;
+    case "off":
+      return `${machine} is off${sayers}`;
+    case "stalling":
+      return `${machine}'s redis accepts but does not reply${sayers}`;
+    case "doubted":
+      return `${machine} fails probes${sayers}, which is no verdict yet`;
+    case "unseen":
+      return `${machine} has not answered yet`;
+    case "fine":
+      return refusal ? `${machine} refuses recovery: ${refusal}` : `${machine} answers`;
+  }
+}
+
+/** Milliseconds as seconds with one decimal. */
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
