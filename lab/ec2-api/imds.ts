@@ -3,6 +3,7 @@
  * PUT, and with it what a machine may know about itself, incl. the credentials of its instance profile.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { accountId } from "../schema/names.ts";
 import type { ApiRequest, ApiResponse, ImdsWorld, InstanceView } from "./world.ts";
 
 const tokenSecondsMax = 21_600;
@@ -115,7 +116,7 @@ function identityDocument(instance: InstanceView, region: string): string {
     privateIp: instance.privateIpAddress,
     availabilityZone: instance.availabilityZone,
     region,
-    accountId: "000000000000",
+    accountId,
     architecture: "x86_64",
     pendingTime: instance.launchTime,
     version: "2017-09-30",

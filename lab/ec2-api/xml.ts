@@ -1,4 +1,5 @@
 /** Answers of EC2's query API as XML, in the shape of API version 2016-11-15. */
+import { accountId } from "../schema/names.ts";
 import type { InstanceState, InstanceView } from "./world.ts";
 
 export interface StateChange {
@@ -23,7 +24,7 @@ const namespace = "http://ec2.amazonaws.com/doc/2016-11-15/";
 export function instancesXml(instances: InstanceView[], requestId: string): string {
   const reservations = instances.map(
     (instance) =>
-      `<item>${leaf("reservationId", instance.instanceId.replace(/^i-/, "r-"))}${leaf("ownerId", "000000000000")}` +
+      `<item>${leaf("reservationId", instance.instanceId.replace(/^i-/, "r-"))}${leaf("ownerId", accountId)}` +
       `<groupSet/><instancesSet>${instanceItem(instance)}</instancesSet></item>`,
   );
   return envelope(

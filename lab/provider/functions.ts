@@ -1,9 +1,6 @@
 /** The provider's functions (`aws.getRegion()`…): those that need no look at the lab; others are refused by name. */
 import type { Properties, Value } from "../plugin/values.ts";
-import { zonesOf } from "../schema/names.ts";
-
-/** The lab's account. */
-const accountId = "000000000000";
+import { accountId, zonesOf } from "../schema/names.ts";
 
 type Answer = (region: string) => Record<string, Value>;
 

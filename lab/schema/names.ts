@@ -1,6 +1,9 @@
 /** Kinds for the ids, addresses and names that AWS uses. */
 import { type Kind, scalar, text } from "./kinds.ts";
 
+/** The account that everything in a lab belongs to: AWS's own example. */
+export const accountId = "123456789012";
+
 /** e.g. `subnet-` and 8 or 17 hexadecimal digits. */
 export function id(prefix: string): Kind {
   return text(
