@@ -19,6 +19,9 @@ export const unconfigured = [
   "systemctl enable haproxy.service",
 ];
 
+/** At once, per haproxy; each takes two file descriptors, of which Debian's units may have 524288. */
+export const maxConnections = 20000;
+
 /** Unconfigured haproxy, as in the original. */
 export function haproxyImage(): CloudConfig {
   return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit], unconfigured);
@@ -43,6 +46,7 @@ export function haproxyMachine({ name, config }: ProxyMachineArgs): CloudConfig 
           runtimeBind: `0.0.0.0:${fixedPorts.runtime}`,
           healthBind: `0.0.0.0:${fixedPorts.health}`,
           proxyBind: "0.0.0.0",
+          maxConnections,
         }),
       ),
     ],
@@ -59,11 +63,12 @@ export function proxyConfig(args: {
   runtimeBind: string;
   healthBind: string;
   proxyBind: string;
+  maxConnections: number;
 }): string {
-  const { shards, detection, ...binds } = args;
+  const { shards, detection, ...rest } = args;
   const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
   return renderFile(here, "haproxy.cfg", {
-    ...binds,
+    ...rest,
     intervalMs,
     fastIntervalMs,
     connectTimeoutMs,
