@@ -26,8 +26,8 @@ const gibibytes = z.int("a whole number of GiB").min(8, "8 GiB or more").max(163
 const publicKey = z
   .string()
   .regex(
-    /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( [^\n]*)?$/,
-    "one line of an OpenSSH public key",
+    /^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( [^\n]*)?$/,
+    "one line of an OpenSSH public key, ed25519 or RSA (EC2 takes no other)",
   );
 const privateKey = z
   .string()

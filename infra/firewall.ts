@@ -28,7 +28,7 @@ export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
     { from: "monit", to: "redis", ports: redisPorts, why: "probes and recovery" },
     { from: "monit", to: "haproxy", ports: [fixedPorts.runtime, fixedPorts.runtime], why: "runtime API" },
     { from: "monit", to: "haproxy", ports: [fixedPorts.health, fixedPorts.health], why: "registered or not" },
-    { from: "monit", to: "haproxy", ports: [22, 22], why: "copies the running proxy's configuration" },
+    { from: "monit", to: "haproxy", ports: [22, 22], why: "copies the configuration of the running proxy" },
     // Packages and tools, only while an image is made: the builder is stopped afterwards.
     { from: "builder", to: "world", ports: [80, 80], why: "Debian packages" },
     { from: "builder", to: "world", ports: [443, 443], why: "Debian packages and tools" },

@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { programHash } from "../../infra/bundle.ts";
 import { fixedPorts } from "../../infra/config.ts";
 import { roles } from "../../infra/firewall.ts";
+import type { Value } from "../../lab/plugin/values.ts";
+import { checkInputs } from "../../lab/schema/check.ts";
+import { schemas } from "../../lab/schema/index.ts";
 import { machineNames, topologySchema } from "../../recovery/topology.ts";
 import { production, root, secrets } from "./settings.ts";
 
@@ -29,9 +32,9 @@ beforeAll(async () => {
     {
       newResource({ type, name, inputs }) {
         const number = resources.filter((resource) => resource.type === type).length + 1;
-        const id = `${type.split(":").at(-1)}-${number}`;
+        const id = idOf(type, number);
         resources.push({ type, name, id, inputs });
-        const computed: Record<string, unknown> = { keyName: "engineers-1a2b3c4", zoneId: "Z123", name: id };
+        const computed: Record<string, unknown> = { keyName: "engineers-1a2b3c4", zoneId: id, name: id };
         if (type === "aws:ec2/instance:Instance") {
           Object.assign(computed, { privateIp: `10.42.1.${number}`, publicIp: `198.51.100.${number}` });
         }
@@ -51,6 +54,22 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(cache, { recursive: true, force: true }));
 
+/** Ids as AWS gives them, so that the inputs that refer to them can be checked. */
+function idOf(type: string, number: number): string {
+  const prefixes: Record<string, string> = {
+    Vpc: "vpc",
+    Subnet: "subnet",
+    InternetGateway: "igw",
+    RouteTable: "rtb",
+    SecurityGroup: "sg",
+    Instance: "i",
+    AmiFromInstance: "ami",
+  };
+  const kind = type.split(":").at(-1) ?? type;
+  if (kind === "Zone") return "Z0123456789ABC";
+  return prefixes[kind] ? `${prefixes[kind]}-${number.toString(16).padStart(17, "0")}` : `${kind}-${number}`;
+}
+
 const settled = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
 const of = (type: string) => resources.filter((resource) => resource.type === type);
 const names = (list: Registered[]) => list.map(({ name }) => name).sort();
@@ -69,6 +88,17 @@ const secretSignature = "4dabf18193072939515e22adb298388d";
 const isWrapped = (value: unknown) => typeof value === "object" && value !== null && secretSignature in value;
 const unwrapped = (value: unknown) =>
   isWrapped(value) ? (value as unknown as { value: unknown }).value : value;
+
+test("AWS takes every resource, and the lab emulates it", () => {
+  for (const { type, name, inputs } of resources.filter((resource) => resource.type.startsWith("aws:"))) {
+    const schema = schemas.find((known) => known.type === type);
+    if (!schema) throw new Error(`the lab does not know ${type} (${name})`);
+    const values = Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, unwrapped(value)]));
+    const news = { values: values as Record<string, Value>, secrets: new Set<string>() };
+    const request = { name, region: "eu-central-1", olds: undefined, news, seed: new Uint8Array(32) };
+    expect(checkInputs(schema, request).failures, `${type} ${name}`).toEqual([]);
+  }
+});
 
 describe("the six machines", () => {
   test("are all there, with their names and tags", () => {
@@ -97,7 +127,8 @@ describe("the six machines", () => {
     expect(records.map((record) => record.name).sort()).toEqual(
       machineNames.map((name) => `${name}.barton`).sort(),
     );
-    for (const record of records) expect(record).toMatchObject({ type: "A", ttl: 1, zoneId: "Z123" });
+    for (const record of records)
+      expect(record).toMatchObject({ type: "A", ttl: 1, zoneId: "Z0123456789ABC" });
     expect(new Set(records.map((record) => (record.records as string[])[0])).size).toBe(6);
   });
 

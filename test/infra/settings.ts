@@ -15,6 +15,13 @@ const yaml = createRequire(createRequire(import.meta.url).resolve("@pulumi/pulum
 const privateKey = (name: string) =>
   `-----BEGIN OPENSSH PRIVATE KEY-----\n${Buffer.from(name.repeat(90)).toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`;
 
+/** Looks like a key, and is nobody's. */
+const publicKey = (comment: string) => {
+  const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes]);
+  const blob = Buffer.concat([field(Buffer.from("ssh-ed25519")), field(Buffer.alloc(32, comment))]);
+  return `ssh-ed25519 ${blob.toString("base64")} ${comment}`;
+};
+
 /** Secret in the stack's configuration. */
 export const secrets: Record<string, string> = {
   "barton:sshPrivateKey": privateKey("ssh"),
@@ -28,8 +35,8 @@ export const secrets: Record<string, string> = {
 export const engineersOwn: Record<string, string> = {
   "barton:backendUrl": "s3://test-bucket/barton?region=eu-central-1",
   "barton:adminCidrs": '["203.0.113.7/32"]',
-  "barton:sshPublicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExamplex engineer@example",
-  "barton:recoverySshPublicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampley monit",
+  "barton:sshPublicKey": publicKey("engineer@example"),
+  "barton:recoverySshPublicKey": publicKey("monit"),
 };
 
 /** A stack file's configuration as Pulumi hands it to the program. */
