@@ -27,8 +27,7 @@ const tools: Record<string, string> = {
 
 /** Throws unless this is root on a Linux host with the lab's tools; the message says what to install. */
 export async function checkHost(): Promise<void> {
-  if (process.platform !== "linux")
-    throw new LabError(`A lab needs Linux; this is ${process.platform}.`);
+  if (process.platform !== "linux") throw new LabError(`A lab needs Linux; this is ${process.platform}.`);
   if (process.getuid?.() !== 0) throw new LabError("A lab needs root: run this as root, or with sudo.");
   const found = await Promise.all(
     Object.entries(tools).map(async ([tool, debianPackage]) =>

@@ -85,10 +85,11 @@ export function netnsInode(pid: number): number | undefined {
   }
 }
 
-/** Inode of the network namespace that is mounted at `path`; undefined when there is none. */
+/** Inode of the network namespace that is mounted at `path`; undefined when there is none, or only a plain file. */
 export function netnsInodeAt(path: string): number | undefined {
   try {
-    return statSync(path).ino;
+    const { dev, ino } = statSync(path);
+    return dev === statSync("/proc/self/ns/net").dev ? ino : undefined;
   } catch {
     return undefined;
   }
