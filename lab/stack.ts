@@ -49,7 +49,13 @@ async function sshKeyPair(path: string, comment: string): Promise<{ publicKey: s
  * interrupted run is simply done again.
  */
 export async function configureStack(lab: Lab): Promise<void> {
-  writeLabConfig(lab, { ...readLabConfig(lab), toolsArchive: await toolsArchive() });
+  const archive = await toolsArchive();
+  if (!existsSync(archive)) {
+    throw new LabError(
+      `The tools of the monit machine are not packed (${archive}): run scripts/setup first.`,
+    );
+  }
+  writeLabConfig(lab, { ...readLabConfig(lab), toolsArchive: archive });
   if (existsSync(stackConfigFile(lab))) return;
   await mkdir(lab.stateDir, { recursive: true, mode: 0o700 });
   const passphraseFile = join(lab.dir, "passphrase");
