@@ -3,8 +3,8 @@
  * {@link Cloud.converge}, which brings bridges, resolvers and firewalls to what the store says.
  */
 import { type Lab, machineNetns } from "../lab.ts";
-import { applyRules, shapeNetwork } from "./network.ts";
-import { firewallOf, isOn, networkPlan, resolverPlans } from "./plan.ts";
+import { applyRules, shapeNetwork, shapeStandIns } from "./network.ts";
+import { firewallOf, isOn, networkPlan, resolverPlans, standInPlan } from "./plan.ts";
 import { Resolver } from "./resolver.ts";
 import { Store } from "./store.ts";
 import { Turns } from "./system.ts";
@@ -21,6 +21,7 @@ export class Cloud {
   /** Rules that a machine's namespace has now. */
   readonly #rules = new Map<string, string>();
   #shape = "";
+  #standIns = "";
 
   constructor(lab: Lab, log: Log) {
     this.lab = lab;
@@ -35,9 +36,17 @@ export class Cloud {
       const shape = JSON.stringify(plan);
       if (shape !== this.#shape) await shapeNetwork(plan);
       this.#shape = shape;
+      await this.#convergeStandIns();
       await this.#convergeResolvers();
       await this.#convergeFirewalls();
     });
+  }
+
+  async #convergeStandIns(): Promise<void> {
+    const plan = standInPlan(this.store);
+    const text = JSON.stringify(plan);
+    if (text !== this.#standIns) await shapeStandIns(machineNetns(this.lab, "void"), plan);
+    this.#standIns = text;
   }
 
   async #convergeResolvers(): Promise<void> {

@@ -77,6 +77,7 @@ export class Faults {
         const machine = this.#running(target);
         await silenceLink(machine.instanceId);
         this.#remember({ kind: "vanish", instanceId: machine.instanceId });
+        await this.#cloud.converge();
         return `the link of ${machine.name} is silent; the machine runs on`;
       }
       case "partition":
@@ -144,10 +145,10 @@ export class Faults {
   async heal(target?: string, peer?: string): Promise<string[]> {
     const { store } = this.#cloud;
     const healed = this.#chosen(target, peer);
-    for (const fault of healed) await this.#undo(fault);
     store.faults = store.faults.filter((fault) => !healed.includes(fault));
     store.save();
     await this.#cloud.converge();
+    for (const fault of healed) await this.#undo(fault);
     const said = healed.map((fault) => this.text(fault));
     for (const each of said) this.#cloud.log(`healed: ${each}`);
     return said;

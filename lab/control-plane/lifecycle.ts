@@ -3,7 +3,7 @@
  * one instance happens in turns; what a caller asks for is on record before it begins, so that a control plane that is
  * killed in the middle finishes it when it comes back ({@link Lifecycle.resume}).
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { machineNetns } from "../lab.ts";
@@ -179,9 +179,11 @@ export class Lifecycle {
   /** Starts a stopped instance; the promise ends when it is running. */
   async start(id: string): Promise<void> {
     const instance = this.#instance(id);
-    if (instance.state !== "stopped") return;
-    this.#record(instance, { state: "pending", stateReason: "", launchTime: new Date().toISOString() });
+    const begin = () =>
+      this.#record(instance, { state: "pending", stateReason: "", launchTime: new Date().toISOString() });
+    if (instance.state === "stopped") begin();
     await this.#turn(id, async () => {
+      if (instance.state === "stopped") begin(); // it was still stopping when it was asked to start
       if (instance.state === "pending") await this.#bootAgain(instance);
     });
   }
@@ -315,13 +317,22 @@ export class Lifecycle {
 
   /** A control plane that comes back: takes over what is on, and finishes what was begun. */
   async resume(): Promise<void> {
+    const { store } = this.#cloud;
+    const hostBoot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const hostWasOff = store.hostBoot !== undefined && store.hostBoot !== hostBoot;
+    store.hostBoot = hostBoot;
+    store.save();
     const work = [...this.#cloud.store.instances.values()].map(async (instance) => {
       if (instance.state === "shutting-down") await this.terminate(instance.id);
       else if (instance.state === "stopping") {
         instance.state = "running";
         await this.stop(instance.id, true);
       } else if (instance.state === "pending") await this.#resumePending(instance);
-      else if (instance.state === "running" && instance.bootDue) await this.bootDue(instance.id);
+      else if (instance.state === "running" && hostWasOff) {
+        // EC2 recovers instances whose host has failed.
+        instance.bootDue = true;
+        await this.bootDue(instance.id);
+      } else if (instance.state === "running" && instance.bootDue) await this.bootDue(instance.id);
       else if (instance.state === "running" && instance.process && isAlive(instance.process)) {
         await this.#cloud.firewallStands(instance.id);
       }

@@ -37,10 +37,10 @@ export function privateDomain(region: string): string {
 }
 
 /**
- * An interface of the lab's own network namespace, e.g. `b` (bridge of a subnet), `v` (a machine's link), `r` (a
- * VPC's resolver). At most 15 characters; nothing outside the lab's namespace can meet it.
+ * An interface of the lab's own network namespace: `b` (bridge of a subnet), `v` (a machine's link), `h` (the link of
+ * a machine's stand-in), `r` (a VPC's resolver). At most 15 characters; nothing outside the lab's namespace can meet it.
  */
-export function interfaceName(kind: "b" | "v" | "r", id: string): string {
+export function interfaceName(kind: "b" | "v" | "h" | "r", id: string): string {
   return `${kind}${id.replace(/^.*-/, "").slice(-13)}`;
 }
 

@@ -61,7 +61,7 @@ async function makeBridge(name: string, address: string): Promise<void> {
   await run(["ip", "link", "set", name, "up"]);
 }
 
-/** Subnets of one VPC reach each other, and nobody else; nobody speaks in the name of another's subnet. */
+/** Subnets of one VPC reach each other, and nobody else; packets to an address that nobody has disappear in silence. */
 export function routingRules(plan: NetworkPlan): string {
   const lines = plan.vpcs.flatMap((vpc) => {
     const bridges = plan.subnets.filter((subnet) => subnet.vpcId === vpc.id);
@@ -74,6 +74,10 @@ table ip barton {
   chain forward {
     type filter hook forward priority filter; policy drop;
 ${lines.join("")}  }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    icmp type destination-unreachable icmp code { net-unreachable, host-unreachable } drop
+  }
 }
 `;
 }
@@ -116,6 +120,65 @@ export async function plugIn(
 export async function unplug(netns: string, instanceId: string): Promise<void> {
   await tryRun(["ip", "link", "delete", interfaceName("v", instanceId)]);
   await tryRun(["ip", "netns", "delete", netns]);
+}
+
+/** A machine that is off or silent, whose address others still know. */
+export type StandIn = { id: string; mac: string; privateIp: string; subnetId: string };
+
+/**
+ * On EC2 the address of a stopped or silent machine swallows packets without a word. In a bridge nobody would answer
+ * for it, and after three seconds its neighbours would get "no route to host" instead. So each such machine has a
+ * stand-in: an interface with its addresses, in a namespace of the lab that answers ARP and drops the rest.
+ * Makes exactly these stand-ins.
+ */
+export async function shapeStandIns(netns: string, standIns: readonly StandIn[]): Promise<void> {
+  const present = [...(await linkNames())].filter((name) => /^h[0-9a-f]{13}$/.test(name));
+  const wanted = new Map(standIns.map((each) => [interfaceName("h", each.id), each]));
+  for (const name of present) if (!wanted.has(name)) await tryRun(["ip", "link", "delete", name]);
+  for (const [name, standIn] of wanted) if (!present.includes(name)) await makeStandIn(netns, name, standIn);
+}
+
+async function makeStandIn(
+  netns: string,
+  name: string,
+  { id, mac, privateIp, subnetId }: StandIn,
+): Promise<void> {
+  const inner = interfaceName("v", id);
+  await prepareVoid(netns);
+  await run([
+    "ip",
+    "link",
+    "add",
+    name,
+    "type",
+    "veth",
+    "peer",
+    "name",
+    inner,
+    "address",
+    mac,
+    "netns",
+    netns,
+  ]);
+  await run(inNetns(netns, ["ip", "address", "add", `${privateIp}/32`, "dev", inner]));
+  await run(inNetns(netns, ["ip", "link", "set", inner, "up"]));
+  await run(["ip", "link", "set", name, "master", interfaceName("b", subnetId), "up"]);
+}
+
+/** ARP is answered by the interface that has the address alone; every IP packet is dropped. */
+async function prepareVoid(netns: string): Promise<void> {
+  await tryRun(["ip", "netns", "add", netns]);
+  await run(inNetns(netns, ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore"]));
+  await run(inNetns(netns, ["nft", "-f", "-"]), {
+    input: `table ip void
+delete table ip void
+table ip void {
+  chain prerouting {
+    type filter hook prerouting priority raw; policy drop;
+  }
+}
+`,
+  });
 }
 
 /** The machine keeps its carrier, and every packet from and to it disappears. */

@@ -6,7 +6,7 @@ import { gatewayOf, resolverOf } from "./addresses.ts";
 import type { HostRecord } from "./dnsmasq-config.ts";
 import { type FirewallRule, partitionRules, securityGroupRules } from "./firewall.ts";
 import { privateDnsName, privateDomain } from "./names.ts";
-import type { NetworkPlan } from "./network.ts";
+import type { NetworkPlan, StandIn } from "./network.ts";
 import type { ResolverPlan } from "./resolver.ts";
 import type { Instance, Resource, Store } from "./store.ts";
 
@@ -52,6 +52,18 @@ export function networkPlan(store: Store): NetworkPlan {
       vpcId: textOf(subnet, "vpcId"),
     })),
   };
+}
+
+/** Machines that are off or silent while their address is still theirs. */
+export function standInPlan(store: Store): StandIn[] {
+  const silent = new Set(
+    store.faults.flatMap((fault) => (fault.kind === "vanish" ? [fault.instanceId] : [])),
+  );
+  return [...store.instances.values()]
+    .filter(
+      (instance) => instance.state === "stopped" || (instance.state === "running" && silent.has(instance.id)),
+    )
+    .map(({ id, mac, privateIp, subnetId }) => ({ id, mac, privateIp, subnetId }));
 }
 
 /** One resolver per VPC that has a subnet. */

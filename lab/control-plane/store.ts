@@ -51,6 +51,8 @@ export type Fault =
 
 type Data = {
   version: 1;
+  /** The kernel's id of the host's boot: another one means that the host was off in between. */
+  hostBoot?: string;
   resources: Resource[];
   instances: Instance[];
   images: Image[];
@@ -63,6 +65,7 @@ export class Store {
   readonly instances = new Map<string, Instance>();
   readonly images = new Map<string, Image>();
   faults: Fault[] = [];
+  hostBoot: string | undefined;
 
   /** Reads the file if there is one. A file that is no JSON is an error: it is never replaced silently. */
   constructor(file: string) {
@@ -72,6 +75,7 @@ export class Store {
     for (const instance of data.instances) this.instances.set(instance.id, instance);
     for (const image of data.images) this.images.set(image.id, image);
     this.faults = data.faults;
+    this.hostBoot = data.hostBoot;
   }
 
   get(type: string, id: string): Resource | undefined {
@@ -95,6 +99,7 @@ export class Store {
   save(): void {
     const data: Data = {
       version: 1,
+      ...(this.hostBoot === undefined ? {} : { hostBoot: this.hostBoot }),
       resources: [...this.#resources.values()],
       instances: [...this.instances.values()],
       images: [...this.images.values()],
