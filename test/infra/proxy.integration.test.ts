@@ -17,8 +17,6 @@ import {
 } from "./servers.ts";
 
 const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
-/** Fewer than in production: the file descriptors of a test's process are limited. */
-const maxConnections = 1000;
 const bench = new Workbench();
 const redis = { redis1: "127.0.8.1", redis2: "127.0.8.2" };
 type Redis = keyof typeof redis;
@@ -48,7 +46,6 @@ async function startProxy(address: string): Promise<Proxy> {
     runtimeBind: `${address}:${ports.runtime}`,
     healthBind: `${address}:${ports.health}`,
     proxyBind: address,
-    maxConnections,
   });
   const proxy = { address, process: bench.startHaproxy(address, config) };
   await until(
@@ -113,7 +110,6 @@ test("both configurations are valid, without a warning", async () => {
     runtimeBind: "0.0.0.0:8999",
     healthBind: "0.0.0.0:8900",
     proxyBind: "0.0.0.0",
-    maxConnections,
   });
   const app = clientProxyConfig({
     shards,
@@ -124,7 +120,6 @@ test("both configurations are valid, without a warning", async () => {
     haproxy1: "haproxy1.barton",
     haproxy2: "haproxy2.barton",
     healthPort: 8900,
-    maxConnections,
   });
   for (const config of [proxy, app])
     expect((await checkHaproxyConfig(bench.write("check.cfg", config))).trim()).toBe(
@@ -293,7 +288,6 @@ describe("app", () => {
       haproxy1: "haproxy1.barton",
       haproxy2: "haproxy2.barton",
       healthPort: ports.health,
-      maxConnections,
     });
     bench.startHaproxy("app", config);
     await until(

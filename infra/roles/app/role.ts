@@ -6,7 +6,7 @@ import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
 import { file, imageConfig, machineConfig } from "../common/common.ts";
-import { deadPeerMs, haproxyUnit, maxConnections, unconfigured } from "../haproxy/role.ts";
+import { deadPeerMs, haproxyUnit, unconfigured } from "../haproxy/role.ts";
 
 const here = import.meta.dirname;
 
@@ -33,7 +33,6 @@ export function appMachine({ config, clientPassword }: AppMachineArgs): CloudCon
         haproxy1: `haproxy1.${config.domain}`,
         haproxy2: `haproxy2.${config.domain}`,
         healthPort: fixedPorts.health,
-        maxConnections,
       }),
     ),
     file("/etc/barton/client.env", renderFile(here, "client.env", { clientPassword }), "0600"),
@@ -52,7 +51,6 @@ export function clientProxyConfig(args: {
   haproxy1: string;
   haproxy2: string;
   healthPort: number;
-  maxConnections: number;
 }): string {
   const { shards, detection, ...rest } = args;
   const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;

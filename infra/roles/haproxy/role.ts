@@ -19,9 +19,6 @@ export const unconfigured = [
   "systemctl enable haproxy.service",
 ];
 
-/** At once, per haproxy; each takes two file descriptors, of which Debian's units may have 524288. */
-export const maxConnections = 20000;
-
 /** Unconfigured haproxy, as in the original. */
 export function haproxyImage(): CloudConfig {
   return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit], unconfigured);
@@ -46,7 +43,6 @@ export function haproxyMachine({ name, config }: ProxyMachineArgs): CloudConfig 
           runtimeBind: `0.0.0.0:${fixedPorts.runtime}`,
           healthBind: `0.0.0.0:${fixedPorts.health}`,
           proxyBind: "0.0.0.0",
-          maxConnections,
         }),
       ),
     ],
@@ -63,7 +59,6 @@ export function proxyConfig(args: {
   runtimeBind: string;
   healthBind: string;
   proxyBind: string;
-  maxConnections: number;
 }): string {
   const { shards, detection, ...rest } = args;
   const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
