@@ -120,11 +120,21 @@ async function writeConfig(
   }
 }
 
-/** Lines of `pulumi up` that tell a person something: a resource that is made, changed, or failed. */
-function tellingLine(line: string): string | undefined {
-  const match = /^\s*[+~-]+\s+(\S+) (\S+) (created|updated|replaced|deleted) ?(\(.*\))?/.exec(line);
-  if (match) return `${match[3]} ${match[2]} ${match[4] ?? ""}`.trim();
-  return /error|warning|failed/i.test(line) ? line.trim() : undefined;
+/** Resources that take their time, and what they are called; the others are only counted. */
+const telling: Record<string, string> = {
+  Instance: "machine",
+  AmiFromInstance: "image",
+  Command: "command",
+  CopyToRemote: "copy",
+};
+
+/** What a line of `pulumi up` tells a person: a machine or an image that is ready, or an error. */
+export function tellingLine(line: string): string | undefined {
+  if (/\berror:/i.test(line)) return line.trim();
+  const match = /^\s*[+~-]+\s+\S*:(\w+) (\S+) (created|updated|replaced|deleted)\b ?(\(.*\))?/.exec(line);
+  const kind = telling[match?.[1] ?? ""];
+  if (!match || !kind) return undefined;
+  return `${kind} ${match[2]} ${match[3]} ${match[4] ?? ""}`.trim();
 }
 
 /**
@@ -157,8 +167,8 @@ export async function upStack(lab: Lab, progress: Progress): Promise<void> {
   for await (const line of running.iterable({ from: "all" })) {
     tail.push(line);
     if (tail.length > 60) tail.shift();
-    const telling = tellingLine(line);
-    if (telling) progress(telling);
+    const told = tellingLine(line);
+    if (told) progress(told);
   }
   const { exitCode } = await running;
   if (exitCode !== 0) {
