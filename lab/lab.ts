@@ -103,8 +103,16 @@ export function labNamed(name?: string, env: NodeJS.ProcessEnv = process.env): L
 }
 
 function absolutePath(variable: string, value: string): string {
-  if (isAbsolute(value)) return value;
-  throw new LabError(`${variable} must be an absolute path, and is ${JSON.stringify(value)}.`);
+  if (!isAbsolute(value)) {
+    throw new LabError(`${variable} must be an absolute path, and is ${JSON.stringify(value)}.`);
+  }
+  // They separate the options of a mount and the words of many a command.
+  if (/[\s,:\\]/.test(value)) {
+    throw new LabError(
+      `${variable} (${JSON.stringify(value)}) may not contain spaces, commas, colons or backslashes.`,
+    );
+  }
+  return value;
 }
 
 /** The network namespace of one machine of the lab. A lab's name has no dot, so these never meet another lab's. */
