@@ -47,12 +47,16 @@ export interface ChangeOptions {
   timeoutMs: number | undefined;
 }
 
-/** Shows a line beside the resource, for plugins that have something to say while they work. Nothing secret! */
+/**
+ * Shows a line beside the resource, for plugins that have something to say while they work; never anything secret.
+ * A transient line is shown while the resource is worked on, and not kept. Resolves when the engine has it.
+ */
 export type EngineLog = (
   severity: "debug" | "info" | "warning" | "error",
   urn: string,
   message: string,
-) => void;
+  options?: { isTransient?: boolean },
+) => Promise<void>;
 
 export interface Plugin {
   readonly version: string;
