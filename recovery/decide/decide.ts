@@ -4,7 +4,7 @@
  * Every shard, machine and proxy is a subject of its own with one decision per cycle, so that trouble
  * with one never holds up another; the replacement is one subject, because Pulumi's lock is one.
  */
-import { type Facts, serverId } from "../observe/facts.ts";
+import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
 import {
@@ -14,12 +14,12 @@ import {
   type RedisMachineView,
   redisSituations,
 } from "./machine-situations.ts";
-import { type Memory, remember } from "./memory.ts";
+import { isGivenUp, type Memory, remember } from "./memory.ts";
 import { changesFor, type ShardIntent } from "./proxy-changes.ts";
 import { replacementSituations } from "./replacement-situations.ts";
-import { type ShardRow, shardSituations, type Traffic } from "./shard-situations.ts";
+import { type ShardRow, shardSituations } from "./shard-situations.ts";
 import type { Step } from "./steps.ts";
-import { type About, findRow, type Row } from "./table.ts";
+import { type About, findRow, type Row, UnknownSituation } from "./table.ts";
 import { type Known, type ShardView, soleMaster, viewShard } from "./view.ts";
 import { list } from "./words.ts";
 
@@ -34,8 +34,10 @@ export interface Decision {
   because: string;
   /** Nothing is left to do about this subject. */
   settled: boolean;
-  /** Whose incident the steps belong to. */
+  /** Whose incident the steps belong to, if one is open. */
   about?: About;
+  /** Opens an incident if there is none. */
+  opens: boolean;
   /** When the first sign of the trouble was seen (monotonic milliseconds). */
   sinceMs?: number;
 }
@@ -56,7 +58,6 @@ export interface Outcome {
  * One cycle.
  *
  * @param busy subjects with steps under way; a proxy's lines of a busy shard are left alone.
- * @throws UnknownSituation when no row covers the facts of some subject.
  */
 export function decide(
   facts: Facts,
@@ -66,7 +67,7 @@ export function decide(
 ): Outcome {
   const known: Known = { facts, memory: remember(memory, facts, limits), limits };
   const shards = facts.topology.shards.map((shard) => viewShard(known, shard));
-  const base = { memory: known.memory, doubt: isDoubtful(facts), shards };
+  const base = { memory: known.memory, doubt: isDoubtful(known), shards };
   const blindness = whyBlind(facts);
   if (blindness) return { ...base, decisions: [], sentence: blindness, settled: false };
   const decisions = decideAll(known, shards, busy);
@@ -117,13 +118,17 @@ function decideShard(view: ShardView): { decision: Decision; intent: ShardIntent
   const { redis1, redis2 } = view.servers;
   const describe = () =>
     `shard ${view.shard.index}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;
-  const row: ShardRow = findRow(shardSituations, view, describe);
+  const subject: Subject = `shard ${view.shard.index}`;
   const sinceMs = earliest([redis1, redis2].filter(({ out }) => out).map((server) => server.sinceMs));
-  const traffic: Traffic = row.traffic;
-  return {
-    decision: { ...toDecision(`shard ${view.shard.index}`, row, view), sinceMs },
-    intent: { view, traffic },
-  };
+  try {
+    const row: ShardRow = findRow(shardSituations, view, describe);
+    return {
+      decision: { ...toDecision(subject, row, view), sinceMs },
+      intent: { view, traffic: row.traffic },
+    };
+  } catch (error) {
+    return { decision: unknown(subject, error), intent: { view, traffic: "as it is" } };
+  }
 }
 
 function decideRedis(view: RedisMachineView): Decision {
@@ -159,7 +164,17 @@ function decideReplacement(known: Known, shards: ShardView[]): Decision {
 }
 
 function decision<View>(subject: Subject, rows: Row<View>[], view: View, describe: () => string): Decision {
-  return toDecision(subject, findRow(rows, view, describe), view);
+  try {
+    return toDecision(subject, findRow(rows, view, describe), view);
+  } catch (error) {
+    return unknown(subject, error);
+  }
+}
+
+/** One subject in an unknown situation is reported by name; the others are healed all the same. */
+function unknown(subject: Subject, error: unknown): Decision {
+  if (!(error instanceof UnknownSituation)) throw error;
+  return { subject, situation: "UNKNOWN", steps: [], because: error.message, settled: false, opens: false };
 }
 
 function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {
@@ -170,6 +185,7 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
     because: row.because(view),
     settled: row.settled ?? false,
     about: row.about?.(view),
+    opens: row.opens ?? false,
   };
 }
 
@@ -187,12 +203,13 @@ function whyBlind(facts: Facts): string | undefined {
 }
 
 /** Only what may soon become a verdict: who is out already is not waited for by the millisecond. */
-function isDoubtful(facts: Facts): boolean {
-  const looks = redisMachines.flatMap((machine) =>
-    facts.topology.shards.flatMap(({ index }) =>
-      Object.values(facts.servers[serverId(machine, index)]?.looks ?? {}),
-    ),
-  );
+function isDoubtful({ facts, memory }: Known): boolean {
+  const servers = Object.entries(facts.servers).filter(([id]) => !memory.durable.out[id]);
+  const proxies = proxyMachines.filter((proxy) => !isGivenUp(facts, memory, proxy));
+  const looks = [
+    ...servers.flatMap(([, server]) => Object.values(server.looks)),
+    ...proxies.map((proxy) => facts.proxies[proxy].look),
+  ];
   return looks.some(({ state }) => state === "failing" || state === "down");
 }
 

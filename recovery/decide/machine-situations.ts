@@ -27,6 +27,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "machine-lost",
+    opens: true,
     meaning: "The machine is gone, a process did not come back, or its failover was ordered: it is given up.",
     when: (view) => whyRedisLost(view) !== undefined && !whyCounterpartCannotServe(view.machine, view.shards),
     steps: ({ known, machine, ...view }) => [
@@ -37,6 +38,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "machine-needed",
+    opens: true,
     meaning: "As above, but its counterpart could not serve alone (rule 5): the machine is kept, loudly.",
     when: (view) => whyRedisLost(view) !== undefined,
     because: (view) =>
@@ -45,6 +47,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "process-lost",
+    opens: true,
     meaning: "A redis process is gone or hangs while its machine lives: it gets some time to come back.",
     when: ({ servers }) => servers.some(({ out }) => out),
     because: ({ servers, known }) =>
@@ -87,6 +90,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "leaves",
+    opens: true,
     meaning:
       "Its failover was ordered while it works: it is unregistered, so that app moves to its twin, and given up.",
     when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && twinServes(view),
@@ -107,6 +111,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "carries-unseen",
+    opens: true,
     meaning:
       "Monit cannot see the proxy, but the redis servers see its traffic: a cut between it and monit. Kept.",
     when: (view) => whyProxyLost(view) !== undefined && carriesUnseen(view),
@@ -115,6 +120,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "lost",
+    opens: true,
     meaning: "The proxy is gone, or did not come back in time: it is given up.",
     when: (view) => whyProxyLost(view) !== undefined,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyProxyLost(view)))],
@@ -137,8 +143,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   {
     situation: "unconfigured",
     meaning: "A new proxy gets the running proxy's configuration.",
-    when: (view) =>
-      view.known.memory.durable.newcomers[view.machine]?.configured === false && twinServes(view),
+    when: (view) => isToBeConfigured(view) && twinServes(view),
     steps: ({ machine }) => [{ do: "copy configuration", proxy: machine, from: counterpartOf(machine) }],
     because: ({ machine }) => `${machine} is new: it is configured like ${counterpartOf(machine)}`,
     about: ({ machine }) => machine,
@@ -150,6 +155,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     when: ({ changes }) => changes.length > 0,
     steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
     because: ({ machine }) => `${machine}'s servers are put right`,
+    about: ({ changes }) => onlyMachineOf(changes),
   },
   {
     situation: "unregistered",
@@ -275,6 +281,20 @@ function silenceText({ known, machine }: ProxyMachineView): string {
   return look.silence === "stalled"
     ? `${machine}'s proxy accepts but does not reply`
     : `${machine} does not answer on any port`;
+}
+
+/** After so many failures the new proxy serves with the configuration that the program gave it. */
+const configurationAttemptsMax = 8;
+
+function isToBeConfigured({ known, machine }: ProxyMachineView): boolean {
+  const newcomer = known.memory.durable.newcomers[machine];
+  return newcomer?.configured === false && newcomer.failedAttempts < configurationAttemptsMax;
+}
+
+/** The redis machine that all of these changes are about, if there is one. */
+function onlyMachineOf(changes: ServerChange[]): MachineName | undefined {
+  const machines = new Set(changes.map(({ machine }) => machine));
+  return machines.size === 1 ? [...machines][0] : undefined;
 }
 
 function isRegistered({ known, machine }: ProxyMachineView): boolean {

@@ -25,8 +25,8 @@ export interface GivenUp {
   tainted?: boolean;
   powerOffRequested?: boolean;
   launched?: boolean;
-  /** Why the replacement waits for a person (budget, another program); it is looked at again now and then. */
-  held?: string;
+  /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
+  held?: { why: string; untilMs: number };
 }
 
 export interface Durable {
@@ -40,7 +40,7 @@ export interface Durable {
   /** Machines whose failover somebody ordered, with the reason given. */
   ordered: Partial<Record<MachineName, string>>;
   /** Proxies that were given up and whose replacement was not registered yet: they have carried no traffic. */
-  newcomers: Partial<Record<ProxyMachine, { configured: boolean }>>;
+  newcomers: Partial<Record<ProxyMachine, { configured: boolean; failedAttempts: number }>>;
   /** Verdicts that stand until the server answers again, by `serverId`. */
   out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
   /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
@@ -174,8 +174,8 @@ export type Remembered =
   | { event: "withdrawn"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
   | { event: "tainted" | "power-off requested" | "launched"; machine: MachineName }
-  | { event: "held"; machine: MachineName; why: string | undefined }
-  | { event: "registered" | "configured"; proxy: ProxyMachine }
+  | { event: "held"; machine: MachineName; why: string; untilMs: number }
+  | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
   | { event: "promoted"; shard: number; epoch: number };
 
 const hourMs = 3_600_000;
@@ -193,13 +193,16 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "given up":
       durable.givenUp[event.machine] = { instanceId: event.instanceId, because: event.because };
-      if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false };
+      if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false, failedAttempts: 0 };
       break;
     case "registered":
       delete durable.newcomers[event.proxy];
       break;
     case "configured":
-      durable.newcomers[event.proxy] = { configured: true };
+      durable.newcomers[event.proxy] = { configured: true, failedAttempts: 0 };
+      break;
+    case "configuration failed":
+      addFailedAttempt(durable, event.proxy);
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
@@ -208,6 +211,11 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       applyToGivenUp(durable, event, wallMs);
   }
   return next;
+}
+
+function addFailedAttempt(durable: Durable, proxy: ProxyMachine): void {
+  const newcomer = durable.newcomers[proxy];
+  if (newcomer) newcomer.failedAttempts += 1;
 }
 
 type ReplacementEvent = Extract<
@@ -220,7 +228,7 @@ function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: numbe
   if (!givenUp) return;
   if (event.event === "tainted") givenUp.tainted = true;
   if (event.event === "power-off requested") givenUp.powerOffRequested = true;
-  if (event.event === "held") givenUp.held = event.why;
+  if (event.event === "held") givenUp.held = { why: event.why, untilMs: event.untilMs };
   if (event.event === "launched") {
     givenUp.launched = true;
     const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
@@ -230,4 +238,18 @@ function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: numbe
 
 function isProxy(machine: MachineName): machine is ProxyMachine {
   return proxyMachines.some((proxy) => proxy === machine);
+}
+
+/**
+ * The memory that an earlier run of the monitor left on disk. Its monotonic times mean nothing any more:
+ * patience and holds begin anew. Anything unreadable counts as no memory, which loses no data.
+ */
+export function revive(saved: unknown, nowMs: number): Memory {
+  const memory = structuredClone(emptyMemory);
+  if (typeof saved !== "object" || saved === null) return memory;
+  Object.assign(memory.durable, saved);
+  const { out, givenUp } = memory.durable;
+  for (const verdict of Object.values(out)) Object.assign(verdict, { noticedMs: nowMs, sinceMs: nowMs });
+  for (const one of Object.values(givenUp)) delete one.held;
+  return memory;
 }

@@ -54,8 +54,11 @@ function wantedProbe(view: ShardView, server: ServerView): boolean | undefined {
 }
 
 function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): boolean | undefined {
-  if (server.out || server.givenUp || traffic === "hold") return false;
-  return traffic === "to master" ? soleMaster(view) === server : undefined;
+  if (server.out || traffic === "hold") return false;
+  const isMaster = soleMaster(view) === server;
+  // The master of a machine that is given up while it still works serves until its successor is made.
+  if (server.givenUp && !isMaster) return false;
+  return traffic === "to master" ? isMaster : undefined;
 }
 
 function isChange(change: ServerChange, present: ProxyServer): boolean {

@@ -42,7 +42,11 @@ export const replacementSituations: Row<ReplacementView>[] = [
     meaning:
       "Power off (requested, not awaited: termination may take as long as a launch), then launch anew.",
     when: (view) => launchable(view).length > 0,
-    steps: (view) => [...launchable(view).flatMap((machine) => powerOff(view, machine)), launch(view)],
+    steps: (view) => [
+      { do: "check program", machines: launchable(view) },
+      ...launchable(view).flatMap((machine) => powerOff(view, machine)),
+      { do: "launch", machines: launchable(view) },
+    ],
     because: (view) => `${list(launchable(view))} is powered off and launched anew`,
     about: (view) => launchable(view)[0],
   },
@@ -84,7 +88,9 @@ function whyHeld(
   const { durable } = known.memory;
   const { wallMs } = known.facts;
   if (givenUp.launched) return undefined;
-  if (givenUp.held) return `the replacement of ${machine} holds: ${givenUp.held}`;
+  if (givenUp.held && known.facts.nowMs < givenUp.held.untilMs) {
+    return `the replacement of ${machine} holds: ${givenUp.held.why}`;
+  }
   // An `up` whose instance is there but which failed later must still be finished.
   if (!isGivenUp(known.facts, known.memory, machine)) return undefined;
   const isOrdered = durable.ordered[machine] !== undefined;
@@ -100,7 +106,6 @@ function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
   return [{ do: "power off", machine, instanceId: givenUp.instanceId }];
 }
 
-const launch = (view: ReplacementView): Step => ({ do: "launch", machines: launchable(view) });
 const namesOf = (pending: ReplacementView["pending"]) => list(pending.map(({ machine }) => machine));
 const isRedis = (machine: MachineName): machine is RedisMachine =>
   redisMachines.some((name) => name === machine);

@@ -16,6 +16,7 @@ export type ShardRow = Row<ShardView> & { traffic: Traffic };
 export const shardSituations: ShardRow[] = [
   {
     situation: "two-masters",
+    opens: true,
     meaning:
       "An old master came back by itself: the one with the better copy stays, the other becomes its replica.",
     traffic: "as it is",
@@ -27,6 +28,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "stale-master",
+    opens: true,
     meaning:
       "The only master is of an earlier term than the shard has reached: held, because better data may exist.",
     traffic: "hold",
@@ -52,6 +54,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "master-leaves",
+    opens: true,
     meaning: "The master's machine is to be replaced while it still works: a planned switch, without loss.",
     traffic: "as it is",
     when: (view) => leavesReady(view) && !switchTrouble(view),
@@ -127,6 +130,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "first-start",
+    opens: true,
     meaning: "Every redis starts as a replica (rule 1): the first master is made.",
     traffic: "as it is",
     when: (view) => isVirgin(view) && heirOf(view) !== undefined && !fenceTrouble(view),
@@ -136,6 +140,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "master-lost",
+    opens: true,
     meaning:
       "The master is gone and its counterpart has its data: fence, promote, let the waiting traffic go on.",
     traffic: "as it is",
@@ -146,6 +151,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "no-master",
+    opens: true,
     meaning: "The master's process restarted as a replica (rule 1): the best copy becomes master.",
     traffic: "as it is",
     when: (view) => heirOf(view) !== undefined && !fenceTrouble(view),
@@ -155,6 +161,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "fence-blocked",
+    opens: true,
     meaning:
       "A promotion would be right, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
     traffic: "hold",
@@ -164,6 +171,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "nothing-promotable",
+    opens: true,
     meaning: "Somebody answers, but better data may exist (rule 3): traffic waits, loudly.",
     traffic: "hold",
     when: ({ answering }) => answering.length > 0,
@@ -173,6 +181,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "shard-lost",
+    opens: true,
     meaning: "No server answers, and every verdict is in: traffic waits, loudly.",
     traffic: "hold",
     when: ({ servers }) => servers.redis1.out && servers.redis2.out,

@@ -15,6 +15,8 @@ export interface Row<View> {
   /** The desired state: nothing is left to do. */
   settled?: boolean;
   about?: (view: View) => About | undefined;
+  /** Worth a record of an incident, if there is none open for that machine. */
+  opens?: boolean;
 }
 
 /**

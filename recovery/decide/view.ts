@@ -8,6 +8,7 @@ import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../
 import type { Copy } from "./copies.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
 import { isGivenUp, type Memory } from "./memory.ts";
+import { trafficTarget } from "./traffic.ts";
 
 /** What a cycle decides from. */
 export interface Known {
@@ -64,7 +65,7 @@ export function viewShard(known: Known, shard: Shard): ShardView {
     redis2: viewServer(known, "redis2", shard),
   };
   const all = redisMachines.map((machine) => servers[machine]);
-  const last = known.memory.durable.masters[shard.index]?.machine ?? trafficTarget(known.facts, shard.index);
+  const last = known.memory.durable.masters[shard.index]?.machine ?? targetOfAny(known.facts, shard.index);
   return {
     shard,
     servers,
@@ -128,14 +129,8 @@ function copyOf(memory: Memory, id: string, machine: RedisMachine, info: RedisIn
   return { machine, complete, epoch: info.epoch ?? 0, offset: Math.max(info.offset, remembered) };
 }
 
-/** Where a proxy sends a shard's traffic: undefined while it holds it, does not answer, or is torn. */
-export function trafficTarget(facts: Facts, shard: number): RedisMachine | undefined {
-  for (const { look, view } of [facts.proxies.haproxy1, facts.proxies.haproxy2]) {
-    const lines = look.state === "up" ? view?.shards[shard] : undefined;
-    const ready = redisMachines.filter((machine) => lines?.[machine].traffic.ready);
-    if (ready.length === 1) return ready[0];
-  }
-  return undefined;
+function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
+  return trafficTarget(facts, "haproxy1", shard) ?? trafficTarget(facts, "haproxy2", shard);
 }
 
 /** The only server of the shard that answers as master, if there is exactly one. */

@@ -3,7 +3,7 @@
  * When a machine gets a new address (it was replaced), its watchers are made anew for that address.
  */
 import type { Clock } from "../clock.ts";
-import type { Cloud } from "../cloud/cloud.ts";
+import type { Cloud, Instance } from "../cloud/cloud.ts";
 import {
   type MachineName,
   type ProxyMachine,
@@ -13,7 +13,14 @@ import {
   type Topology,
 } from "../topology.ts";
 import { CloudWatcher } from "./cloud-watcher.ts";
-import { type Facts, noLook, type ProxyFacts, type ServerFacts, serverId } from "./facts.ts";
+import {
+  type Facts,
+  type MachineFacts,
+  noLook,
+  type ProxyFacts,
+  type ServerFacts,
+  serverId,
+} from "./facts.ts";
 import { type Machines, machinesOf, withCloudView } from "./machines.ts";
 import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
 import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
@@ -72,9 +79,10 @@ export class Board {
     for (const { watcher } of [...this.#servers.values(), ...this.#proxies.values()]) watcher.stop();
   }
 
-  setPace(pace: Pace): void {
+  /** How urgently to look at servers and proxies (somebody is in doubt), and at the cloud (something is under way). */
+  setPace(pace: Pace, cloudPace: Pace): void {
     this.#pace = pace;
-    this.#cloud.setPace(pace);
+    this.#cloud.setPace(cloudPace);
   }
 
   /** Why the cloud's view is old, or undefined. */
@@ -103,6 +111,22 @@ export class Board {
       servers: this.#serverFacts(),
       proxies: { haproxy1: this.#proxyFacts("haproxy1"), haproxy2: this.#proxyFacts("haproxy2") },
     };
+  }
+
+  /** Takes in which instances an `up` has just built, in case the cloud's own view is late or fails. */
+  learn(topology: Topology, machines: MachineName[]): void {
+    for (const machine of machines) {
+      const { instanceId, address } = topology.machines[machine];
+      if (this.#machines[machine].instanceId === instanceId) continue;
+      const news: MachineFacts = {
+        instanceId,
+        address,
+        knownSinceMs: this.#options.clock.now(),
+        othersAlive: [],
+      };
+      this.#machines = { ...this.#machines, [machine]: news };
+    }
+    this.#retarget();
   }
 
   /** Looks again at the proxies and at one shard's servers (rule 7); those that do not answer are not waited for. */
@@ -164,7 +188,7 @@ export class Board {
     };
   }
 
-  #takeCloudView(instances: Parameters<typeof withCloudView>[1]): void {
+  #takeCloudView(instances: Instance[]): void {
     const before = JSON.stringify(this.#machines);
     this.#machines = withCloudView(this.#machines, instances, this.#options.clock.now());
     if (JSON.stringify(this.#machines) === before) return;

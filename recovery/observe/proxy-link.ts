@@ -1,7 +1,7 @@
 /** Looking at one proxy, and acting on it, through its runtime API. */
 import type { ProxyView } from "./facts.ts";
 import { type Knock, knockAny } from "./knock.ts";
-import { parseSessions, parseStat, proxyViewOf, type Session, showServers } from "./proxy-stat.ts";
+import { parseSessions, parseStat, proxyViewOf, type Session, type Stat, showStat } from "./proxy-stat.ts";
 import { RuntimeApi } from "./runtime-api.ts";
 import type { Watched } from "./watcher.ts";
 
@@ -30,12 +30,23 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   }
 
   async ask(): Promise<ProxyAnswer> {
-    const csv = await this.#api.ask(showServers);
+    const stat = this.#parse(await this.#api.ask(showStat));
+    if ("refusal" in stat) return stat;
+    if (stat.leaving) {
+      // After a reload the old process keeps this connection: its successor must be asked.
+      this.#api.close();
+      throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
+    }
     try {
-      return { view: proxyViewOf(parseStat(csv), this.#options.shards, this.#sinceOf) };
+      return { view: proxyViewOf(stat.servers, this.#options.shards, this.#sinceOf) };
     } catch (error) {
       return { refusal: (error as Error).message };
     }
+  }
+
+  /** The process that answers: another one after a restart or a reload. */
+  async processId(timeoutMs: number): Promise<string | undefined> {
+    return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
   }
 
   /** See `RuntimeApi.tell`. */
@@ -78,6 +89,14 @@ export class ProxyLink implements Watched<ProxyAnswer> {
 
   async #list(timeoutMs: number): Promise<Session[]> {
     return parseSessions(await this.#api.ask("show sess", timeoutMs));
+  }
+
+  #parse(csv: string): Stat | { refusal: string } {
+    try {
+      return parseStat(csv);
+    } catch (error) {
+      return { refusal: (error as Error).message };
+    }
   }
 
   #sinceOf = (name: string, failing: boolean): number | undefined => {

@@ -1,9 +1,15 @@
-/** Parsing what haproxy says of itself: `show stat -1 4 -1` (its servers, as CSV) and `show sess`. */
+/** Parsing what haproxy says of itself: `show stat` (its frontends and servers, as CSV) and `show sess`. */
 import { type RedisMachine, redisMachines } from "../topology.ts";
 import { type Look, noLook, type ProxyServer, type ProxyView, type Silence } from "./facts.ts";
 
-/** The command that lists all servers of all backends. */
-export const showServers = "show stat -1 4 -1";
+/** The command that lists all frontends (1) and servers (4) of all proxies. */
+export const showStat = "show stat -1 5 -1";
+
+export interface Stat {
+  servers: StatServer[];
+  /** The process has stopped listening: it was reloaded, and only finishes what it has. */
+  leaving: boolean;
+}
 
 /** One server line of `show stat`. */
 export interface StatServer {
@@ -22,10 +28,16 @@ export interface StatServer {
  *
  * @throws when a column that recovery needs is missing, naming it.
  */
-export function parseStat(csv: string): StatServer[] {
+export function parseStat(csv: string): Stat {
   const [header, ...lines] = csv.trim().split("\n");
   const column = columnFinder((header ?? "").replace(/^# /, ""));
-  return lines.filter(Boolean).map((line) => statServer(line.split(","), column));
+  const rows = lines.filter(Boolean).map((line) => line.split(","));
+  const isFrontend = (cells: string[]) => column(cells, "svname") === "FRONTEND";
+  const frontends = rows.filter(isFrontend);
+  return {
+    servers: rows.filter((cells) => !isFrontend(cells)).map((cells) => statServer(cells, column)),
+    leaving: frontends.length > 0 && frontends.every((cells) => column(cells, "status") === "STOP"),
+  };
 }
 
 type Column = (cells: string[], name: string) => string;

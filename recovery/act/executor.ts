@@ -1,0 +1,111 @@
+/**
+ * Runs the steps of decisions: one plan at a time per subject, all subjects side by side.
+ *
+ * Rule 7: with the subject locked, the world is looked at once more and decided upon again; only what
+ * still holds is done, and "already fixed" is a good ending.
+ */
+import type { Decision, Subject } from "../decide/decide.ts";
+import { describeStep, type Step } from "../decide/steps.ts";
+import type { Journal } from "../incidents/journal.ts";
+import { perform } from "./perform.ts";
+import type { World } from "./world.ts";
+
+export interface ExecutorOptions {
+  world: World;
+  journal: Journal;
+  /** The decision about this subject as it is now. */
+  reconsider: (subject: Subject) => Decision | undefined;
+  /** Called when a plan has ended. */
+  onEnd: () => void;
+  /** Only for tests of resumption: called after every step. */
+  afterStep?: (step: Step) => void;
+}
+
+/** A subject whose last plan failed: it is tried again after a growing pause. */
+export interface Trouble {
+  message: string;
+  failures: number;
+  nextMs: number;
+}
+
+const refreshMs = 150;
+/** The first pause after a failure and the longest, by kind of subject. */
+const pauses = { replacement: [5_000, 300_000], quick: [100, 2_000] } as const;
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #running = new Map<Subject, Promise<void>>();
+  readonly #troubles = new Map<Subject, Trouble>();
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Subjects with steps under way. */
+  get busy(): ReadonlySet<Subject> {
+    return new Set(this.#running.keys());
+  }
+
+  /** What failed last, by subject. */
+  get troubles(): ReadonlyMap<Subject, Trouble> {
+    return this.#troubles;
+  }
+
+  /** Starts what the decisions ask for, except for subjects that are busy or pausing after a failure. */
+  consider(decisions: Decision[]): void {
+    const { clock } = this.#options.world;
+    for (const { subject, steps, settled } of decisions) {
+      if (settled) this.#troubles.delete(subject);
+      if (steps.length === 0 || this.#running.has(subject)) continue;
+      if (clock.now() < (this.#troubles.get(subject)?.nextMs ?? 0)) continue;
+      const plan = this.#runPlan(subject).finally(() => {
+        this.#running.delete(subject);
+        this.#options.onEnd();
+      });
+      this.#running.set(subject, plan);
+    }
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+
+  async #runPlan(subject: Subject): Promise<void> {
+    const { world, reconsider } = this.#options;
+    try {
+      await world.board.refresh(shardIndexOf(subject), refreshMs);
+      const decision = reconsider(subject);
+      for (const step of decision?.steps ?? []) await this.#runStep(step, decision?.about);
+      this.#troubles.delete(subject);
+    } catch (error) {
+      this.#failed(subject, error as Error);
+    }
+  }
+
+  async #runStep(step: Step, about: string | undefined): Promise<void> {
+    const { world, journal, afterStep } = this.#options;
+    const end = journal.step(about, describeStep(step));
+    try {
+      await perform(world, step);
+      end("done");
+    } catch (error) {
+      end(`failed: ${(error as Error).message}`);
+      throw error;
+    }
+    afterStep?.(step);
+  }
+
+  #failed(subject: Subject, error: Error): void {
+    const { clock, log } = this.#options.world;
+    const failures = (this.#troubles.get(subject)?.failures ?? 0) + 1;
+    const [firstMs, longestMs] = subject === "replacement" ? pauses.replacement : pauses.quick;
+    const pauseMs = Math.min(firstMs * 2 ** (failures - 1), longestMs);
+    this.#troubles.set(subject, { message: error.message, failures, nextMs: clock.now() + pauseMs });
+    log.error({ subject, failures, nextTryInMs: pauseMs }, `failed: ${error.message}`);
+  }
+}
+
+function shardIndexOf(subject: Subject): number | undefined {
+  return subject.startsWith("shard ") ? Number(subject.slice("shard ".length)) : undefined;
+}

@@ -1,0 +1,47 @@
+/** From a step's name to the module that does it. */
+import type { Step } from "../decide/steps.ts";
+import { fence } from "./fence.ts";
+import { promote, writeEpoch } from "./promote.ts";
+import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
+import { cut, release } from "./release.ts";
+import { checkProgram, launch, powerOff, stopMonitoring, taint } from "./replace.ts";
+import { catchUp, follow } from "./replicate.ts";
+import type { World } from "./world.ts";
+
+/** Does one step. @throws when it failed; whatever it did before is observed by the next cycle. */
+export function perform(world: World, step: Step): Promise<void> {
+  switch (step.do) {
+    case "fence":
+      return fence(world, step);
+    case "catch up":
+      return catchUp(world, step);
+    case "promote":
+      return promote(world, step);
+    case "release":
+      return release(world, step);
+    case "cut":
+      return cut(world, step);
+    case "follow":
+      return follow(world, step);
+    case "write epoch":
+      return writeEpoch(world, step);
+    case "set servers":
+      return setServers(world, step);
+    case "copy configuration":
+      return copyConfiguration(world, step);
+    case "register proxy":
+      return registerProxy(world, step);
+    case "unregister proxy":
+      return unregisterProxy(world, step);
+    case "stop monitoring":
+      return stopMonitoring(world, step);
+    case "check program":
+      return checkProgram(world, step);
+    case "taint":
+      return taint(world, step);
+    case "power off":
+      return powerOff(world, step);
+    case "launch":
+      return launch(world, step);
+  }
+}

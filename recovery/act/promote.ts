@@ -1,0 +1,33 @@
+/** Making a replica master (rule 1: nothing else ever does), and writing the new epoch into its data. */
+import { epochKey } from "../observe/redis-link.ts";
+import type { RedisMachine } from "../topology.ts";
+import { commandTimeoutMs, redisOf, type World } from "./world.ts";
+
+/** @throws when the server does not answer as a master with the new epoch afterwards. */
+export async function promote(
+  world: World,
+  { shard, machine, epoch }: { shard: number; machine: RedisMachine; epoch: number },
+): Promise<void> {
+  const link = redisOf(world, machine, shard);
+  // One round trip: the epoch is there before the first client's write can be.
+  await link.run(
+    [
+      ["REPLICAOF", "NO", "ONE"],
+      ["SET", epochKey, String(epoch)],
+    ],
+    commandTimeoutMs,
+  );
+  const [role] = await link.run([["ROLE"]], commandTimeoutMs);
+  if (!Array.isArray(role) || String(role[0]) !== "master") {
+    throw new Error(`${machine} did not become master of shard ${shard}`);
+  }
+  world.remember({ event: "promoted", shard, epoch });
+}
+
+/** Writes the epoch into a master's data again. */
+export async function writeEpoch(
+  world: World,
+  { shard, machine, epoch }: { shard: number; machine: RedisMachine; epoch: number },
+): Promise<void> {
+  await redisOf(world, machine, shard).run([["SET", epochKey, String(epoch)]], commandTimeoutMs);
+}

@@ -1,0 +1,78 @@
+/** A proxy's server lines, its registration, and its configuration file. */
+import type { ServerChange } from "../decide/steps.ts";
+import type { ProxyMachine } from "../topology.ts";
+import { cutEstablished } from "./fence.ts";
+import { addressOf, commandTimeoutMs, proxyOf, type World } from "./world.ts";
+
+/** Applies the changes, those first that take servers out; sessions with a server that was in use are cut. */
+export async function setServers(
+  world: World,
+  { proxy, changes }: { proxy: ProxyMachine; changes: ServerChange[] },
+): Promise<void> {
+  const link = proxyOf(world, proxy);
+  await link.tell(changes.flatMap(commandsOf), commandTimeoutMs);
+  const takenOut = changes.filter(({ line, ready }) => line === "traffic" && ready === false);
+  for (const { shard, machine } of takenOut) await cutEstablished(world, link, shard, machine, proxy);
+}
+
+function commandsOf({ line, shard, machine, address, ready }: ServerChange): string[] {
+  const server = `set server ${line === "traffic" ? "shard" : "probe"}${shard}/${machine}`;
+  return [
+    ...(address ? [`${server} addr ${address.address} port ${address.port}`] : []),
+    ...(ready === undefined ? [] : [`${server} state ${ready ? "ready" : "maint"}`]),
+  ];
+}
+
+/** Lets app use the proxy. */
+export async function registerProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
+  await proxyOf(world, proxy).tell(["set server registered/self state ready"], commandTimeoutMs);
+  world.remember({ event: "registered", proxy });
+}
+
+/** Makes app move to the twin. */
+export async function unregisterProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
+  await proxyOf(world, proxy).tell(["set server registered/self state maint"], commandTimeoutMs);
+}
+
+const configFile = "/etc/haproxy/haproxy.cfg";
+
+/**
+ * Gives a new proxy the running one's configuration file: compared, validated by haproxy itself, put in
+ * place and reloaded only if it differs. A new proxy that cannot be configured so serves after some
+ * attempts with what the program gave it (see the situation "unconfigured").
+ */
+export async function copyConfiguration(
+  world: World,
+  { proxy, from }: { proxy: ProxyMachine; from: ProxyMachine },
+): Promise<void> {
+  try {
+    const running = await world.remote.run(addressOf(world, from), `cat ${configFile}`);
+    if (running.trim() === "") throw new Error(`${from}'s ${configFile} is empty`);
+    const own = await world.remote.run(addressOf(world, proxy), `cat ${configFile}`);
+    if (own !== running) await install(world, proxy, running);
+  } catch (error) {
+    world.remember({ event: "configuration failed", proxy });
+    throw error;
+  }
+  world.remember({ event: "configured", proxy });
+}
+
+const reloadTimeoutMs = 5_000;
+
+async function install(world: World, proxy: ProxyMachine, text: string): Promise<void> {
+  const link = proxyOf(world, proxy);
+  const before = await link.processId(commandTimeoutMs);
+  const part = `${configFile}.part`;
+  const script = `set -e; cat > ${part}; haproxy -c -q -f ${part}; mv ${part} ${configFile}; systemctl reload-or-restart haproxy`;
+  await world.remote.run(addressOf(world, proxy), script, text);
+  // The old process goes on answering for a moment; what it is told would be lost with it.
+  const deadlineMs = world.clock.now() + reloadTimeoutMs;
+  for (let now: string | undefined = before; now === before || now === undefined; ) {
+    if (world.clock.now() > deadlineMs)
+      throw new Error(`${proxy}'s haproxy did not reload within ${reloadTimeoutMs} ms`);
+    await world.clock.sleep(20);
+    link.drop();
+    now = await link.processId(commandTimeoutMs).catch(() => undefined);
+  }
+  await world.board.refresh(undefined, commandTimeoutMs);
+}

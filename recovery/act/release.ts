@@ -1,0 +1,43 @@
+/** Letting the waiting traffic go to a server, and cutting what is left of the sessions with the old one. */
+import type { ProxyMachine, RedisMachine } from "../topology.ts";
+import { counterpartOf } from "../topology.ts";
+import { cutEstablished } from "./fence.ts";
+import { addressOf, commandTimeoutMs, proxyOf, shardOf, type World } from "./world.ts";
+
+interface Target {
+  shard: number;
+  machine: RedisMachine;
+  proxies: ProxyMachine[];
+}
+
+/**
+ * Makes `machine` the one server that the proxies use. One proxy that fails does not hold up the other;
+ * its lines are put right when it answers again.
+ *
+ * @throws when no proxy took it.
+ */
+export async function release(world: World, { shard, machine, proxies }: Target): Promise<void> {
+  const { redisPort } = shardOf(world, shard);
+  const commands = [
+    `set server shard${shard}/${counterpartOf(machine)} state maint`,
+    `set server shard${shard}/${machine} addr ${addressOf(world, machine)} port ${redisPort}`,
+    `set server shard${shard}/${machine} state ready`,
+  ];
+  const results = await Promise.allSettled(
+    proxies.map((proxy) => proxyOf(world, proxy).tell(commands, commandTimeoutMs)),
+  );
+  const failures = results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : []));
+  for (const failure of failures) world.log.warn({ failure }, "a proxy was not released");
+  if (proxies.length > 0 && failures.length === proxies.length) throw new Error(failures.join("; "));
+}
+
+/**
+ * Cuts what is left of the sessions with the old master, after every attempt to connect to it has ended
+ * and moved on: one that was connecting during the fence may have got through since.
+ */
+export async function cut(world: World, { shard, machine, proxies }: Target): Promise<void> {
+  await world.clock.sleep(world.topology.detection.connectTimeoutMs + 50);
+  await Promise.allSettled(
+    proxies.map((proxy) => cutEstablished(world, proxyOf(world, proxy), shard, machine, proxy)),
+  );
+}

@@ -1,0 +1,54 @@
+/** Replication: telling a server whom to follow, and waiting until it has everything. */
+import type { ProxyMachine, RedisMachine } from "../topology.ts";
+import { proxyMachines } from "../topology.ts";
+import { release } from "./release.ts";
+import { addressOf, commandTimeoutMs, redisOf, shardOf, type World } from "./world.ts";
+
+/** Makes `machine` a replica of `master`, by address: a name may lead to a machine that is gone. */
+export async function follow(
+  world: World,
+  { shard, machine, master }: { shard: number; machine: RedisMachine; master: RedisMachine },
+): Promise<void> {
+  const { redisPort } = shardOf(world, shard);
+  const command: [string, ...string[]] = ["REPLICAOF", addressOf(world, master), String(redisPort)];
+  await redisOf(world, machine, shard).run([command], commandTimeoutMs);
+}
+
+/** How long traffic may wait for a replica that lags behind, before the planned switch is given up. */
+const catchUpMaxMs = 1_500;
+const pauseMs = 3;
+
+/**
+ * Waits until `to` has received everything that `from`, already fenced, has written.
+ *
+ * @throws when it does not within 1.5 s; the traffic goes to `from` again then.
+ */
+export async function catchUp(
+  world: World,
+  { shard, from, to }: { shard: number; from: RedisMachine; to: RedisMachine },
+): Promise<void> {
+  const deadlineMs = world.clock.now() + catchUpMaxMs;
+  const written = await offsetOf(world, from, shard);
+  let received = await offsetOf(world, to, shard);
+  while (received < written) {
+    if (world.clock.now() > deadlineMs) {
+      await release(world, { shard, machine: from, proxies: reachable(world) });
+      throw new Error(
+        `${to} lags ${written - received} bytes behind ${from} for shard ${shard}; traffic goes to ${from} again`,
+      );
+    }
+    await world.clock.sleep(pauseMs);
+    received = await offsetOf(world, to, shard);
+  }
+}
+
+async function offsetOf(world: World, machine: RedisMachine, shard: number): Promise<number> {
+  const answer = await redisOf(world, machine, shard).ask();
+  if ("refusal" in answer) throw new Error(`${machine} refuses recovery: ${answer.refusal}`);
+  return answer.info.offset;
+}
+
+function reachable(world: World): ProxyMachine[] {
+  const { proxies } = world.board.facts();
+  return proxyMachines.filter((proxy) => proxies[proxy].look.state === "up");
+}

@@ -1,0 +1,54 @@
+/** What acting works with: connections to everybody, the cloud, the engine, and what it reports back. */
+import type { Clock } from "../clock.ts";
+import type { Cloud } from "../cloud/cloud.ts";
+import type { Engine } from "../cloud/engine.ts";
+import type { Remote } from "../cloud/remote.ts";
+import type { Remembered } from "../decide/memory.ts";
+import type { Log } from "../log.ts";
+import type { Board } from "../observe/board.ts";
+import type { ProxyLink } from "../observe/proxy-link.ts";
+import type { RedisLink } from "../observe/redis-link.ts";
+import type { ProxyMachine, RedisMachine, Shard, Topology } from "../topology.ts";
+
+export interface World {
+  board: Board;
+  topology: Topology;
+  cloud: Cloud;
+  engine: Engine;
+  remote: Remote;
+  clock: Clock;
+  log: Log;
+  /** Puts what was done into recovery's memory. */
+  remember: (event: Remembered) => void;
+}
+
+/** How long one command to a redis server or a proxy may take; both answer in well under a millisecond when well. */
+export const commandTimeoutMs = 1_000;
+
+/** The connection to a redis server. @throws when its machine has no address. */
+export function redisOf(world: World, machine: RedisMachine, shard: number): RedisLink {
+  const link = world.board.redis(machine, shard);
+  if (!link) throw new Error(`${machine} has no address yet`);
+  return link;
+}
+
+/** The connection to a proxy. @throws when its machine has no address. */
+export function proxyOf(world: World, machine: ProxyMachine): ProxyLink {
+  const link = world.board.proxy(machine);
+  if (!link) throw new Error(`${machine} has no address yet`);
+  return link;
+}
+
+/** The shard with this index. @throws when the topology has none. */
+export function shardOf(world: World, index: number): Shard {
+  const shard = world.topology.shards.find((one) => one.index === index);
+  if (!shard) throw new Error(`the topology has no shard ${index}`);
+  return shard;
+}
+
+/** Where a redis server is now. @throws when its machine has no address. */
+export function addressOf(world: World, machine: RedisMachine | ProxyMachine): string {
+  const { address } = world.board.facts().machines[machine];
+  if (!address) throw new Error(`${machine} has no address yet`);
+  return address;
+}

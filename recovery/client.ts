@@ -1,0 +1,64 @@
+/** Asking the running monitor through its socket. */
+import { request } from "node:http";
+import { createInterface } from "node:readline";
+import type { FailoverResult } from "./failover.ts";
+
+/** No monitor listens at the socket. */
+export class NoMonitor extends Error {
+  override name = "NoMonitor";
+}
+
+/**
+ * Gets one of the monitor's views.
+ *
+ * @throws NoMonitor when none runs (or not yet); another error when it does not answer within `timeoutMs`.
+ */
+export function getView<T>(socketPath: string, view: "status" | "plan", timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path: `/${view}`, timeout: timeoutMs }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve(JSON.parse(text) as T);
+        else reject(new NoMonitor("the monitor has just started and has no view yet"));
+      });
+    });
+    sent.on("timeout", () => sent.destroy(new Error(`the monitor did not answer within ${timeoutMs} ms`)));
+    sent.on("error", (error) => reject(asNoMonitor(error)));
+    sent.end();
+  });
+}
+
+/** Asks the monitor for a failover and passes every line of progress on; see `getView` for errors. */
+export function orderFailover(
+  socketPath: string,
+  machine: string,
+  say: (line: string) => void,
+): Promise<FailoverResult> {
+  return new Promise((resolve, reject) => {
+    const path = `/failover/${encodeURIComponent(machine)}`;
+    const sent = request({ socketPath, path, method: "POST" }, (response) => {
+      let result: FailoverResult = {
+        ok: false,
+        message: "the monitor ended before the failover was done; it goes on when it is back",
+      };
+      const lines = createInterface({ input: response });
+      lines.on("line", (line) => {
+        const event = JSON.parse(line) as { line?: string } & Partial<FailoverResult>;
+        if (event.line !== undefined) say(event.line);
+        else if (event.message !== undefined) result = { ok: event.ok === true, message: event.message };
+      });
+      lines.on("close", () => resolve(result));
+      response.on("error", () => lines.close());
+    });
+    sent.on("error", (error) => reject(asNoMonitor(error)));
+    sent.end();
+  });
+}
+
+function asNoMonitor(error: NodeJS.ErrnoException): Error {
+  const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
+  return isAbsent ? new NoMonitor("the monitor does not run", { cause: error }) : error;
+}

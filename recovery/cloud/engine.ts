@@ -1,0 +1,16 @@
+/** What recovery needs of the engine that builds machines. Pulumi does it; tests bring one of their own. */
+import type { MachineName, Topology } from "../topology.ts";
+
+export interface Engine {
+  /** What the last `up` built; undefined while no `up` has ended yet. */
+  topology(): Promise<Topology | undefined>;
+  /**
+   * Why machines must not be replaced by the program on this machine, because the last `up` ran another
+   * one; undefined when they are the same.
+   */
+  whyProgramDiffers(): Promise<string | undefined>;
+  /** Marks the machines so that whoever runs `up` next replaces them. */
+  taint(machines: MachineName[]): Promise<void>;
+  /** Runs `up` limited to these machines and their records; resolves with the new topology. */
+  launch(machines: MachineName[]): Promise<Topology | undefined>;
+}

@@ -1,0 +1,51 @@
+/** What Pulumi says about locks, and repairing a state that a killed run left behind. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+
+/** Does this error of the CLI say that the stack is locked? */
+export function isLocked(errorText: string): boolean {
+  return /the stack is currently locked by \d+ lock/.test(errorText);
+}
+
+interface LockHolder {
+  host: string;
+  pid: number;
+}
+
+/**
+ * Were all locks that the error names left behind by dead runs on this machine? A lock of another machine
+ * is never judged: somebody may be at work there.
+ *
+ * @param isRunning whether a pulumi process with that id runs here.
+ */
+export function isStaleLock(errorText: string, host = hostname(), isRunning = isPulumiRunning): boolean {
+  const holders = holdersOf(errorText);
+  return holders.length > 0 && holders.every((holder) => holder.host === host && !isRunning(holder.pid));
+}
+
+function holdersOf(errorText: string): LockHolder[] {
+  const found = errorText.matchAll(/created by \S*@(\S+) \(pid (\d+)\)/g);
+  return [...found].map(([, host = "", pid]) => ({ host, pid: Number(pid) }));
+}
+
+/** The process id alone would not do: after a reboot somebody else may have it. */
+function isPulumiRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim().startsWith("pulumi");
+  } catch {
+    return false;
+  }
+}
+
+interface ExportedState {
+  deployment?: { pending_operations?: unknown[] };
+}
+
+/**
+ * The state without the operations that a killed run left pending, or undefined when there are none. What
+ * a pending creation may have made is found by its tags and powered off after the next `up`.
+ */
+export function withoutPendingOperations<State extends ExportedState>(state: State): State | undefined {
+  if (!state.deployment?.pending_operations?.length) return undefined;
+  return { ...state, deployment: { ...state.deployment, pending_operations: [] } };
+}

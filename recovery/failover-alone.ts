@@ -1,0 +1,32 @@
+/** A failover while no monitor runs: the same code in this process, under the same lock. */
+import { systemClock } from "./clock.ts";
+import { type FailoverResult, failover } from "./failover.ts";
+import { tryLock } from "./lock.ts";
+import { createLog } from "./log.ts";
+import { prepare } from "./prepare.ts";
+import { readSettings } from "./settings.ts";
+import type { MachineName } from "./topology.ts";
+
+/** Runs the reconciler until the machine is replaced. Ctrl-C ends it anywhere; a monitor then continues. */
+export async function failoverAlone(machine: string, say: (line: string) => void): Promise<FailoverResult> {
+  const settings = await readSettings();
+  const lock = await tryLock(settings.runDir);
+  if (!lock)
+    return { ok: false, message: "another recovery is at work on this machine: try again in a moment" };
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  const log = createLog(process.stderr, { BARTON_LOG_LEVEL: "warn" });
+  try {
+    const prepared = await prepare(settings, log, stop.signal);
+    if (!prepared) return { ok: false, message: "interrupted before anything was done" };
+    const { reconciler, engine } = prepared;
+    const running = reconciler.run(stop.signal);
+    const options = { reconciler, engine, clock: systemClock, say, signal: stop.signal };
+    const result = await failover(machine as MachineName, "by hand", options);
+    stop.abort();
+    await running;
+    return result;
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,95 @@
+/** `failover MACHINE`: what the monitor does by itself, started by a person or by another monitor. */
+import type { Clock } from "./clock.ts";
+import type { Engine } from "./cloud/engine.ts";
+import type { Reconciler } from "./reconciler.ts";
+import { type MachineName, machineNames, proxyMachines, redisMachines } from "./topology.ts";
+
+export interface FailoverOptions {
+  reconciler: Reconciler;
+  engine: Engine;
+  clock: Clock;
+  /** Gets a line for every event of the failover. */
+  say: (line: string) => void;
+  signal: AbortSignal;
+}
+
+export interface FailoverResult {
+  ok: boolean;
+  message: string;
+}
+
+const pollMs = 100;
+/** How long the reconciler may take to see the world, before an order makes sense. */
+const firstSightMs = 10_000;
+const timeoutMs = 900_000;
+
+/** Why there is no failover of something by this name, or undefined. */
+export function whyNoFailover(name: string): string | undefined {
+  const replaceable: string[] = [...redisMachines, ...proxyMachines];
+  if (replaceable.includes(name)) return undefined;
+  if (machineNames.some((machine) => machine === name)) {
+    return `${name} is not replaced by this version of recovery; it can be: ${replaceable.join(", ")}`;
+  }
+  return `there is no machine "${name}"; a failover can be of: ${replaceable.join(", ")}`;
+}
+
+/** Orders the failover and follows it until the machine is replaced and well, or cannot be. */
+export async function failover(
+  machine: MachineName,
+  why: string,
+  options: FailoverOptions,
+): Promise<FailoverResult> {
+  const { reconciler, engine, clock, say, signal } = options;
+  if (!(await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0))) {
+    return {
+      ok: false,
+      message: `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`,
+    };
+  }
+  const stop = reconciler.journal.listen((about, line) => {
+    if (about === machine) say(line);
+  });
+  try {
+    if (!reconciler.isBeingReplaced(machine)) {
+      const differs = await engine.whyProgramDiffers();
+      if (differs) return { ok: false, message: `${machine} is not replaced: ${differs}` };
+      reconciler.order(machine, why);
+    }
+    return await follow(machine, options);
+  } finally {
+    stop();
+  }
+}
+
+async function follow(
+  machine: MachineName,
+  { reconciler, clock, signal }: FailoverOptions,
+): Promise<FailoverResult> {
+  const failed = reconciler.failedInstance(machine);
+  const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
+  let refusal: string | undefined;
+  const ended = await until(clock, timeoutMs, signal, () => {
+    refusal = reconciler.whyStuck(machine);
+    return refusal !== undefined || isReplaced();
+  });
+  if (refusal) {
+    reconciler.withdraw(machine);
+    return { ok: false, message: refusal };
+  }
+  if (ended) return { ok: true, message: `${machine} is replaced and well` };
+  return { ok: false, message: `${machine} is not replaced yet; recovery goes on: see "barton status"` };
+}
+
+async function until(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal,
+  condition: () => boolean,
+): Promise<boolean> {
+  const deadlineMs = clock.now() + ms;
+  while (!signal.aborted && clock.now() < deadlineMs) {
+    if (condition()) return true;
+    await clock.sleep(pollMs, signal);
+  }
+  return condition();
+}

@@ -1,0 +1,106 @@
+/** The incidents that are open now, and how their records grow; one file each, kept across restarts. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, wallTimeOf } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { type BackgroundFiles, readJson } from "./files.ts";
+import { type Incident, incidentId, incidentSchema, interrupted } from "./record.ts";
+
+export interface JournalOptions {
+  folder: string;
+  files: BackgroundFiles;
+  clock: Clock;
+  log: Log;
+}
+
+export class Journal {
+  readonly #options: JournalOptions;
+  readonly #open = new Map<string, { incident: Incident; noticedMs?: number }>();
+  readonly #listeners = new Set<(machine: string, line: string) => void>();
+
+  constructor(options: JournalOptions, reopened: Incident[] = []) {
+    this.#options = options;
+    for (const incident of reopened) this.#open.set(incident.machine, { incident: interrupted(incident) });
+  }
+
+  /** Machines with an open incident. */
+  get openMachines(): string[] {
+    return [...this.#open.keys()];
+  }
+
+  get openIncidents(): Incident[] {
+    return [...this.#open.values()].map(({ incident }) => incident);
+  }
+
+  /** Opens an incident for the machine unless one is open. `sinceMs`: the first sign, monotonic. */
+  open(machine: string, because: string, sinceMs: number | undefined): void {
+    if (this.#open.has(machine)) return;
+    const { clock, log } = this.#options;
+    const noticedAt = clock.date().toISOString();
+    const incident: Incident = {
+      id: incidentId(noticedAt, machine),
+      machine,
+      because,
+      firstSignAt: sinceMs === undefined ? undefined : wallTimeOf(clock, sinceMs),
+      noticedAt,
+      steps: [],
+    };
+    this.#open.set(machine, { incident, noticedMs: clock.now() });
+    log.warn({ incident: incident.id }, `incident: ${because}`);
+    this.#changed(machine, because);
+  }
+
+  /** Records the start of a step; the returned function records its end. Nothing is recorded without an open incident. */
+  step(machine: string | undefined, step: string): (outcome: string) => void {
+    const { clock, log } = this.#options;
+    const startedMs = clock.now();
+    const entry = { step, startedAt: clock.date().toISOString() } as Incident["steps"][number];
+    const incident = machine === undefined ? undefined : this.#open.get(machine)?.incident;
+    incident?.steps.push(entry);
+    return (outcome) => {
+      entry.tookMs = Math.round((clock.now() - startedMs) * 10) / 10;
+      entry.endedAt = clock.date().toISOString();
+      entry.outcome = outcome;
+      const fields = { incident: incident?.id, tookMs: entry.tookMs };
+      if (outcome === "done") log.info(fields, step);
+      else log.warn({ ...fields, outcome }, step);
+      if (incident && machine) this.#changed(machine, `${step}: ${outcome} (${Math.round(entry.tookMs)} ms)`);
+    };
+  }
+
+  /** Ends the machine's incident: the desired state is reached again. */
+  close(machine: string): void {
+    const entry = this.#open.get(machine);
+    if (!entry) return;
+    const { clock, log } = this.#options;
+    const { incident, noticedMs } = entry;
+    incident.endedAt = clock.date().toISOString();
+    if (noticedMs !== undefined) incident.tookMs = Math.round(clock.now() - noticedMs);
+    log.info({ incident: incident.id, tookMs: incident.tookMs }, `incident over: ${machine} is well again`);
+    this.#changed(machine, `${machine} is well again`);
+    this.#open.delete(machine);
+  }
+
+  /** Calls `listener` with a line for everything that is recorded; the returned function ends that. */
+  listen(listener: (machine: string, line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(machine: string, line: string): void {
+    const incident = this.#open.get(machine)?.incident;
+    if (incident) this.#options.files.write(join(this.#options.folder, `${incident.id}.json`), incident);
+    for (const listener of this.#listeners) listener(machine, line);
+  }
+}
+
+/** All recorded incidents, oldest first; files that are no incidents are skipped. */
+export async function readIncidents(folder: string): Promise<Incident[]> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  const contents = await Promise.all(
+    names.filter((name) => name.endsWith(".json")).map((name) => readJson(join(folder, name))),
+  );
+  return contents
+    .flatMap((content) => incidentSchema.safeParse(content).data ?? [])
+    .sort((a, b) => a.noticedAt.localeCompare(b.noticedAt));
+}

@@ -1,0 +1,54 @@
+/** The service on the monit machine: watches and heals until it is told to stop. */
+import { once } from "node:events";
+import { systemClock } from "./clock.ts";
+import { replaceFile } from "./incidents/files.ts";
+import { waitForLock } from "./lock.ts";
+import { createLog } from "./log.ts";
+import { needsRestart, type Prepared, prepare } from "./prepare.ts";
+import { serve } from "./serve.ts";
+import { monitorSocket, readSettings } from "./settings.ts";
+import { topologyFile } from "./topology-cache.ts";
+
+const log = createLog();
+const stop = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+
+/** Runs until a signal; every step may be the last one (rule 6), so nothing is waited for. */
+async function main(): Promise<void> {
+  const settings = await readSettings();
+  const waits = () => log.warn("another recovery is at work on this machine: waiting until it has ended");
+  const lock = await waitForLock(settings.runDir, systemClock, waits, stop.signal);
+  if (!lock) return;
+  const prepared = await prepare(settings, log, stop.signal);
+  if (!prepared) return;
+  const { reconciler, engine } = prepared;
+  const options = { reconciler, engine, clock: systemClock, signal: stop.signal };
+  const server = await serve(monitorSocket(settings.runDir), options);
+  log.info({ shards: prepared.topology.shards.length }, "recovery watches");
+  if (prepared.fromCache) void restartWhenOutdated(prepared, settings.stateDir);
+  await reconciler.run(stop.signal);
+  server.closeAllConnections();
+  server.close();
+  await once(server, "close");
+  log.info("recovery stops: whatever is under way is continued by the next run");
+}
+
+/** The cache made a quick start possible; what the last `up` built is compared beside the first cycles. */
+async function restartWhenOutdated({ engine, topology }: Prepared, stateDir: string): Promise<void> {
+  const built = await engine.topology().catch((error: Error) => {
+    log.warn(`the cached topology could not be compared: ${error.message}`);
+    return undefined;
+  });
+  if (!built || !needsRestart(topology, built)) return;
+  log.warn("the last up changed the topology: recovery starts again with it");
+  await replaceFile(topologyFile(stateDir), JSON.stringify(built));
+  stop.abort();
+}
+
+main().then(
+  () => process.exit(0),
+  (error: Error) => {
+    log.error(`recovery cannot run: ${error.message}`);
+    process.exit(1);
+  },
+);

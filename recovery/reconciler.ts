@@ -1,0 +1,265 @@
+/**
+ * The reconciler: observe → decide → act, in cycles.
+ *
+ * A cycle never waits: watchers look in loops of their own and wake it, plans run beside it. So a verdict
+ * is acted on within milliseconds of the look that completed it.
+ */
+import { join } from "node:path";
+import { Executor } from "./act/executor.ts";
+import type { World } from "./act/world.ts";
+import type { Clock } from "./clock.ts";
+import type { Cloud } from "./cloud/cloud.ts";
+import type { Engine } from "./cloud/engine.ts";
+import type { Remote } from "./cloud/remote.ts";
+import { type Decision, decide, type Outcome, reconsider } from "./decide/decide.ts";
+import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
+import { describeStep, type Step } from "./decide/steps.ts";
+import type { BackgroundFiles } from "./incidents/files.ts";
+import { Journal } from "./incidents/journal.ts";
+import type { Incident } from "./incidents/record.ts";
+import type { Log } from "./log.ts";
+import { Board } from "./observe/board.ts";
+import type { Machines } from "./observe/machines.ts";
+import type { RedisCredentials } from "./observe/redis-link.ts";
+import type { Limits } from "./settings.ts";
+import type { MachineName, Topology } from "./topology.ts";
+import { type Status, statusOf } from "./view-status.ts";
+
+export interface ReconcilerOptions {
+  topology: Topology;
+  credentials: RedisCredentials;
+  limits: Limits;
+  cloud: Cloud;
+  engine: Engine;
+  remote: Remote;
+  clock: Clock;
+  log: Log;
+  files: BackgroundFiles;
+  stateDir: string;
+  /** What an earlier run left: its memory, and all its incidents. */
+  memory?: Memory;
+  incidents?: Incident[];
+  /** Called when the cloud told something new about the machines. */
+  onMachines?: (machines: Machines) => void;
+  /** Only for tests of resumption. */
+  afterStep?: (step: Step) => void;
+}
+
+/** Between two cycles, at least; and at most, so that patience ends in time. */
+const gapMinMs = { calm: 40, hurry: 8 } as const;
+const gapMaxMs = 100;
+/** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
+const pausedMs = 1_000;
+/** Closed incidents that the status still shows. */
+const closedShown = 5;
+
+/** What `barton plan` prints. */
+export interface PlannedSubject {
+  subject: string;
+  situation: string;
+  because: string;
+  steps: string[];
+  trouble?: string;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #board: Board;
+  readonly #executor: Executor;
+  readonly journal: Journal;
+  #memory: Memory;
+  #outcome: Outcome | undefined;
+  #closed: Incident[];
+  #durableText = "";
+  #sentence = "";
+  #wake = () => {};
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    const { incidents = [], memory = emptyMemory, clock, log, files, stateDir } = options;
+    this.#memory = memory;
+    this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined);
+    const open = incidents.filter(({ endedAt }) => endedAt === undefined);
+    this.journal = new Journal({ folder: join(stateDir, "incidents"), files, clock, log }, open);
+    this.#board = new Board({ ...options, onLook: () => this.#wake() });
+    this.#executor = new Executor({
+      world: this.#world(),
+      journal: this.journal,
+      reconsider: (subject) =>
+        reconsider(this.#board.facts(), this.#memory, options.limits, subject, this.#executor.busy),
+      onEnd: () => this.#wake(),
+      afterStep: options.afterStep,
+    });
+  }
+
+  /** Runs cycles until `signal` aborts; then waits for no step under way: each may be the last (rule 6). */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    this.#board.start();
+    let lastMs = clock.now();
+    while (!signal.aborted) {
+      this.#forgiveAfterPause(clock.now() - lastMs);
+      lastMs = clock.now();
+      this.#cycle();
+      await this.#nextCycle(signal);
+    }
+    this.#board.stop();
+    await this.#options.files.settled();
+  }
+
+  /** The last cycle's view; undefined before the first. */
+  status(): Status | undefined {
+    if (!this.#outcome) return undefined;
+    const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
+    return statusOf(this.#board.facts(), this.#outcome, this.#executor.busy.size > 0, incidents);
+  }
+
+  /** What is or would be done about every subject that is not as it should be. */
+  plan(): PlannedSubject[] {
+    return (this.#outcome?.decisions ?? [])
+      .filter(({ settled }) => !settled)
+      .map(({ subject, situation, because, steps }) => ({
+        subject,
+        situation,
+        because,
+        steps: steps.map(describeStep),
+        trouble: this.#troubleText(subject),
+      }));
+  }
+
+  /** Orders the failover of a machine, as if it had failed. */
+  order(machine: MachineName, why: string): void {
+    this.#remember({ event: "ordered", machine, why });
+    this.#wake();
+  }
+
+  /** Takes an order back that cannot be carried out. */
+  withdraw(machine: MachineName): void {
+    this.#remember({ event: "withdrawn", machine });
+  }
+
+  /** The last cycle's decisions. */
+  get decisions(): Decision[] {
+    return this.#outcome?.decisions ?? [];
+  }
+
+  /** Is the machine given up and not yet replaced? */
+  isBeingReplaced(machine: MachineName): boolean {
+    return this.#memory.durable.givenUp[machine] !== undefined;
+  }
+
+  /** The instance that a failover of this machine replaces: the one given up, or else the present one. */
+  failedInstance(machine: MachineName): string | undefined {
+    const givenUp = this.#memory.durable.givenUp[machine];
+    return givenUp ? givenUp.instanceId : this.#board.facts().machines[machine].instanceId;
+  }
+
+  /** Is the machine in the desired state, with nothing left to do about it? */
+  isWell(machine: MachineName): boolean {
+    const isOpen = this.journal.openMachines.includes(machine);
+    return !isOpen && !this.isBeingReplaced(machine) && this.#isSettledAbout(machine);
+  }
+
+  /** Why an ordered failover cannot go on without a person, or undefined. */
+  whyStuck(machine: MachineName): string | undefined {
+    const own = this.decisions.find(({ subject }) => subject === machine);
+    if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
+    return this.#memory.durable.givenUp[machine]?.held?.why;
+  }
+
+  #isSettledAbout(machine: string): boolean {
+    const own = this.decisions.filter(({ subject, about }) => subject === machine || about === machine);
+    return own.length > 0 && own.every(({ settled }) => settled);
+  }
+
+  #cycle(): void {
+    const { limits, log } = this.#options;
+    const outcome = decide(this.#board.facts(), this.#memory, limits, this.#executor.busy);
+    this.#memory = outcome.memory;
+    this.#outcome = outcome;
+    this.#board.setPace(outcome.doubt ? "hurry" : "calm", outcome.settled ? "calm" : "hurry");
+    if (outcome.sentence !== this.#sentence) {
+      this.#sentence = outcome.sentence;
+      log.info(outcome.sentence);
+    }
+    this.#openIncidents(outcome.decisions);
+    this.#executor.consider(outcome.decisions);
+    this.#closeIncidents(outcome);
+    this.#persist();
+  }
+
+  #openIncidents(decisions: Decision[]): void {
+    for (const { about, opens, because, sinceMs } of decisions) {
+      if (!about || !opens) continue;
+      // The machine's own sentence says more than that of one of its shards.
+      const own = decisions.find((decision) => decision.subject === about && decision.opens);
+      this.journal.open(about, own?.because ?? because, sinceMs ?? own?.sinceMs);
+    }
+  }
+
+  #closeIncidents({ settled }: Outcome): void {
+    for (const machine of this.journal.openMachines) {
+      const isWell = this.#isSettledAbout(machine) && !this.isBeingReplaced(machine as MachineName);
+      const isActing = [...this.#executor.busy].some((subject) => subject !== "replacement");
+      if (isActing || !(machine === "first start" ? settled : isWell)) continue;
+      const incident = this.journal.openIncidents.find((one) => one.machine === machine);
+      this.journal.close(machine);
+      if (incident) this.#closed.push(incident);
+    }
+  }
+
+  #forgiveAfterPause(gapMs: number): void {
+    if (gapMs < pausedMs) return;
+    this.#options.log.warn(
+      { gapMs: Math.round(gapMs) },
+      "recovery itself was paused: failures in a row are forgotten",
+    );
+    this.#board.forgive();
+  }
+
+  async #nextCycle(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    let woken = false;
+    const wake = new Promise<void>((resolve) => {
+      this.#wake = () => {
+        woken = true;
+        resolve();
+      };
+    });
+    await clock.sleep(this.#outcome?.doubt ? gapMinMs.hurry : gapMinMs.calm, signal);
+    if (!woken) await Promise.race([wake, clock.sleep(gapMaxMs, signal)]);
+  }
+
+  #remember(event: Remembered): void {
+    this.#memory = apply(this.#memory, event, this.#options.clock.date().getTime());
+    this.#persist();
+  }
+
+  #persist(): void {
+    const text = JSON.stringify(this.#memory.durable);
+    if (text === this.#durableText) return;
+    this.#durableText = text;
+    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+  }
+
+  #troubleText(subject: Decision["subject"]): string | undefined {
+    const trouble = this.#executor.troubles.get(subject);
+    if (!trouble) return undefined;
+    const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
+    return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  #world(): World {
+    const { topology, cloud, engine, remote, clock, log } = this.#options;
+    return {
+      board: this.#board,
+      topology,
+      cloud,
+      engine,
+      remote,
+      clock,
+      log,
+      remember: (event) => this.#remember(event),
+    };
+  }
+}

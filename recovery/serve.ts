@@ -1,0 +1,57 @@
+/** The running monitor's socket: its view for `barton`, and orders from `failover`. HTTP, for root only. */
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { dirname } from "node:path";
+import { type FailoverOptions, failover, whyNoFailover } from "./failover.ts";
+import type { MachineName } from "./topology.ts";
+
+/** Begins to listen; whoever holds recovery's lock may replace a socket that a dead process left. */
+export async function serve(path: string, options: Omit<FailoverOptions, "say">): Promise<Server> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await rm(path, { force: true });
+  const server = createServer((request, response) => {
+    answer(request, response, options).catch((error: Error) => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end(JSON.stringify({ ok: false, message: error.message }));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o600);
+  return server;
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: Omit<FailoverOptions, "say">,
+): Promise<void> {
+  const [, verb = "", argument = ""] = (request.url ?? "").split("/").map(decodeURIComponent);
+  const { reconciler } = options;
+  if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
+  if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
+  if (request.method === "POST" && verb === "failover") return order(response, argument, options);
+  response.writeHead(404).end();
+}
+
+function json(response: ServerResponse, value: unknown): void {
+  response.writeHead(value === undefined ? 503 : 200, { "content-type": "application/json" });
+  response.end(JSON.stringify(value ?? {}));
+}
+
+/** Streams one JSON object per line: `{line}` for each event, and the result at the end. */
+async function order(
+  response: ServerResponse,
+  name: string,
+  options: Omit<FailoverOptions, "say">,
+): Promise<void> {
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  const say = (line: string) => void response.write(`${JSON.stringify({ line })}\n`);
+  const refusal = whyNoFailover(name);
+  const result = refusal
+    ? { ok: false, message: refusal }
+    : await failover(name as MachineName, "by hand", { ...options, say });
+  response.end(`${JSON.stringify(result)}\n`);
+}
