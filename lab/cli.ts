@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";
 import { withOptionsFirst } from "./cli-arguments.ts";
-import { type Lab, LabError, labNamed } from "./lab.ts";
+import { type Lab, LabError, labNamed, whyNotALabName } from "./lab.ts";
 
 type Options = { name?: string; json?: boolean };
 
@@ -52,7 +52,13 @@ command(program, "up", "build the lab, or continue or repair it; on a lab that i
     if (options.controlOnly) return startControl(lab, progress);
     const { bringUp } = await import("./up.ts");
     const { statusText } = await import("./status.ts");
-    const status = await bringUp(lab, progress);
+    const interrupted = new AbortController();
+    // Ctrl-C reaches pulumi too, which then ends in order; a second one ends everything at once.
+    process.once("SIGINT", () => {
+      progress("interrupted: waiting for what runs to end (Ctrl-C again: at once)");
+      interrupted.abort();
+    });
+    const status = await bringUp(lab, progress, interrupted.signal);
     progress("up");
     if (options.json) sayJson(status);
     else say(`\n${statusText(status)}\n\n${hints(lab)}`);
@@ -97,7 +103,7 @@ command(program, "list", "the labs on this host")
   .action(async (options: Options) => {
     const { answers } = await import("./client.ts");
     const folder = dirname(labNamed("local").dir);
-    const names = existsSync(folder) ? readdirSync(folder) : [];
+    const names = (existsSync(folder) ? readdirSync(folder) : []).filter((name) => !whyNotALabName(name));
     const labs = await Promise.all(
       names.map(async (name) => ({ name, controlPlane: (await answers(labNamed(name))) ? "up" : "down" })),
     );

@@ -13,22 +13,32 @@ export type Progress = (line: string) => void;
  * Brings the lab up; on a lab that is up it changes nothing. Gives its status, healthy unless a fault is in effect.
  * Whatever it is interrupted in, the next `up` continues and `down` removes.
  */
-export async function bringUp(lab: Lab, progress: Progress): Promise<LabStatus> {
+export async function bringUp(lab: Lab, progress: Progress, interrupted: AbortSignal): Promise<LabStatus> {
+  const goOn = () => {
+    if (interrupted.aborted) {
+      throw new LabError(
+        `Interrupted. \`scripts/lab up --name ${lab.name}\` goes on from here, \`scripts/lab down --name ${lab.name}\` removes what there is.`,
+      );
+    }
+  };
   await checkHost();
   const started = await startControlPlane(lab, progress);
   progress(started ? "control plane: started" : "control plane: runs already");
+  goOn();
   const { configureStack, upStack } = await import("./stack.ts");
   progress("configuring the stack");
   await configureStack(lab);
+  goOn();
   progress("pulumi up");
   await upStack(lab, progress);
-  return untilHealthy(lab, progress);
+  return untilHealthy(lab, progress, goOn);
 }
 
-async function untilHealthy(lab: Lab, progress: Progress): Promise<LabStatus> {
+async function untilHealthy(lab: Lab, progress: Progress, goOn: () => void): Promise<LabStatus> {
   const deadline = performance.now() + healthyDeadlineMs;
   let said = "";
   for (;;) {
+    goOn();
     const status = await labStatus(lab);
     if (status.healthy || status.faults.length > 0) return status;
     if (status.sentence !== said) progress(`waiting: ${status.sentence}`);

@@ -3,7 +3,7 @@
  * one instance happens in turns; what a caller asks for is on record before it begins, so that a control plane that is
  * killed in the middle finishes it when it comes back ({@link Lifecycle.resume}).
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { machineNetns } from "../lab.ts";
@@ -12,7 +12,6 @@ import {
   askToPowerOff,
   bootMachine,
   exitStatus,
-  isMounted,
   killMachine,
   leaderOf,
   machineFiles,
@@ -102,7 +101,7 @@ export class Lifecycle {
       layers: instance.layers,
       sharedFolders: hasProfile ? [lab.stateDir] : [],
     });
-    this.#record(instance, { state: "running", process, bootDue: false });
+    this.#record(instance, { state: "running", process, bootDue: false, wasOn: true });
   }
 
   /** Ends whatever of the machine is on, and takes its network and mounts away. What it wrote stays. */
@@ -342,13 +341,20 @@ export class Lifecycle {
     }
   }
 
-  /** It was being booted when the control plane ended: from the start again. */
+  /**
+   * It was being booted when the control plane ended. One that has been on before starts again; a new one ends,
+   * because whoever asked for it got no answer, does not know it, and will ask again.
+   */
   async #resumePending(instance: Instance): Promise<void> {
-    await this.#turn(instance.id, () => this.#switchOff(instance));
-    const hasRun = existsSync(machineFiles(this.#cloud.lab, instance.id).upper);
-    if (hasRun && !isMounted(machineFiles(this.#cloud.lab, instance.id).root)) {
-      await this.#turn(instance.id, () => this.#bootAgain(instance));
-    } else await this.launch(instance.id);
+    await this.#turn(instance.id, async () => {
+      await this.#switchOff(instance);
+      if (instance.wasOn) await this.#bootAgain(instance);
+      else
+        await this.#forgetMachine(
+          instance,
+          "Server.InternalError: the control plane ended during the launch",
+        );
+    });
   }
 }
 

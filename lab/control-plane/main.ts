@@ -39,7 +39,10 @@ const doors = createDoors({
 });
 
 // Only one process can listen there: a second control plane ends here, before it has touched anything.
-await listening(doors.machines, () => doors.machines.listen(80, metadataAddress));
+await listening(doors.machines, () => doors.machines.listen(80, metadataAddress)).catch((error: Error) => {
+  log(`this control plane (pid ${process.pid}) ends: ${error.message}; is there another one?`);
+  process.exit(1);
+});
 log(`control plane of lab ${lab.name} (pid ${process.pid})`);
 await cloud.converge();
 void lifecycle.resume().then(() => log("ready"));

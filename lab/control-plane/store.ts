@@ -37,6 +37,8 @@ export type Instance = {
   process?: { pid: number; startTime: string };
   /** It counts as running, and boots as soon as the control plane comes to it (after its image was made). */
   bootDue?: boolean;
+  /** It has been running at least once: whoever launched it knows of it. */
+  wasOn?: boolean;
 };
 
 /** An image: its layers, the topmost first, as {@link Instance.layers}. */

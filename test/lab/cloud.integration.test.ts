@@ -1,6 +1,7 @@
 /** The control plane with real machines: what an instance is, sees and reaches; and what becomes of a lab in a mess. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answers } from "../../lab/client.ts";
 import { cgroupRoots } from "../../lab/control-plane/cgroups.ts";
@@ -340,6 +341,31 @@ describe("a control plane that is killed", () => {
       20_000,
       async () => (await cloud.read("ec2/instance", two.id)).state.instanceState === "stopped",
     );
+  });
+});
+
+describe("a control plane that is killed during a launch", () => {
+  test.each([20, 60, 100, 140])("after %i ms: the instance is gone with all it held, or runs", async (ms) => {
+    const { pid } = await cloud.view();
+    const launch = cloud.machine("unlucky").then(
+      () => "answered",
+      () => "no answer",
+    );
+    await delay(ms);
+    process.kill(pid, "SIGKILL");
+    const answer = await launch;
+    await cloud.start();
+    const machines = () =>
+      cloud.view().then((view) => view.machines.filter((each) => each.name === "unlucky"));
+    await until("an end of it", 10_000, async () =>
+      (await machines()).every((each) => each.state === "running"),
+    );
+    const left = await machines();
+    if (answer === "answered") expect(left).toHaveLength(1);
+    for (const { instanceId } of left) await cloud.delete("ec2/instance", instanceId);
+    const mine = (name: string) => /\.i-/.test(name) && !name.endsWith(one.id);
+    expect(netnsNames(cloud.lab).filter(mine)).toEqual([]);
+    expect(mountPoints().filter((path) => path.startsWith(cloud.lab.instancesDir))).toHaveLength(1);
   });
 });
 
