@@ -1,0 +1,147 @@
+/** A "machine" of the test world: redis servers or a haproxy at one loopback address. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
+import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
+import type { Instance } from "../../../recovery/cloud/cloud.ts";
+import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
+
+export interface MachineOptions {
+  name: MachineName;
+  instanceId: string;
+  address: string;
+  folder: string;
+  shards: Topology["shards"];
+  detection: Detection;
+  passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
+  counterpartAddress: string;
+}
+
+/** Creates the machine's files and starts its processes. */
+export async function startMachine(options: MachineOptions): Promise<FakeMachine> {
+  mkdirSync(options.folder, { recursive: true });
+  const machine = new FakeMachine(options);
+  machine.start();
+  return machine;
+}
+
+export class FakeMachine {
+  readonly name: MachineName;
+  readonly instanceId: string;
+  readonly address: string;
+  readonly configFile: string;
+  state: Instance["state"] = "running";
+  readonly #options: MachineOptions;
+  readonly #processes = new Map<number, ChildProcess>();
+  readonly #launchedAt = new Date().toISOString();
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.instanceId = options.instanceId;
+    this.address = options.address;
+    this.configFile = join(options.folder, "haproxy.cfg");
+  }
+
+  asInstance(): Instance {
+    const { name: machine, instanceId, address, state } = this;
+    return { machine, instanceId, state, address, launchedAt: this.#launchedAt };
+  }
+
+  /** Starts everything that a boot would start. */
+  start(): void {
+    if (this.name.startsWith("redis")) for (const { redisPort } of this.#options.shards) this.startRedis(redisPort);
+    else this.startProxy();
+  }
+
+  /** Starts one redis server from its boot configuration, as systemd does after a crash. */
+  startRedis(port: number): void {
+    const { folder, address, passwords, counterpartAddress } = this.#options;
+    const dataDir = join(folder, String(port));
+    mkdirSync(dataDir, { recursive: true });
+    const aclFile = join(dataDir, "users.acl");
+    const commonFile = join(dataDir, "common.conf");
+    const configFile = join(dataDir, "redis.conf");
+    writeFileSync(aclFile, usersAcl(passwords));
+    writeFileSync(commonFile, redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }));
+    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }));
+    this.#spawn(port, "redis-server", [configFile]);
+  }
+
+  startProxy(): void {
+    const { folder, address, shards, detection } = this.#options;
+    const text = proxyConfig({
+      shards,
+      detection,
+      adminSocket: join(folder, "admin.sock"),
+      runtimeBind: `${address}:8999`,
+      healthBind: `${address}:8900`,
+      proxyBind: address,
+    });
+    writeFileSync(this.configFile, withoutChroot(text));
+    this.restartProxy();
+  }
+
+  /** Starts haproxy with the file as it is now. */
+  restartProxy(): void {
+    this.#spawn(0, "haproxy", ["-W", "-f", this.configFile, "-p", join(this.#options.folder, "haproxy.pid")]);
+  }
+
+  async reload(): Promise<void> {
+    this.process(0).kill("SIGUSR2");
+  }
+
+  /** The process at a redis port, or the haproxy (0). */
+  process(port: number): ChildProcess {
+    const found = this.#processes.get(port);
+    if (!found) throw new Error(`${this.name} has no process at ${port}`);
+    return found;
+  }
+
+  /** Kills one process without a chance to say goodbye. */
+  async crash(port: number): Promise<void> {
+    const child = this.process(port);
+    // haproxy's master would start a new worker: the whole group goes.
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+
+  stop(port: number): void {
+    process.kill(-(this.process(port).pid ?? 0), "SIGSTOP");
+  }
+
+  continue(port: number): void {
+    process.kill(-(this.process(port).pid ?? 0), "SIGCONT");
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#processes.keys()].map((port) => this.#endOne(port)));
+  }
+
+  /** Addresses differ between these machines where production binds 0.0.0.0. */
+  comparable(config: string): string {
+    return config.replaceAll(this.address, "ADDRESS").replaceAll(this.#options.folder, "FOLDER");
+  }
+
+  own(config: string): string {
+    return config.replaceAll("ADDRESS", this.address).replaceAll("FOLDER", this.#options.folder);
+  }
+
+  async #endOne(port: number): Promise<void> {
+    const child = this.process(port);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    await this.crash(port);
+  }
+
+  #spawn(port: number, command: string, args: string[]): void {
+    const log = openSync(join(this.#options.folder, `${command}-${port}.log`), "a");
+    this.#processes.set(port, spawn(command, args, { stdio: ["ignore", log, log], detached: true }));
+  }
+}
+
+/** Not root's business in a test: no chroot, no other user, no system log. */
+function withoutChroot(config: string): string {
+  return config.replace(/^\s*(chroot|user|group|log \/dev\/log|log global).*\n/gm, "");
+}

@@ -1,0 +1,259 @@
+/**
+ * A small world on the loopback: real redis servers and real haproxies with the program's own
+ * configuration files, each "machine" at an address of its own. Only the cloud, the engine and ssh are
+ * stand-ins. Ends only the processes that it has started.
+ */
+import { mkdtempSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../../recovery/clock.ts";
+import { systemClock } from "../../../recovery/clock.ts";
+import type { Cloud, Instance } from "../../../recovery/cloud/cloud.ts";
+import type { Engine } from "../../../recovery/cloud/engine.ts";
+import type { Remote } from "../../../recovery/cloud/remote.ts";
+import { revive } from "../../../recovery/decide/memory.ts";
+import type { Step } from "../../../recovery/decide/steps.ts";
+import { BackgroundFiles, readJson } from "../../../recovery/incidents/files.ts";
+import { readIncidents } from "../../../recovery/incidents/journal.ts";
+import { createLog } from "../../../recovery/log.ts";
+import { Reconciler } from "../../../recovery/reconciler.ts";
+import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
+import {
+  type Detection,
+  type MachineName,
+  machineNames,
+  type Topology,
+} from "../../../recovery/topology.ts";
+import type { Status } from "../../../recovery/view-status.ts";
+import { type FakeMachine, startMachine } from "./machines.ts";
+
+export const passwords = {
+  clientPassword: "client-password-of-this-test",
+  replicationPassword: "replication-password-of-this-test",
+  recoveryPassword: "recovery-password-of-this-test",
+};
+const credentials = { redisUser: "recovery", redisPassword: passwords.recoveryPassword };
+
+export const detection: Detection = {
+  intervalMs: 200,
+  fastIntervalMs: 50,
+  connectTimeoutMs: 200,
+  failures: 3,
+  stallMs: 2_500,
+};
+
+export interface WorldOptions {
+  shards?: number;
+  limits?: Partial<Limits>;
+}
+
+/** Different for every test process, so that test runs beside each other never meet. */
+const network = 10 + (process.pid % 240);
+
+export class TestWorld {
+  readonly folder = mkdtempSync(join(tmpdir(), "barton-recovery-"));
+  readonly machines = new Map<MachineName, FakeMachine>();
+  readonly calls: string[] = [];
+  readonly lines: string[] = [];
+  readonly shards: Topology["shards"];
+  readonly #limits: Limits;
+  #dead: Instance[] = [];
+  #generation = 0;
+  #running: { reconciler: Reconciler; stop: () => Promise<void> } | undefined;
+  /** Set to make the cloud's API fail with this message. */
+  cloudFailure: string | undefined;
+  /** Set to hold replacements: the message says that the program differs. */
+  programDiffers: string | undefined;
+
+  constructor({ shards = 2, limits = {} }: WorldOptions = {}) {
+    this.shards = Array.from({ length: shards }, (_, position) => ({
+      index: position + 1,
+      clientPort: 7001 + position,
+      proxyPort: 8001 + position,
+      redisPort: 9001 + position,
+    }));
+    this.#limits = { ...defaultLimits, graceMs: 6_000, ...limits };
+  }
+
+  /** Starts all machines that have processes. */
+  async startMachines(): Promise<void> {
+    await Promise.all(
+      (["redis1", "redis2", "haproxy1", "haproxy2"] as const).map((machine) => this.#launch(machine, 0)),
+    );
+  }
+
+  machine(name: MachineName): FakeMachine {
+    const found = this.machines.get(name);
+    if (!found) throw new Error(`no machine ${name}`);
+    return found;
+  }
+
+  get topology(): Topology {
+    const entries = machineNames.map((name) => {
+      const { address, instanceId } = this.machines.get(name) ?? { address: "127.0.0.1", instanceId: `i-${name}` };
+      const role = name.replace(/\d$/, "");
+      return [name, { role, instanceId, address, urn: `urn:${name}`, recordUrn: `urn:record:${name}` }];
+    });
+    return {
+      domain: "barton",
+      machines: Object.fromEntries(entries),
+      shards: this.shards,
+      ports: { runtime: 8999, health: 8900 },
+      detection,
+    } as Topology;
+  }
+
+  /** Starts recovery, as the monitor does. `afterStep` may stop it anywhere. */
+  async startRecovery(afterStep?: (step: Step) => void, clock: Clock = systemClock): Promise<Reconciler> {
+    const stop = new AbortController();
+    const stateDir = join(this.folder, "state");
+    const log = createLog({ write: (text) => this.lines.push(`${Math.round(performance.now())} ${text.trim()}`) }, {});
+    const reconciler = new Reconciler({
+      topology: this.topology,
+      credentials,
+      limits: this.#limits,
+      cloud: this.#cloud(),
+      engine: this.engine(),
+      remote: this.#remote(),
+      clock,
+      log,
+      files: new BackgroundFiles((error) => this.lines.push(error.message)),
+      stateDir,
+      memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
+      incidents: await readIncidents(join(stateDir, "incidents")),
+      afterStep,
+    });
+    const running = reconciler.run(stop.signal);
+    this.#running = {
+      reconciler,
+      stop: async () => {
+        stop.abort();
+        await running;
+      },
+    };
+    return reconciler;
+  }
+
+  async stopRecovery(): Promise<void> {
+    await this.#running?.stop();
+    this.#running = undefined;
+  }
+
+  get reconciler(): Reconciler {
+    if (!this.#running) throw new Error("recovery does not run");
+    return this.#running.reconciler;
+  }
+
+  get status(): Status | undefined {
+    return this.#running?.reconciler.status();
+  }
+
+  /** Waits until recovery reports the desired state. */
+  untilHealthy(deadlineMs = 40_000): Promise<Status> {
+    return this.until("the desired state", () => (this.status?.healthy ? this.status : undefined), deadlineMs);
+  }
+
+  /** Waits for a condition; the error tells what recovery saw and did last. */
+  async until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, deadlineMs = 40_000): Promise<T> {
+    const startedMs = performance.now();
+    while (performance.now() - startedMs < deadlineMs) {
+      const value = await condition();
+      if (value) return value;
+      await systemClock.sleep(10);
+    }
+    const status = JSON.stringify({ ...this.status, incidents: undefined });
+    throw new Error(`not seen within ${deadlineMs} ms: ${what}\n${status}\n${this.lines.slice(-60).join("\n")}`);
+  }
+
+  async close(): Promise<void> {
+    await this.stopRecovery();
+    await Promise.all([...this.machines.values()].map((machine) => machine.end()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The machine goes away without recovery's doing; the cloud shows it as `state`. */
+  async loseMachine(name: MachineName, state: Instance["state"] = "stopped"): Promise<void> {
+    const machine = this.machine(name);
+    await machine.end();
+    machine.state = state;
+  }
+
+  /** Starts a machine of this name at a new address, as a launch does. */
+  async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
+    const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
+    const address = `127.${network}.${generation}.${number}`;
+    const counterpart = name === "redis1" ? "redis2" : "redis1";
+    const machine = await startMachine({
+      name,
+      instanceId: `i-${name}-${generation}`,
+      address,
+      folder: join(this.folder, `${name}-${generation}`),
+      shards: this.shards,
+      detection,
+      passwords,
+      // By name in production; here by address, which the boot configuration cannot know of a later generation.
+      counterpartAddress: this.machines.get(counterpart)?.address ?? `127.${network}.0.${number === 11 ? 12 : 11}`,
+    });
+    this.machines.set(name, machine);
+    return machine;
+  }
+
+  #cloud(): Cloud {
+    return {
+      describe: async () => {
+        if (this.cloudFailure) throw new Error(this.cloudFailure);
+        const others = (["app", "monit"] as const).map(
+          (machine): Instance => ({ machine, instanceId: `i-${machine}`, state: "running", address: "127.0.0.1", launchedAt: "1" }),
+        );
+        return [...[...this.machines.values()].map((machine) => machine.asInstance()), ...this.#dead, ...others];
+      },
+      powerOff: async (instanceId) => {
+        if (this.cloudFailure) throw new Error(this.cloudFailure);
+        this.calls.push(`power off ${instanceId}`);
+        const machine = [...this.machines.values()].find((one) => one.instanceId === instanceId);
+        if (!machine || machine.state === "terminated") return;
+        machine.state = "shutting-down";
+        void machine.end().then(() => {
+          machine.state = "terminated";
+        });
+      },
+    };
+  }
+
+  engine(): Engine {
+    return {
+      topology: async () => this.topology,
+      whyProgramDiffers: async () => this.programDiffers,
+      taint: async (machines) => {
+        this.calls.push(`taint ${machines.join(",")}`);
+      },
+      launch: async (machines) => {
+        this.calls.push(`launch ${machines.join(",")}`);
+        this.#generation += 1;
+        for (const machine of machines) {
+          const old = this.machine(machine);
+          await this.#launch(machine, this.#generation);
+          await old.end();
+          this.#dead.push({ ...old.asInstance(), state: "terminated" });
+        }
+        return this.topology;
+      },
+    };
+  }
+
+  #remote(): Remote {
+    return {
+      run: async (address, script, input) => {
+        const machine = [...this.machines.values()].find((one) => one.address === address);
+        if (!machine) throw new Error(`no machine at ${address}`);
+        if (script.startsWith("cat /etc/haproxy/haproxy.cfg")) {
+          return machine.comparable(await readFile(machine.configFile, "utf8"));
+        }
+        await writeFile(machine.configFile, machine.own(input ?? ""));
+        await machine.reload();
+        return "";
+      },
+    };
+  }
+}
