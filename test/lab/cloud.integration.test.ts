@@ -241,9 +241,12 @@ describe("faults", () => {
     expect(await cloud.connect("one", addressOf(two), 22)).toBe("silent");
     expect(await cloud.connect("one", "169.254.169.254", 80)).toBe("silent");
     expect(await cloud.ask("one", "cat", "/sys/class/net/host0/carrier")).toBe("1");
-    // Nobody is told "no route to host", however long it lasts: that would not be silence.
-    const patient = await cloud.run("two", "timeout", "5", "bash", "-c", `</dev/tcp/${addressOf(one)}/22`);
+    // Nobody is told "no route to host", not even a neighbour that asks for the address anew: that would be no silence.
+    const near = await cloud.machine("near");
+    await cloud.booted("near");
+    const patient = await cloud.run("near", "timeout", "5", "bash", "-c", `</dev/tcp/${addressOf(one)}/22`);
     expect(patient.status, patient.out).toBe(124);
+    await cloud.delete("ec2/instance", near.id);
     await cloud.heal("one");
     await until(
       "one to be back",
