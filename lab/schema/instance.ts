@@ -26,8 +26,10 @@ const userData: Kind = scalar(
   (value) => typeof value === "string" && sizeVerdict(Buffer.byteLength(value)),
 );
 
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
 const userDataBase64: Kind = scalar("text in base64", (value) => {
-  if (typeof value !== "string" || !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value)) return false;
+  if (typeof value !== "string" || !base64.test(value)) return false;
   return sizeVerdict(Buffer.from(value, "base64").length);
 });
 

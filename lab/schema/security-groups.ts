@@ -67,11 +67,12 @@ function portProblems({ ipProtocol, fromPort, toPort }: Record<string, Value>): 
       { property: "fromPort", reason: 'ipProtocol "-1" means all ports: leave out fromPort and toPort' },
     ];
   }
+  if (ipProtocol === unknown) return [];
   if (fromPort === undefined || toPort === undefined) {
     const property = fromPort === undefined ? "fromPort" : "toPort";
     return [{ property, reason: 'is required unless ipProtocol is "-1"' }];
   }
-  if (ipProtocol === unknown || typeof fromPort !== "number" || typeof toPort !== "number") return [];
+  if (typeof fromPort !== "number" || typeof toPort !== "number") return [];
   if (ipProtocol === "icmp") {
     const wrong = [fromPort, toPort].find((port) => port > 255);
     return wrong === undefined

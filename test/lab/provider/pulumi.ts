@@ -28,8 +28,11 @@ export interface StateResource {
   taint?: boolean;
 }
 
-/** Makes the project with a stack `local`; `env` is what the plugins see. */
-export async function newProject(env: Record<string, string>): Promise<Project> {
+/**
+ * Makes the project with a stack `local`; `env` is what the plugins see, `prefix` is put before the command line
+ * (`nsenter …`, for programs that reach machines of a lab).
+ */
+export async function newProject(env: Record<string, string>, prefix: string[] = []): Promise<Project> {
   if (!existsSync(join(cache, "bin/pulumi")))
     throw new Error(`there is no ${cache}/bin/pulumi: run scripts/setup`);
   const folder = await mkdtemp(join(tmpdir(), "barton-pulumi-"));
@@ -37,8 +40,9 @@ export async function newProject(env: Record<string, string>): Promise<Project> 
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   await writeFile(join(folder, "package.json"), '{"name":"trial","type":"module"}\n');
   await writeFile(join(folder, "Pulumi.yaml"), projectFile());
+  const [file = "", ...first] = [...prefix, join(cache, "bin/pulumi")];
   const pulumi = (args: string[]) =>
-    execa(join(cache, "bin/pulumi"), [...args, "--non-interactive", "--color", "never"], {
+    execa(file, [...first, ...args, "--non-interactive", "--color", "never"], {
       cwd: folder,
       all: true,
       reject: false,
@@ -81,8 +85,9 @@ export async function newProject(env: Record<string, string>): Promise<Project> 
     },
     async state() {
       const text = await run(["stack", "export"]);
-      const { deployment } = JSON.parse(text) as { deployment: { resources: StateResource[] } };
-      return { text, resources: deployment.resources };
+      // A stack without resources has no such list.
+      const { deployment } = JSON.parse(text) as { deployment: { resources?: StateResource[] } };
+      return { text, resources: deployment.resources ?? [] };
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
