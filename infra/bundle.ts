@@ -10,11 +10,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { type TarFile, tar } from "./tar.ts";
 
 export type BundleOptions = {
@@ -44,7 +45,9 @@ const bundleBytesMax = 16 * 2 ** 20;
  * The files of the bundle, sorted by path. Reads only, and the same on every machine: the working copy and the unpacked
  * bundle give the same list. Throws when a file is missing, or when there is something that cannot travel.
  */
-export function bundleFiles({ root, projectFolder, stack, configFile }: BundleOptions): TarFile[] {
+export function bundleFiles(options: BundleOptions): TarFile[] {
+  const { root, stack, configFile } = options;
+  const projectFolder = folderInside(root, options.projectFolder);
   const wholeFolders = projectFolder === "." ? folders : [...folders, projectFolder];
   const configPath = inProject(projectFolder, `Pulumi.${stack}.yaml`);
   const paths = new Set([
@@ -95,6 +98,16 @@ export function writeBundle(options: BundleOptions): { archive: string; hash: st
   writeFileSync(temporary, tar(files), { mode: 0o600 });
   renameSync(temporary, archive);
   return { archive, hash };
+}
+
+/**
+ * `folder` relative to `root`, however it was named: on monit `/opt/barton/program` is a symbolic link, and who sees the
+ * root behind it may name the project folder before it.
+ */
+function folderInside(root: string, folder: string): string {
+  const inside = relative(realpathSync(root), realpathSync(join(root, folder))) || ".";
+  if (inside.startsWith("..")) throw new Error(`The project folder ${folder} is not inside ${root}.`);
+  return inside;
 }
 
 function inProject(projectFolder: string, name: string): string {

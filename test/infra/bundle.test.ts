@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bundleFiles, programHash } from "../../infra/bundle.ts";
 import { tar } from "../../infra/tar.ts";
@@ -57,6 +57,17 @@ test("the unpacked bundle has the hash of the working copy it is from", () => {
   execFileSync("tar", ["-xmf", join(work, "program.tar"), "-C", unpacked]);
   symlinkSync("/nowhere", join(unpacked, "node_modules"));
   expect(programHash({ root: unpacked, projectFolder: "lab", stack: "local" })).toBe(programHash(lab()));
+});
+
+test("it has the same hash behind a symbolic link, whichever side its folders are named from", () => {
+  symlinkSync(work, `${work}-link`);
+  const projectFolder = relative(work, `${work}-link/lab`);
+  expect(programHash({ ...lab(), projectFolder })).toBe(programHash(lab()));
+  expect(programHash({ ...lab(), root: `${work}-link` })).toBe(programHash(lab()));
+  rmSync(`${work}-link`);
+  expect(() => programHash({ ...lab(), projectFolder: ".." })).toThrow(
+    /The project folder \.\. is not inside/,
+  );
 });
 
 test("what editors leave behind does not count, and neither do dates", () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clientProxyConfig } from "../../infra/roles/app/role.ts";
 import { proxyConfig } from "../../infra/roles/haproxy/role.ts";
 import {
-  type Client,
+  Client,
   checkHaproxyConfig,
   end,
   freePorts,
@@ -222,9 +222,37 @@ describe("a proxy", () => {
     (await waiting).close();
   });
 
+  test("has no session left with a fenced server, also none of which one side had ended already", async () => {
+    // The server does not answer any more, and a client leaves: haproxy still waits for the server's end of it.
+    servers.redis2.kill("SIGSTOP");
+    const leaving = new Client(proxy.address, ports.proxy);
+    leaving.ask("PING").catch(() => {});
+    await until(
+      "a session with redis2",
+      () => stat(proxy, "shard1/redis2"),
+      (row) => row.scur === "1",
+    );
+    leaving.close();
+    await until(
+      "the client's end",
+      () => stat(proxy, "shard1/FRONTEND"),
+      (row) => row.scur === "0",
+      500,
+    );
+    await fence(proxy, "redis2");
+    await until(
+      "no session with redis2",
+      () => stat(proxy, "shard1/redis2"),
+      (row) => row.scur === "0",
+      500,
+    );
+    servers.redis2.kill("SIGCONT");
+    await tell(proxy, "set server shard1/redis2 state ready");
+    (await login(proxy.address, ports.proxy, "client")).close();
+  });
+
   test("forgets a client that has given up while it waited, and its write", async () => {
     await fence(proxy, "redis2");
-    const { Client } = await import("./servers.ts");
     const client = new Client(proxy.address, ports.proxy);
     client.ask("AUTH client client-password-for-tests\r\nSET given-up 1").catch(() => {});
     await until(
