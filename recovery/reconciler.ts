@@ -7,11 +7,11 @@
 import { join } from "node:path";
 import { Executor } from "./act/executor.ts";
 import type { World } from "./act/world.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, within } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Engine } from "./cloud/engine.ts";
 import type { Remote } from "./cloud/remote.ts";
-import { type Decision, decide, type Outcome, reconsider } from "./decide/decide.ts";
+import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
 import type { BackgroundFiles } from "./incidents/files.ts";
@@ -85,8 +85,7 @@ export class Reconciler {
     this.#executor = new Executor({
       world: this.#world(),
       journal: this.journal,
-      reconsider: (subject) =>
-        reconsider(this.#board.facts(), this.#memory, options.limits, subject, this.#executor.busy),
+      reconsider: (subject) => this.#reconsider(subject),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -174,7 +173,9 @@ export class Reconciler {
 
   #cycle(): void {
     const { limits, log } = this.#options;
-    const outcome = decide(this.#board.facts(), this.#memory, limits, this.#executor.busy);
+    const outcome = this.#executor.asActedUpon(
+      decide(this.#board.facts(), this.#memory, limits, this.#executor.busy),
+    );
     this.#memory = outcome.memory;
     this.#outcome = outcome;
     this.#board.setPace(outcome.doubt ? "hurry" : "calm", outcome.settled ? "calm" : "hurry");
@@ -186,6 +187,14 @@ export class Reconciler {
     this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
+  }
+
+  #reconsider(subject: Subject): Decision | undefined {
+    const { limits } = this.#options;
+    const again = reconsider(this.#board.facts(), this.#memory, limits, subject, this.#executor.busy);
+    this.#memory = again.memory;
+    this.#persist();
+    return again.decision;
   }
 
   #openIncidents(decisions: Decision[]): void {
@@ -227,7 +236,7 @@ export class Reconciler {
       };
     });
     await clock.sleep(this.#outcome?.doubt ? gapMinMs.hurry : gapMinMs.calm, signal);
-    if (!woken) await Promise.race([wake, clock.sleep(gapMaxMs, signal)]);
+    if (!woken && !signal.aborted) await within(clock, gapMaxMs, wake, undefined);
   }
 
   #remember(event: Remembered): void {

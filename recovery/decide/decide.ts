@@ -80,7 +80,9 @@ export function decide(
 }
 
 /**
- * The decision about one subject only, as it would be now (rule 7: look again under the lock).
+ * The decision about one subject only, as it would be now (rule 7: look again under the lock), and the memory
+ * behind it. The memory must be kept: a verdict that is acted upon takes the server out of the proxies, which
+ * then no longer look at it, so that it could never be reached a second time.
  *
  * @throws when there is no such subject.
  */
@@ -90,16 +92,21 @@ export function reconsider(
   limits: Limits,
   subject: Subject,
   busy: ReadonlySet<Subject>,
-): Decision | undefined {
+): { decision: Decision | undefined; memory: Memory } {
   const others = new Set([...busy].filter((one) => one !== subject));
-  return decide(facts, memory, limits, others).decisions.find((decision) => decision.subject === subject);
+  const outcome = decide(facts, memory, limits, others);
+  return {
+    decision: outcome.decisions.find((decision) => decision.subject === subject),
+    memory: outcome.memory,
+  };
 }
 
 function decideAll(known: Known, shards: ShardView[], busy: ReadonlySet<Subject>): Decision[] {
   const shardDecisions = shards.map((view) => decideShard(view));
-  const intents = shardDecisions.flatMap(({ decision, intent }) =>
-    busy.has(decision.subject) ? [] : [intent],
-  );
+  const intents = shardDecisions.map(({ decision, intent }) => ({
+    ...intent,
+    busy: busy.has(decision.subject),
+  }));
   return [
     ...shardDecisions.map(({ decision }) => decision),
     ...redisMachines.map((machine) =>
@@ -114,7 +121,7 @@ function decideAll(known: Known, shards: ShardView[], busy: ReadonlySet<Subject>
   ];
 }
 
-function decideShard(view: ShardView): { decision: Decision; intent: ShardIntent } {
+function decideShard(view: ShardView): { decision: Decision; intent: Omit<ShardIntent, "busy"> } {
   const { redis1, redis2 } = view.servers;
   const describe = () =>
     `shard ${view.shard.index}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;
@@ -213,8 +220,12 @@ function isDoubtful({ facts, memory }: Known): boolean {
   return looks.some(({ state }) => state === "failing" || state === "down");
 }
 
-function sentenceOf(decisions: Decision[]): string {
-  const open = decisions.filter(({ settled }) => !settled);
+/** One sentence for all decisions: what is not as it should be, or that all is well. */
+export function sentenceOf(decisions: Decision[]): string {
+  const unsettled = decisions.filter(({ settled }) => !settled);
+  // The shards say the same of a machine that was not seen whole.
+  const telling = unsettled.filter(({ situation }) => situation !== "not-seen-whole");
+  const open = telling.length > 0 ? telling : unsettled;
   if (open.length === 0)
     return `all is well: ${sayings(decisions.filter(({ subject }) => subject.startsWith("shard ")))}`;
   return sayings(open);

@@ -83,9 +83,11 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
   const server = facts.servers[id];
   const standing = memory.durable.out[id];
   const judgement = standing ?? judgeServer(facts, machine, shard.index);
-  const out = isOut(judgement.condition);
   const { info, refusal } = server ?? {};
   const monit = server?.looks.monit.state;
+  const givenUp = isGivenUp(facts, memory, machine);
+  // A machine that is given up is being powered off: its silence needs no second witness.
+  const out = isOut(judgement.condition) || (givenUp && monit !== "up");
   const follows = followsAddress(facts, machine, shard, info);
   return {
     machine,
@@ -97,7 +99,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     out,
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
-    givenUp: isGivenUp(facts, memory, machine),
+    givenUp,
     leaving: memory.durable.ordered[machine] !== undefined,
     info,
     followsCounterpart: follows,
