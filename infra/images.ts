@@ -60,8 +60,13 @@ export class BakedImage extends pulumi.ComponentResource {
           "barton:stack": config.stack,
         },
       },
-      // On AWS a change of user data would only restart the builder with it, on top of the old contents.
-      { parent: this, replaceOnChanges: ["userDataBase64"], ignoreChanges: ["keyName", "instanceType"] },
+      {
+        parent: this,
+        // On AWS a change of user data would only restart the builder with it, on top of the old contents.
+        replaceOnChanges: ["userDataBase64"],
+        // A stopped instance has no public address, which a refresh takes for a change that replaces it.
+        ignoreChanges: ["keyName", "instanceType", "associatePublicIpAddress"],
+      },
     );
   }
 
