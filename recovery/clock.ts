@@ -29,3 +29,18 @@ export const systemClock: Clock = {
 export function wallTimeOf(clock: Clock, momentMs: number): string {
   return new Date(clock.date().getTime() - (clock.now() - momentMs)).toISOString();
 }
+
+/** What `promise` resolves to, or `otherwise` when it takes longer than `ms`; the timer does not outlive the call. */
+export async function within<T, U>(
+  clock: Clock,
+  ms: number,
+  promise: Promise<T>,
+  otherwise: U,
+): Promise<T | U> {
+  const done = new AbortController();
+  try {
+    return await Promise.race([promise, clock.sleep(ms, done.signal).then(() => otherwise)]);
+  } finally {
+    done.abort();
+  }
+}

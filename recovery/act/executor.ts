@@ -4,7 +4,7 @@
  * Rule 7: with the subject locked, the world is looked at once more and decided upon again; only what
  * still holds is done, and "already fixed" is a good ending.
  */
-import type { Decision, Subject } from "../decide/decide.ts";
+import { type Decision, type Outcome, type Subject, sentenceOf } from "../decide/decide.ts";
 import { describeStep, type Step } from "../decide/steps.ts";
 import type { Journal } from "../incidents/journal.ts";
 import { perform } from "./perform.ts";
@@ -34,7 +34,7 @@ const pauses = { replacement: [5_000, 300_000], quick: [100, 2_000] } as const;
 
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #running = new Map<Subject, Promise<void>>();
+  readonly #running = new Map<Subject, { plan: Promise<void>; decision: Decision }>();
   readonly #troubles = new Map<Subject, Trouble>();
 
   constructor(options: ExecutorOptions) {
@@ -54,7 +54,8 @@ export class Executor {
   /** Starts what the decisions ask for, except for subjects that are busy or pausing after a failure. */
   consider(decisions: Decision[]): void {
     const { clock } = this.#options.world;
-    for (const { subject, steps, settled } of decisions) {
+    for (const decision of decisions) {
+      const { subject, steps, settled } = decision;
       if (settled) this.#troubles.delete(subject);
       if (steps.length === 0 || this.#running.has(subject)) continue;
       if (clock.now() < (this.#troubles.get(subject)?.nextMs ?? 0)) continue;
@@ -62,13 +63,25 @@ export class Executor {
         this.#running.delete(subject);
         this.#options.onEnd();
       });
-      this.#running.set(subject, plan);
+      this.#running.set(subject, { plan, decision });
     }
+  }
+
+  /**
+   * The outcome of a cycle, with the decisions that are being carried out in place of what half-done steps
+   * look like.
+   */
+  asActedUpon(outcome: Outcome): Outcome {
+    if (this.#running.size === 0) return outcome;
+    const decisions = outcome.decisions.map((decision) => {
+      return this.#running.get(decision.subject)?.decision ?? decision;
+    });
+    return { ...outcome, decisions, sentence: sentenceOf(decisions), settled: false };
   }
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ plan }) => plan));
   }
 
   async #runPlan(subject: Subject): Promise<void> {
@@ -78,6 +91,8 @@ export class Executor {
       const decision = reconsider(subject);
       for (const step of decision?.steps ?? []) await this.#runStep(step, decision?.about);
       this.#troubles.delete(subject);
+      // What was seen before these steps must not be decided upon after them.
+      await world.board.refresh(shardIndexOf(subject), refreshMs);
     } catch (error) {
       this.#failed(subject, error as Error);
     }

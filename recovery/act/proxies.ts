@@ -18,7 +18,8 @@ export async function setServers(
 function commandsOf({ line, shard, machine, address, ready }: ServerChange): string[] {
   const server = `set server ${line === "traffic" ? "shard" : "probe"}${shard}/${machine}`;
   return [
-    ...(address ? [`${server} addr ${address.address} port ${address.port}`] : []),
+    // Out before it moves: what was found out about the old address must not count for the new one.
+    ...(address ? [`${server} state maint`, `${server} addr ${address.address} port ${address.port}`] : []),
     ...(ready === undefined ? [] : [`${server} state ${ready ? "ready" : "maint"}`]),
   ];
 }

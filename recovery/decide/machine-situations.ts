@@ -155,7 +155,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     when: ({ changes }) => changes.length > 0,
     steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
     because: ({ machine }) => `${machine}'s servers are put right`,
-    about: ({ changes }) => onlyMachineOf(changes),
+    about: ({ known, machine, changes }) =>
+      known.memory.durable.newcomers[machine] ? machine : onlyMachineOf(changes),
   },
   {
     situation: "unregistered",

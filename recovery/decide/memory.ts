@@ -53,6 +53,8 @@ export interface Memory {
   linkDownSinceMs: Record<string, number>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
   offsets: Record<string, { runId: string; offset: number }>;
+  /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
+  trails: Record<string, { atMs: number; offset: number }[]>;
 }
 
 export const emptyMemory: Memory = {
@@ -68,6 +70,7 @@ export const emptyMemory: Memory = {
   },
   linkDownSinceMs: {},
   offsets: {},
+  trails: {},
 };
 
 /** Is the machine's present instance the one that was given up? */
@@ -105,6 +108,8 @@ function rememberServer(
     memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
   if (server?.info) rememberInfo(memory, id, shard, server.info, facts.nowMs);
+  if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
+  if (server?.info?.role === "replica") delete memory.trails[id];
 }
 
 /** A server that monit alone watches and that has never answered is given up after the time to boot. */
@@ -127,13 +132,36 @@ function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo
   else delete memory.linkDownSinceMs[id];
 }
 
+const trailSpacingMs = 200;
+
+/** Keeps samples of the last second, and one that is older. */
+function rememberTrail(memory: Memory, id: string, askedMs: number, offset: number): void {
+  const trail = memory.trails[id] ?? [];
+  memory.trails[id] = trail;
+  const last = trail.at(-1);
+  if (last && askedMs - last.atMs < trailSpacingMs) return;
+  trail.push({ atMs: askedMs, offset });
+  while (trail[1] && trail[1].atMs <= askedMs - lagToleranceMs) trail.shift();
+}
+
+/**
+ * The offset that this master had a second before its last answer: a replica with less lags. Anything
+ * younger may simply have been on its way when the master died.
+ */
+export function offsetToHave(memory: Memory, id: string): number | undefined {
+  const trail = memory.trails[id] ?? [];
+  const [oldest] = trail;
+  const newest = trail.at(-1);
+  return oldest && newest && newest.atMs - oldest.atMs >= lagToleranceMs ? oldest.offset : undefined;
+}
+
 /** A link must be down this long while the master answers, before the replica counts as behind. */
-const linkDownPatienceMs = 1_000;
+const lagToleranceMs = 1_000;
 
 /**
  * Who is master, and whether its replica has everything. A dying master breaks the replica's link a
  * moment before monit notices the death itself; so only a link that was down while the master went on
- * answering makes the replica one that lags behind.
+ * answering makes the replica one that lags behind, and so does a verdict on the replica.
  */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const serving = redisMachines.filter((machine) => isServingMaster(facts, machine, shard));
@@ -145,9 +173,10 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const replicaId = serverId(counterpartOf(machine), shard);
   const replica = facts.servers[replicaId];
   const linkDownSince = memory.linkDownSinceMs[replicaId];
+  if (memory.durable.out[replicaId]) memory.durable.inSync[shard] = false;
   if (replica?.looks.monit.state !== "up") return;
   if (replica.info?.follows?.linkUp) memory.durable.inSync[shard] = true;
-  else if (linkDownSince !== undefined && (server.askedMs ?? 0) - linkDownSince > linkDownPatienceMs) {
+  else if (linkDownSince !== undefined && (server.askedMs ?? 0) - linkDownSince > lagToleranceMs) {
     memory.durable.inSync[shard] = false;
   }
 }

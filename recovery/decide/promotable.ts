@@ -1,6 +1,8 @@
 /** Rules 3 and 4 as a question: why may this server not become master? */
+import { serverId } from "../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
+import { offsetToHave } from "./memory.ts";
 import { otherOf, type ServerView, type ShardView } from "./view.ts";
 
 /**
@@ -29,7 +31,7 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
   if (other.answers && other.copy && server.copy && isBetterCopy(other.copy, server.copy)) {
     return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
   }
-  if (other.answers || lagged(view, server) === false) return undefined;
+  if (other.answers || !lagged(view, server)) return undefined;
   const { graceMs } = view.known.limits;
   const waitedMs = view.known.facts.nowMs - (other.noticedMs ?? view.known.facts.nowMs);
   if (waitedMs >= graceMs || other.condition === "off") return undefined;
@@ -38,6 +40,13 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
 
 /** Was it behind its master when that was last seen? */
 function lagged(view: ShardView, server: ServerView): boolean {
-  const wasReplica = view.lastMaster?.machine === counterpartOf(server.machine);
-  return wasReplica && view.known.memory.durable.inSync[view.shard.index] === false;
+  const { memory } = view.known;
+  const master = counterpartOf(server.machine);
+  if (view.lastMaster?.machine !== master) return false;
+  if (memory.durable.inSync[view.shard.index] === false) return true;
+  // A process that was restarted and has not followed anybody since lacks what was written meanwhile.
+  const known = memory.offsets[serverId(server.machine, view.shard.index)];
+  if (known && known.runId !== server.info?.runId) return true;
+  const needed = offsetToHave(memory, serverId(master, view.shard.index));
+  return needed !== undefined && server.copy !== undefined && server.copy.offset < needed;
 }

@@ -4,7 +4,6 @@
  * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
  * that is out or whose machine is given up is in no line of any proxy until it is registered again.
  */
-import type { ProxyServer } from "../observe/facts.ts";
 import { type ProxyMachine, redisMachines } from "../topology.ts";
 import type { Traffic } from "./shard-situations.ts";
 import type { ServerChange } from "./steps.ts";
@@ -14,6 +13,8 @@ import { type ServerView, type ShardView, soleMaster } from "./view.ts";
 export interface ShardIntent {
   view: ShardView;
   traffic: Traffic;
+  /** A plan for this shard is under way: its traffic lines are left alone. */
+  busy: boolean;
 }
 
 /** The changes that this proxy needs, those that take servers out first; empty when all is right. */
@@ -29,7 +30,7 @@ export function changesFor(proxy: ProxyMachine, intents: ShardIntent[]): ServerC
 
 function changeOf(
   proxy: ProxyMachine,
-  { view, traffic }: ShardIntent,
+  { view, traffic, busy }: ShardIntent,
   line: ServerChange["line"],
   server: ServerView,
 ): ServerChange[] {
@@ -37,14 +38,14 @@ function changeOf(
   const { index, redisPort } = view.shard;
   const present = facts.proxies[proxy].view?.shards[index]?.[server.machine][line];
   const { address } = facts.machines[server.machine];
-  if (!present || !address) return [];
+  if (!present || !address || (busy && line === "traffic")) return [];
   const wanted = line === "probe" ? wantedProbe(view, server) : wantedTraffic(view, traffic, server);
   const isThere = present.address === address && present.port === redisPort;
-  const ready = isThere || wanted === true ? wanted : false;
   const change: ServerChange = { shard: index, line, machine: server.machine };
-  if (ready === true && !isThere) change.address = { address, port: redisPort };
-  if (ready !== undefined && ready !== present.ready) change.ready = ready;
-  return isChange(change, present) ? [change] : [];
+  if (wanted === true && !isThere) return [{ ...change, address: { address, port: redisPort }, ready: true }];
+  // A line that points to an address of the past is not used, whatever becomes of the server.
+  const ready = isThere ? wanted : false;
+  return ready === undefined || ready === present.ready ? [] : [{ ...change, ready }];
 }
 
 /** A probe line is ready while the server is in use; undefined leaves it as it is. */
@@ -59,8 +60,4 @@ function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): b
   // The master of a machine that is given up while it still works serves until its successor is made.
   if (server.givenUp && !isMaster) return false;
   return traffic === "to master" ? isMaster : undefined;
-}
-
-function isChange(change: ServerChange, present: ProxyServer): boolean {
-  return change.address !== undefined || (change.ready !== undefined && change.ready !== present.ready);
 }

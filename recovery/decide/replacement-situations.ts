@@ -29,10 +29,7 @@ export const replacementSituations: Row<ReplacementView>[] = [
     when: ({ pending }) => pending.some(({ givenUp }) => !givenUp.tainted),
     steps: ({ pending }) => {
       const machines = pending.filter(({ givenUp }) => !givenUp.tainted).map(({ machine }) => machine);
-      return [
-        { do: "taint", machines },
-        { do: "check program", machines },
-      ];
+      return [{ do: "taint", machines }];
     },
     because: ({ pending }) => `${namesOf(pending)} will be replaced by whoever runs up next`,
     about: firstPending,

@@ -5,7 +5,7 @@
  * One look asks over the persistent connection. When no answer comes, a bare TCP knock tells the kind
  * of silence, while the question stays open: a stalled server that wakes up is heard at once.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import type { Detection } from "../topology.ts";
 import type { Look } from "./facts.ts";
 import type { Knock } from "./knock.ts";
@@ -73,7 +73,7 @@ export class Watcher<T> {
     if (!this.#connected) return;
     // The answer under way may have been asked for before the lock was taken: ask once more behind it.
     const again = (this.#asking ?? Promise.resolve()).then(() => this.#ask());
-    await Promise.race([again, this.#options.clock.sleep(timeoutMs, this.#stop.signal)]);
+    await within(this.#options.clock, timeoutMs, again, undefined);
   }
 
   async #loop(): Promise<void> {
@@ -110,9 +110,8 @@ export class Watcher<T> {
     return door;
   }
 
-  async #answerWithin(ms: number): Promise<Asked | "waiting"> {
-    const waiting = this.#options.clock.sleep(ms, this.#stop.signal).then(() => "waiting" as const);
-    return Promise.race([this.#ask(), waiting]);
+  #answerWithin(ms: number): Promise<Asked | "waiting"> {
+    return within(this.#options.clock, ms, this.#ask(), "waiting");
   }
 
   /** The question under way, or a new one. */

@@ -52,7 +52,8 @@ export class FakeMachine {
 
   /** Starts everything that a boot would start. */
   start(): void {
-    if (this.name.startsWith("redis")) for (const { redisPort } of this.#options.shards) this.startRedis(redisPort);
+    if (this.name.startsWith("redis"))
+      for (const { redisPort } of this.#options.shards) this.startRedis(redisPort);
     else this.startProxy();
   }
 
@@ -65,8 +66,14 @@ export class FakeMachine {
     const commonFile = join(dataDir, "common.conf");
     const configFile = join(dataDir, "redis.conf");
     writeFileSync(aclFile, usersAcl(passwords));
-    writeFileSync(commonFile, redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }));
-    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }));
+    writeFileSync(
+      commonFile,
+      redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
+    );
+    writeFileSync(
+      configFile,
+      shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }),
+    );
     this.#spawn(port, "redis-server", [configFile]);
   }
 

@@ -19,12 +19,7 @@ import { readIncidents } from "../../../recovery/incidents/journal.ts";
 import { createLog } from "../../../recovery/log.ts";
 import { Reconciler } from "../../../recovery/reconciler.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
-import {
-  type Detection,
-  type MachineName,
-  machineNames,
-  type Topology,
-} from "../../../recovery/topology.ts";
+import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
 import { type FakeMachine, startMachine } from "./machines.ts";
 
@@ -91,7 +86,10 @@ export class TestWorld {
 
   get topology(): Topology {
     const entries = machineNames.map((name) => {
-      const { address, instanceId } = this.machines.get(name) ?? { address: "127.0.0.1", instanceId: `i-${name}` };
+      const { address, instanceId } = this.machines.get(name) ?? {
+        address: "127.0.0.1",
+        instanceId: `i-${name}`,
+      };
       const role = name.replace(/\d$/, "");
       return [name, { role, instanceId, address, urn: `urn:${name}`, recordUrn: `urn:record:${name}` }];
     });
@@ -108,7 +106,10 @@ export class TestWorld {
   async startRecovery(afterStep?: (step: Step) => void, clock: Clock = systemClock): Promise<Reconciler> {
     const stop = new AbortController();
     const stateDir = join(this.folder, "state");
-    const log = createLog({ write: (text) => this.lines.push(`${Math.round(performance.now())} ${text.trim()}`) }, {});
+    const log = createLog(
+      { write: (text) => this.lines.push(`${Math.round(performance.now())} ${text.trim()}`) },
+      {},
+    );
     const reconciler = new Reconciler({
       topology: this.topology,
       credentials,
@@ -151,11 +152,19 @@ export class TestWorld {
 
   /** Waits until recovery reports the desired state. */
   untilHealthy(deadlineMs = 40_000): Promise<Status> {
-    return this.until("the desired state", () => (this.status?.healthy ? this.status : undefined), deadlineMs);
+    return this.until(
+      "the desired state",
+      () => (this.status?.healthy ? this.status : undefined),
+      deadlineMs,
+    );
   }
 
   /** Waits for a condition; the error tells what recovery saw and did last. */
-  async until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, deadlineMs = 40_000): Promise<T> {
+  async until<T>(
+    what: string,
+    condition: () => T | undefined | false | Promise<T | undefined | false>,
+    deadlineMs = 40_000,
+  ): Promise<T> {
     const startedMs = performance.now();
     while (performance.now() - startedMs < deadlineMs) {
       const value = await condition();
@@ -163,7 +172,9 @@ export class TestWorld {
       await systemClock.sleep(10);
     }
     const status = JSON.stringify({ ...this.status, incidents: undefined });
-    throw new Error(`not seen within ${deadlineMs} ms: ${what}\n${status}\n${this.lines.slice(-60).join("\n")}`);
+    throw new Error(
+      `not seen within ${deadlineMs} ms: ${what}\n${status}\n${this.lines.slice(-60).join("\n")}`,
+    );
   }
 
   async close(): Promise<void> {
@@ -193,7 +204,8 @@ export class TestWorld {
       detection,
       passwords,
       // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? `127.${network}.0.${number === 11 ? 12 : 11}`,
+      counterpartAddress:
+        this.machines.get(counterpart)?.address ?? `127.${network}.0.${number === 11 ? 12 : 11}`,
     });
     this.machines.set(name, machine);
     return machine;
@@ -204,9 +216,19 @@ export class TestWorld {
       describe: async () => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
         const others = (["app", "monit"] as const).map(
-          (machine): Instance => ({ machine, instanceId: `i-${machine}`, state: "running", address: "127.0.0.1", launchedAt: "1" }),
+          (machine): Instance => ({
+            machine,
+            instanceId: `i-${machine}`,
+            state: "running",
+            address: "127.0.0.1",
+            launchedAt: "1",
+          }),
         );
-        return [...[...this.machines.values()].map((machine) => machine.asInstance()), ...this.#dead, ...others];
+        return [
+          ...[...this.machines.values()].map((machine) => machine.asInstance()),
+          ...this.#dead,
+          ...others,
+        ];
       },
       powerOff: async (instanceId) => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
