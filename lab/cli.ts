@@ -17,6 +17,11 @@ const program = new Command("scripts/lab")
   .option(...nameOption)
   .enablePositionalOptions()
   .showHelpAfterError("(scripts/lab --help shows all commands)")
+  .hook("preAction", () => {
+    if (process.platform !== "linux") throw new LabError(`A lab needs Linux; this is ${process.platform}.`);
+    if (process.getuid?.() !== 0)
+      throw new LabError("A lab belongs to root: run this as root, or with sudo.");
+  })
   .exitOverride();
 
 /** A command that knows which lab is meant, wherever `--name` stands before it. */

@@ -45,7 +45,7 @@ async function untilHealthy(lab: Lab, progress: Progress, goOn: () => void): Pro
     said = status.sentence;
     if (performance.now() > deadline) {
       throw new LabError(
-        `Lab ${lab.name} is not healthy ${healthyDeadlineMs / 1000} s after Pulumi's end: ${status.sentence} ` +
+        `Lab ${lab.name} is not healthy ${healthyDeadlineMs / 1000} s after Pulumi's end: ${status.sentence.replace(/\.$/, "")}. ` +
           `See scripts/lab status --name ${lab.name}, and scripts/lab exec --name ${lab.name} monit -- journalctl -u barton-monitor.`,
       );
     }

@@ -1,10 +1,12 @@
 /** A lab without a stack, for tests: its control plane, and shortcuts to make and ask things. */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { ask } from "../../lab/client.ts";
 import { startControlPlane } from "../../lab/control.ts";
+import { processNow } from "../../lab/control-plane/processes.ts";
 import type { LabView } from "../../lab/control-plane/server.ts";
 import { removeLab } from "../../lab/down.ts";
 import { execCommand } from "../../lab/exec.ts";
@@ -39,6 +41,17 @@ export async function until<T>(
   }
 }
 
+/** The pid of its test run is in such a lab's name. */
+const labNamePattern = /^t-(\d+)-[0-9a-f]{4}$/;
+
+async function removeAbandoned(): Promise<void> {
+  const folder = dirname(labNamed("local").dir);
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const pid = Number(labNamePattern.exec(name)?.[1] ?? process.pid);
+    if (pid !== process.pid && processNow(pid) === undefined) await removeLab(labNamed(name), quiet);
+  }
+}
+
 export class CloudLab {
   readonly lab: Lab;
   ids = { vpc: "", a: "", b: "", group: "", profile: "" };
@@ -47,7 +60,9 @@ export class CloudLab {
     this.lab = labNamed(`t-${process.pid}-${randomBytes(2).toString("hex")}`);
   }
 
+  /** Starts the control plane; labs of test runs that were broken off are removed first. */
   async start(): Promise<void> {
+    await removeAbandoned();
     await startControlPlane(this.lab, quiet);
   }
 

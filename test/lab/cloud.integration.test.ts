@@ -1,11 +1,14 @@
 /** The control plane with real machines: what an instance is, sees and reaches; and what becomes of a lab in a mess. */
+import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answers } from "../../lab/client.ts";
 import { cgroupRoots } from "../../lab/control-plane/cgroups.ts";
 import { mountPoints } from "../../lab/control-plane/machine.ts";
+import { insideNetwork } from "../../lab/lab.ts";
 import { labPids, netnsNames } from "../../lab/processes-of.ts";
 import { CloudLab, type Made, until } from "./cloud-lab.ts";
 
@@ -372,6 +375,24 @@ describe("a control plane that is killed during a launch", () => {
   });
 });
 
+describe("a host that was off", () => {
+  test("boots its instances again when the control plane is back, with what they had written", async () => {
+    await cloud.ask("one", "sh", "-c", "echo kept > /etc/kept");
+    // What a reboot of the host leaves of a lab: its folder, and another boot id.
+    for (const pid of labPids(cloud.lab)) process.kill(pid, "SIGKILL");
+    await until("the end of all processes", 10_000, async () => labPids(cloud.lab).length === 0);
+    for (const path of mountPoints().filter((each) => each.startsWith(`${cloud.lab.dir}/`)))
+      await execa("umount", [path]);
+    for (const name of netnsNames(cloud.lab)) await execa("ip", ["netns", "delete", name]);
+    const record = JSON.parse(readFileSync(cloud.lab.resourcesFile, "utf8"));
+    writeFileSync(cloud.lab.resourcesFile, JSON.stringify({ ...record, hostBoot: "another" }));
+    await cloud.start();
+    await cloud.booted("one");
+    expect(await cloud.ask("one", "cat", "/etc/kept")).toBe("kept");
+    expect(await cloud.connect("one", "169.254.169.254", 80)).toBe("open");
+  });
+});
+
 describe("down", () => {
   test("removes a lab whose control plane was killed and whose records are lost; twice is once", async () => {
     await cloud.machine("late");
@@ -379,9 +400,17 @@ describe("down", () => {
     process.kill(pid, "SIGKILL");
     writeFileSync(cloud.lab.resourcesFile, "{ broken");
     writeFileSync(cloud.lab.pidFile, `${process.pid}\n`); // a pid that belongs to somebody else by now
+    // Other leftovers: a half-made namespace, somebody's mount, a program in the lab's network and one in a machine's.
+    writeFileSync(`/run/netns/${cloud.lab.netns}.i-0123456789abcdef0`, "");
+    await execa("mount", ["-t", "tmpfs", "tmpfs", cloud.lab.imagesDir]);
+    const bystander = spawn("sleep", ["600"], { stdio: "ignore" });
+    const [file = "", ...args] = insideNetwork(cloud.lab, ["sleep", "600"]);
+    spawn(file, args, { stdio: "ignore" });
     expect(labPids(cloud.lab).length).toBeGreaterThan(0);
     const first = await cloud.cli("down");
     expect(first.status, first.err).toBe(0);
+    expect(bystander.kill(0)).toBe(true);
+    bystander.kill();
     expect(labPids(cloud.lab)).toEqual([]);
     expect(netnsNames(cloud.lab)).toEqual([]);
     expect(mountPoints().filter((path) => path.includes(cloud.lab.name))).toEqual([]);
