@@ -12,6 +12,8 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
@@ -86,7 +88,8 @@ function hashOf(files: readonly TarFile[]): string {
 
 /**
  * Writes the bundle as a tar archive into a folder of the user's own, named by its hash (so that a second `up` finds it
- * there), and returns both. The archive stays: the engine reads it after the program has ended.
+ * there), and returns both. The archive stays, because the engine reads it after the program has ended; what is older
+ * than a day is removed.
  */
 export function writeBundle(options: BundleOptions): { archive: string; hash: string } {
   const files = bundleFiles(options);
@@ -97,7 +100,15 @@ export function writeBundle(options: BundleOptions): { archive: string; hash: st
   const temporary = `${archive}.${process.pid}`;
   writeFileSync(temporary, tar(files), { mode: 0o600 });
   renameSync(temporary, archive);
+  removeOlderThan(folder, Date.now() - 24 * 3600 * 1000);
   return { archive, hash };
+}
+
+function removeOlderThan(folder: string, timeMs: number): void {
+  for (const name of readdirSync(folder).filter((file) => /^program-[0-9a-f]{64}\.tar/.test(file))) {
+    const { mtimeMs } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs !== undefined && mtimeMs < timeMs) rmSync(join(folder, name), { force: true });
+  }
 }
 
 /**

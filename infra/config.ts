@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import type { Detection, Shard } from "../recovery/topology.ts";
+import type { Shard } from "../recovery/topology.ts";
 import { parseCidr } from "./cidr.ts";
 
 /** Ports that are the same in every stack: the proxies' runtime API (monit alone) and their registration page. */
@@ -374,5 +374,3 @@ function encryptedKeys(): string[] | undefined {
   const text = process.env.PULUMI_CONFIG_SECRET_KEYS;
   return text ? (JSON.parse(text) as string[]) : undefined;
 }
-
-export type { Detection, Shard };

@@ -1,9 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { bundleFiles, programHash } from "../../infra/bundle.ts";
+import { bundleFiles, programHash, writeBundle } from "../../infra/bundle.ts";
 import { tar } from "../../infra/tar.ts";
 
 let work: string;
@@ -94,6 +103,19 @@ test("the archive is the same bytes at any time, and holds long paths", () => {
   const listing = execFileSync("tar", ["-tvf", join(work, "program.tar")], { encoding: "utf8" });
   expect(listing).toMatch(/-rw-r--r-- 0\/0 .* infra\/(folder\/){12}n{40}\.ts/);
   expect(listing).toMatch(/-rwxr-xr-x 0\/0 .* lab\/provider\/start/);
+});
+
+test("is written once by its hash; yesterday's archives go", () => {
+  const cache = join(work, "cache");
+  process.env.XDG_CACHE_HOME = cache;
+  const old = join(cache, "barton", `program-${"0".repeat(64)}.tar`);
+  mkdirSync(dirname(old), { recursive: true });
+  writeFileSync(old, "");
+  utimesSync(old, 0, 0);
+  const { archive, hash } = writeBundle(lab());
+  expect(writeBundle(lab())).toEqual({ archive, hash });
+  expect(readdirSync(join(cache, "barton"))).toEqual([`program-${hash}.tar`]);
+  expect(execFileSync("tar", ["-tf", archive]).toString()).toContain("infra/index.ts\n");
 });
 
 test("says what is missing or cannot travel", () => {

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Run on a builder by `pulumi up`, as root, through ssh: waits until cloud-init has made the machine what its image shall be,
 # then removes what must not be the same on two machines. Standard input, if any, is for the role's own prepare-image.
 set -eu
