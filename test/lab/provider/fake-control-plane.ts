@@ -20,6 +20,8 @@ export interface FakeControlPlane {
   kept(type: string): Kept[];
   /** The next request is answered with this error instead. */
   failNext(status: number, code: string, message: string): void;
+  /** The next request is only worked on after `release`; `arrived` resolves when it is there. */
+  holdNext(): { arrived: Promise<void>; release(): void };
   close(): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export async function startFakeControlPlane(folder: string): Promise<FakeControl
   const resources = new Map<string, Map<string, Kept>>();
   const calls: string[] = [];
   const failures: ApiError[] = [];
+  const gates: { open: Promise<void>; arrived(): void }[] = [];
   const ofType = (type: string) => {
     const found = resources.get(type) ?? new Map<string, Kept>();
     resources.set(type, found);
@@ -90,7 +93,12 @@ export async function startFakeControlPlane(folder: string): Promise<FakeControl
     if (method === "DELETE") ofType(type).delete(kept.id);
     return method === "DELETE" ? undefined : kept;
   };
-  const server = listen(handle);
+  const server = listen(async (...request) => {
+    const gate = gates.shift();
+    gate?.arrived();
+    await gate?.open;
+    return handle(...request);
+  });
   const path = join(folder, "control.sock");
   await new Promise<void>((resolve) => server.listen(path, resolve));
   return {
@@ -98,6 +106,11 @@ export async function startFakeControlPlane(folder: string): Promise<FakeControl
     calls,
     kept: (type) => [...ofType(type).values()],
     failNext: (status, code, message) => failures.push(new ApiError(status, code, message)),
+    holdNext() {
+      const [opening, arriving] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      gates.push({ open: opening.promise, arrived: arriving.resolve });
+      return { arrived: arriving.promise, release: opening.resolve };
+    },
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
@@ -107,7 +120,7 @@ type Handle = (
   type: string,
   id: string | undefined,
   inputs: Record<string, Value>,
-) => Kept | undefined;
+) => Promise<Kept | undefined>;
 
 function listen(handle: Handle): Server {
   return createServer(async (request, response) => {
@@ -117,7 +130,12 @@ function listen(handle: Handle): Server {
     try {
       const body = Buffer.concat(chunks).toString();
       const { inputs = {} } = body === "" ? {} : (JSON.parse(body) as { inputs?: Record<string, Value> });
-      const answer = handle(request.method ?? "", `${module}/${name}`, id && decodeURIComponent(id), inputs);
+      const answer = await handle(
+        request.method ?? "",
+        `${module}/${name}`,
+        id && decodeURIComponent(id),
+        inputs,
+      );
       response.writeHead(answer ? 200 : 204).end(answer && JSON.stringify(answer));
     } catch (error) {
       const { status = 500, code = "InternalError", message } = error as ApiError;
