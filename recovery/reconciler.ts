@@ -142,6 +142,11 @@ export class Reconciler {
     return this.#outcome?.decisions ?? [];
   }
 
+  /** Recovery's own connections; tests cut them. */
+  get links(): Pick<Board, "redis" | "proxy"> {
+    return this.#board;
+  }
+
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return this.#memory.durable.givenUp[machine] !== undefined;

@@ -53,18 +53,13 @@ export class Executor {
 
   /** Starts what the decisions ask for, except for subjects that are busy or pausing after a failure. */
   consider(decisions: Decision[]): void {
-    const { clock } = this.#options.world;
-    for (const decision of decisions) {
-      const { subject, steps, settled } = decision;
-      if (settled) this.#troubles.delete(subject);
-      if (steps.length === 0 || this.#running.has(subject)) continue;
-      if (clock.now() < (this.#troubles.get(subject)?.nextMs ?? 0)) continue;
-      const plan = this.#runPlan(subject).finally(() => {
-        this.#running.delete(subject);
-        this.#options.onEnd();
-      });
-      this.#running.set(subject, { plan, decision });
-    }
+    const { world } = this.#options;
+    for (const { subject, settled } of decisions) if (settled) this.#troubles.delete(subject);
+    const starting = decisions.filter((decision) => this.#mayStart(decision)).sort(machinesFirst);
+    if (starting.length === 0) return;
+    const shards = starting.flatMap(({ subject }) => shardIndexOf(subject) ?? []);
+    const looked = world.board.refresh(shards, refreshMs);
+    for (const decision of starting) this.#start(decision, looked);
   }
 
   /**
@@ -84,15 +79,30 @@ export class Executor {
     await Promise.all([...this.#running.values()].map(({ plan }) => plan));
   }
 
-  async #runPlan(subject: Subject): Promise<void> {
+  #mayStart({ subject, steps }: Decision): boolean {
+    const pauseEndsMs = this.#troubles.get(subject)?.nextMs ?? 0;
+    return steps.length > 0 && !this.#running.has(subject) && this.#options.world.clock.now() >= pauseEndsMs;
+  }
+
+  #start(decision: Decision, looked: Promise<void>): void {
+    const { subject } = decision;
+    const plan = this.#runPlan(subject, looked).finally(() => {
+      this.#running.delete(subject);
+      this.#options.onEnd();
+    });
+    this.#running.set(subject, { plan, decision });
+  }
+
+  async #runPlan(subject: Subject, looked: Promise<void>): Promise<void> {
     const { world, reconsider } = this.#options;
     try {
-      await world.board.refresh(shardIndexOf(subject), refreshMs);
+      await looked;
       const decision = reconsider(subject);
       for (const step of decision?.steps ?? []) await this.#runStep(step, decision?.about);
       this.#troubles.delete(subject);
       // What was seen before these steps must not be decided upon after them.
-      await world.board.refresh(shardIndexOf(subject), refreshMs);
+      const shard = shardIndexOf(subject);
+      await world.board.refresh(shard === undefined ? [] : [shard], refreshMs);
     } catch (error) {
       this.#failed(subject, error as Error);
     }
@@ -119,6 +129,11 @@ export class Executor {
     this.#troubles.set(subject, { message: error.message, failures, nextMs: clock.now() + pauseMs });
     log.error({ subject, failures, nextTryInMs: pauseMs }, `failed: ${error.message}`);
   }
+}
+
+/** As in the original: a machine is given up first, its servers are seen to next. */
+function machinesFirst(a: Decision, b: Decision): number {
+  return Number(shardIndexOf(a.subject) !== undefined) - Number(shardIndexOf(b.subject) !== undefined);
 }
 
 function shardIndexOf(subject: Subject): number | undefined {

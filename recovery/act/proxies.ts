@@ -75,5 +75,5 @@ async function install(world: World, proxy: ProxyMachine, text: string): Promise
     link.drop();
     now = await link.processId(commandTimeoutMs).catch(() => undefined);
   }
-  await world.board.refresh(undefined, commandTimeoutMs);
+  await world.board.refresh([], commandTimeoutMs);
 }

@@ -41,13 +41,22 @@ export function judgeServer(facts: Facts, machine: RedisMachine, shard: number):
   const { looks, info, refusal } = factsOf(facts, machine, shard);
   const seen = vantages.filter((vantage) => looks[vantage].state !== "none");
   const bad = seen.filter((vantage) => looks[vantage].state !== "up");
-  const down = bad.filter((vantage) => looks[vantage].state === "down");
+  const down = bad.filter((vantage) => hasMadeUpItsMind(facts, vantage, machine, shard));
   const sinceMs = earliest(bad.map((vantage) => looks[vantage]));
   if (down.length >= quorum) return { ...verdict(facts, machine, shard, down), sinceMs };
   if (!info && !refusal && bad.length === seen.length) return { condition: "unseen", by: [] };
   if (bad.length === 0) return { condition: seen.length > 0 ? "fine" : "unseen", by: seen };
   const stalls = bad.some((vantage) => looks[vantage].silence === "stalled");
   return { condition: stalls ? "stalling" : "doubted", by: bad, sinceMs };
+}
+
+/** By enough failures of this server, or, where the whole machine is silent, of any of its servers. */
+function hasMadeUpItsMind(facts: Facts, vantage: Vantage, machine: RedisMachine, shard: number): boolean {
+  if (factsOf(facts, machine, shard).looks[vantage].state === "down") return true;
+  return (
+    silentOnAllPorts(facts, vantage, machine) &&
+    facts.topology.shards.some(({ index }) => factsOf(facts, machine, index).looks[vantage].state === "down")
+  );
 }
 
 /** What two or more vantage points that have made up their minds amount to. */

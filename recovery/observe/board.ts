@@ -129,9 +129,9 @@ export class Board {
     this.#retarget();
   }
 
-  /** Looks again at the proxies and at one shard's servers (rule 7); those that do not answer are not waited for. */
-  async refresh(shard: number | undefined, timeoutMs: number): Promise<void> {
-    const ids = shard === undefined ? [] : redisMachines.map((machine) => serverId(machine, shard));
+  /** Looks again at the proxies and at these shards' servers (rule 7); who does not answer is not waited for. */
+  async refresh(shards: number[], timeoutMs: number): Promise<void> {
+    const ids = shards.flatMap((shard) => redisMachines.map((machine) => serverId(machine, shard)));
     const parties = [...this.#proxies.values(), ...ids.flatMap((id) => this.#servers.get(id) ?? [])];
     await Promise.all(parties.map(({ watcher }) => watcher.refresh(timeoutMs)));
   }

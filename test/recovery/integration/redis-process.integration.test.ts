@@ -14,6 +14,7 @@ beforeEach(async () => {
   traffic = new Traffic(world.machine("haproxy1").address, 8001);
   await traffic.flowing();
   traffic.forget();
+  world.lines.length = 0;
 });
 afterEach(async () => {
   await traffic.stop();
