@@ -6,8 +6,10 @@
  * command goes over standard input.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -56,8 +58,37 @@ export async function runRemote(run: RemoteRun): Promise<ProgramResult> {
     if (dialErrorLimit >= 0 && attempt > dialErrorLimit)
       throw unreachable(run.connection, attempt, outcome.reason);
     run.onRetry?.(attempt, outcome.reason);
-    await sleep(delayMs, undefined, { signal: run.signal });
-    delayMs = Math.min(delayMs * delays.factor, delays.maxMs);
+    await nextChance(run.connection, delayMs, run.signal);
+    delayMs = Math.min(Math.round(delayMs * delays.factor), delays.maxMs);
+  }
+}
+
+/**
+ * Waits, but no longer than until the port opens, if it is closed: a machine that boots is then used at once, and not
+ * up to five seconds later. With an open port (no log-in yet) the whole delay is waited.
+ */
+async function nextChance({ host, port }: Connection, delayMs: number, signal: AbortSignal): Promise<void> {
+  const over = AbortSignal.any([signal, AbortSignal.timeout(delayMs)]);
+  let wasClosed = false;
+  while (!over.aborted) {
+    const isOpen = await accepts(host, port, over);
+    if (isOpen && wasClosed) return;
+    wasClosed ||= !isOpen;
+    await sleep(isOpen ? delayMs : 200, undefined, { signal: over }).catch(() => undefined);
+  }
+  signal.throwIfAborted();
+}
+
+/** Whether somebody accepts a connection within a second. */
+async function accepts(host: string, port: number, signal: AbortSignal): Promise<boolean> {
+  const socket = connect(port, host);
+  try {
+    await once(socket, "connect", { signal: AbortSignal.any([signal, AbortSignal.timeout(1000)]) });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

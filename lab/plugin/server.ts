@@ -203,5 +203,5 @@ function encoded(properties: Properties): Struct {
 
 /** The engine sends seconds; 0 means that the program set no limit. */
 function milliseconds(seconds: number): number | undefined {
-  return seconds > 0 ? seconds * 1000 : undefined;
+  return seconds > 0 ? Math.ceil(seconds * 1000) : undefined;
 }

@@ -55,7 +55,8 @@ export function awsPlugin(
         const changes = changesOf(schema, configuration(), olds.inputs, olds.state, news);
         return foretoldForUpdate(schema, configuration(), olds.state, news, changes);
       }
-      const changed = await lab.update(type, id, requestInputs(schema, configuration(), news), timeoutMs);
+      const inputs = { ...kept(schema, olds.state), ...requestInputs(schema, configuration(), news) };
+      const changed = await lab.update(type, id, inputs, timeoutMs);
       return outputsOf(schema, configuration(), news, {
         ...unchangedOutputs(schema, olds.state),
         ...changed.state,
@@ -114,6 +115,12 @@ async function readResource(
     inputs,
     state: { values: outputs.values, secrets: new Set([...secrets, ...outputs.secrets]) },
   };
+}
+
+/** What AWS chose, or was once told: an update that says nothing of it leaves it as it is. */
+function kept(schema: ResourceSchema, { values }: Properties): Properties["values"] {
+  const isKept = (name: string) => schema.inputs[name]?.computed && values[name] !== undefined;
+  return Object.fromEntries(Object.entries(values).filter(([name]) => isKept(name)));
 }
 
 /** Outputs that the control plane need not repeat after an update. */

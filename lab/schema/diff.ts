@@ -31,6 +31,7 @@ function diffFields(
   return Object.entries(fields).flatMap(([name, property]) => {
     const effect = typeof property.change === "function" ? property.change(inputs) : property.change;
     const at = path === "" ? name : `${path}.${name}`;
+    if (property.computed && (news[name] ?? undefined) === undefined) return [];
     return diffProperty(property, olds[name] ?? undefined, news[name] ?? undefined, inputs, at, effect);
   });
 }

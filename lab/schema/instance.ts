@@ -43,19 +43,19 @@ const userDataChange = (inputs: Record<string, Value>): ChangeEffect =>
   inputs.userDataReplaceOnChange === true ? "replace" : "update";
 
 const metadataOptions = object({
-  httpEndpoint: { is: oneOf("enabled", "disabled"), change: "update" },
-  httpTokens: { is: oneOf("required", "optional"), change: "update" },
-  httpPutResponseHopLimit: { is: wholeNumber(1, 64), change: "update" },
-  instanceMetadataTags: { is: oneOf("enabled", "disabled"), change: "update" },
+  httpEndpoint: { is: oneOf("enabled", "disabled"), change: "update", computed: true },
+  httpTokens: { is: oneOf("required", "optional"), change: "update", computed: true },
+  httpPutResponseHopLimit: { is: wholeNumber(1, 64), change: "update", computed: true },
+  instanceMetadataTags: { is: oneOf("enabled", "disabled"), change: "update", computed: true },
 });
 
 const rootBlockDevice = object({
-  volumeSize: { is: wholeNumber(1, 16_384), change: "update" },
-  volumeType: { is: oneOf("gp3", "gp2", "io1", "io2", "standard"), change: "update" },
-  iops: { is: wholeNumber(100, 256_000), change: "update" },
-  throughput: { is: wholeNumber(125, 1000), change: "update" },
-  deleteOnTermination: { is: flag, change: "update" },
-  encrypted: { is: flag, change: "replace" },
+  volumeSize: { is: wholeNumber(1, 16_384), change: "update", computed: true },
+  volumeType: { is: oneOf("gp3", "gp2", "io1", "io2", "standard"), change: "update", computed: true },
+  iops: { is: wholeNumber(100, 256_000), change: "update", computed: true },
+  throughput: { is: wholeNumber(125, 1000), change: "update", computed: true },
+  deleteOnTermination: { is: flag, change: "update", computed: true },
+  encrypted: { is: flag, change: "replace", computed: true },
   tags: { is: tags, change: "update" },
 });
 
@@ -71,17 +71,17 @@ export const instance: ResourceSchema = {
     },
     /** Required here: the lab has no default VPC. */
     subnetId: { is: id("subnet"), required: true, change: "replace" },
-    availabilityZone: { is: availabilityZone, change: "replace" },
-    vpcSecurityGroupIds: { is: setOf(id("sg")), change: "update" },
-    associatePublicIpAddress: { is: flag, change: "replace" },
-    keyName: { is: text("the name of a key pair", /^[ -~]{1,255}$/), change: "replace" },
+    availabilityZone: { is: availabilityZone, change: "replace", computed: true },
+    vpcSecurityGroupIds: { is: setOf(id("sg")), change: "update", computed: true },
+    associatePublicIpAddress: { is: flag, change: "replace", computed: true },
+    keyName: { is: text("the name of a key pair", /^[ -~]{1,255}$/), change: "replace", computed: true },
     iamInstanceProfile: { is: iamName(128), change: "update" },
     userData: { is: userData, change: userDataChange },
     userDataBase64: { is: userDataBase64, change: userDataChange },
     userDataReplaceOnChange: { is: flag, change: "update", default: false },
-    instanceInitiatedShutdownBehavior: { is: oneOf("stop", "terminate"), change: "update" },
-    metadataOptions: { is: metadataOptions, change: "update" },
-    rootBlockDevice: { is: rootBlockDevice, change: "update" },
+    instanceInitiatedShutdownBehavior: { is: oneOf("stop", "terminate"), change: "update", computed: true },
+    metadataOptions: { is: metadataOptions, change: "update", computed: true },
+    rootBlockDevice: { is: rootBlockDevice, change: "update", computed: true },
     ...tagged,
     ...regional,
   },

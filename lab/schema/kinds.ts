@@ -37,6 +37,8 @@ export interface Property {
   change: ChangeEffect | ((inputs: Record<string, Value>) => ChangeEffect);
   /** Filled in when the program says nothing. */
   default?: Value;
+  /** AWS chooses when the program says nothing: to take it out of the program changes nothing. */
+  computed?: true;
   /** Made from the resource's name and seven random digits when the program says nothing; at most so long. */
   autoNameLengthMax?: number;
 }

@@ -12,7 +12,7 @@ export const vpc: ResourceSchema = {
   inputs: {
     cidrBlock: { is: cidr(16, 28), required: true, change: "replace" },
     enableDnsSupport: { is: flag, change: "update", default: true },
-    enableDnsHostnames: { is: flag, change: "update" },
+    enableDnsHostnames: { is: flag, change: "update", computed: true },
     instanceTenancy: { is: oneOf("default"), change: "update", default: "default" },
     ...tagged,
     ...regional,
@@ -34,7 +34,7 @@ export const subnet: ResourceSchema = {
   inputs: {
     vpcId,
     cidrBlock: { is: cidr(16, 28), required: true, change: "replace" },
-    availabilityZone: { is: availabilityZone, change: "replace" },
+    availabilityZone: { is: availabilityZone, change: "replace", computed: true },
     mapPublicIpOnLaunch: { is: flag, change: "update", default: false },
     ...tagged,
     ...regional,

@@ -28,10 +28,9 @@ export const stable: readonly string[] = [];
 export const tagged = { tags: { is: tags, change: "update" } } as const satisfies Record<string, Property>;
 
 /** Since version 7 of the provider every regional resource has it. */
-export const regional = { region: { is: region, change: "replace" } } as const satisfies Record<
-  string,
-  Property
->;
+export const regional = {
+  region: { is: region, change: "replace", computed: true },
+} as const satisfies Record<string, Property>;
 
 /** Exactly one of the named properties must be given; a property not known yet counts as given. */
 export function exactlyOne(inputs: Record<string, Value>, ...names: string[]): Failure[] {

@@ -260,6 +260,9 @@ describe("differences", () => {
     [instance, {}, { ami: unknown }, ["replace ami"]],
     [instance, {}, { subnetId: id("subnet").replace("0123", "3210") }, ["replace subnetId"]],
     [instance, { keyName: "a" }, { keyName: "b" }, ["replace keyName"]],
+    // AWS keeps what it chose or was told: taking it out of the program is no change.
+    [instance, { keyName: "a", region: "eu-central-1", metadataOptions: { httpTokens: "required" } }, {}, []],
+    [instance, { iamInstanceProfile: "monit" }, {}, ["delete iamInstanceProfile"]],
     [instance, {}, { associatePublicIpAddress: true }, ["replace associatePublicIpAddress"]],
     [instance, {}, { instanceType: "t3.large" }, ["update instanceType"]],
     [instance, {}, { iamInstanceProfile: "monit" }, ["add iamInstanceProfile"]],
