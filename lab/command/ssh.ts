@@ -5,7 +5,6 @@
  * could read: the key is a file in memory (0600) that is removed as soon as the machine has let us in, and the
  * command goes over standard input.
  */
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -14,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Door } from "./door.ts";
 import { type ProgramResult, runProgram } from "./process.ts";
 
 export interface Connection {
@@ -135,41 +135,6 @@ async function dial(run: RemoteRun): Promise<Outcome> {
   } finally {
     clearTimeout(timer);
     await removeKey();
-  }
-}
-
-/** Waits for the mark in the output: what comes before it is ssh's own, what comes after is the command's. */
-class Door {
-  readonly mark = `<${randomBytes(12).toString("hex")}>`;
-  isOpen = false;
-  readonly #onLine: RemoteRun["onLine"];
-  readonly #onOpen: () => void;
-  #seen = "";
-  #held: [stream: "stdout" | "stderr", line: string][] = [];
-
-  constructor(onLine: RemoteRun["onLine"], onOpen: () => void) {
-    this.#onLine = onLine;
-    this.#onOpen = onOpen;
-  }
-
-  look(chunk: string): void {
-    if (this.isOpen) return;
-    this.#seen += chunk;
-    this.isOpen = this.#seen.includes(this.mark);
-    if (!this.isOpen) return;
-    this.#onOpen();
-    // Both streams come by themselves: a line of stderr may have overtaken the mark.
-    for (const [stream, line] of this.#held) this.#onLine?.(stream, line);
-  }
-
-  line(stream: "stdout" | "stderr", line: string): void {
-    if (this.isOpen) this.#onLine?.(stream, line.replace(this.mark, ""));
-    else this.#held.push([stream, line]);
-  }
-
-  withoutMark(result: ProgramResult): ProgramResult {
-    const { stdout, output } = result;
-    return { ...result, stdout: stdout.replace(this.mark, ""), output: output.replace(this.mark, "") };
   }
 }
 
