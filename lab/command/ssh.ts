@@ -103,7 +103,7 @@ type Outcome = { result: ProgramResult } | { result?: undefined; reason: string 
 
 /** One attempt. The command prints a mark before it begins: without it, nobody was let in. */
 async function dial(run: RemoteRun): Promise<Outcome> {
-  const folder = await mkdtemp(join(memoryFolder(), "barton-ssh-"));
+  const folder = await mkdtemp(join(memoryFolder(), `barton-ssh-${process.pid}-`));
   const login = new AbortController();
   const timer =
     run.connection.perDialTimeout > 0 ? setTimeout(() => login.abort(), loginTimeoutMs) : undefined;

@@ -1,5 +1,5 @@
 /** The stand-in under the real engine: found on the PATH, secrets kept, triggers, Ctrl-C. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -80,6 +80,5 @@ describe("the stand-in under the real engine", { timeout: 60_000 }, () => {
     await writeFile(join(folder, "log"), "");
     await project.run(["destroy", "--yes", "--skip-preview"]);
     expect(await readFile(join(folder, "log"), "utf8")).toBe("gone\n");
-    expect((await readdir("/dev/shm")).filter((name) => name.startsWith("barton-ssh-"))).toEqual([]);
   });
 });

@@ -8,6 +8,8 @@ import { type Plugin, resourceOf } from "../../../lab/plugin/plugin.ts";
 import type { Properties, Value } from "../../../lab/plugin/values.ts";
 
 const resource = resourceOf("urn:pulumi:local::barton::command:local:Command::step");
+/** For conditions that surely come: how long is not the subject, and the machine may be busy. */
+const eventually = { timeout: 60_000, interval: 20 };
 const real = { preview: false, timeoutMs: undefined };
 
 let folder: string;
@@ -74,12 +76,12 @@ describe("local.Command", () => {
   test("Ctrl-C ends everything that the command has started", async () => {
     const file = join(folder, "pid");
     const running = run({ create: `sh -c 'sleep 600 & echo $! > ${file}; wait'; true` });
-    await expect.poll(() => readFile(file, "utf8").catch(() => "")).toMatch(/^\d+\n$/);
+    await expect.poll(() => readFile(file, "utf8").catch(() => ""), eventually).toMatch(/^\d+\n$/);
     plugin.cancel();
     await expect(running).rejects.toThrow("cancelled");
     const pid = Number(await readFile(file, "utf8"));
     const isAlive = async () =>
       !/^State:\s+Z/m.test(await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State: Z"));
-    await expect.poll(isAlive).toBe(false);
+    await expect.poll(isAlive, eventually).toBe(false);
   });
 });
