@@ -94,6 +94,7 @@ export class Reconciler {
   /** Runs cycles until `signal` aborts; then waits for no step under way: each may be the last (rule 6). */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    signal.addEventListener("abort", () => this.#executor.stop(), { once: true });
     this.#board.start();
     let lastMs = clock.now();
     while (!signal.aborted) {

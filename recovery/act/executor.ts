@@ -37,8 +37,15 @@ export class Executor {
   readonly #running = new Map<Subject, { plan: Promise<void>; decision: Decision }>();
   readonly #troubles = new Map<Subject, Trouble>();
 
+  #isStopped = false;
+
   constructor(options: ExecutorOptions) {
     this.#options = options;
+  }
+
+  /** No further step is begun; those under way are not waited for (rule 6). */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Subjects with steps under way. */
@@ -81,6 +88,7 @@ export class Executor {
 
   #mayStart({ subject, steps }: Decision): boolean {
     const pauseEndsMs = this.#troubles.get(subject)?.nextMs ?? 0;
+    if (this.#isStopped) return false;
     return steps.length > 0 && !this.#running.has(subject) && this.#options.world.clock.now() >= pauseEndsMs;
   }
 
@@ -110,6 +118,7 @@ export class Executor {
 
   async #runStep(step: Step, about: string | undefined): Promise<void> {
     const { world, journal, afterStep } = this.#options;
+    if (this.#isStopped) throw new Error("recovery stops");
     const end = journal.step(about, describeStep(step));
     try {
       await perform(world, step);
@@ -122,6 +131,7 @@ export class Executor {
   }
 
   #failed(subject: Subject, error: Error): void {
+    if (this.#isStopped) return;
     const { clock, log } = this.#options.world;
     const failures = (this.#troubles.get(subject)?.failures ?? 0) + 1;
     const [firstMs, longestMs] = subject === "replacement" ? pauses.replacement : pauses.quick;

@@ -18,6 +18,7 @@ import { isGivenUp, type Memory, remember } from "./memory.ts";
 import { changesFor, type ShardIntent } from "./proxy-changes.ts";
 import { replacementSituations } from "./replacement-situations.ts";
 import { type ShardRow, shardSituations } from "./shard-situations.ts";
+import { asSeen, rememberSight, whyBlind } from "./sight.ts";
 import type { Step } from "./steps.ts";
 import { type About, findRow, type Row, UnknownSituation } from "./table.ts";
 import { type Known, type ShardView, soleMaster, viewShard } from "./view.ts";
@@ -60,12 +61,14 @@ export interface Outcome {
  * @param busy subjects with steps under way; a proxy's lines of a busy shard are left alone.
  */
 export function decide(
-  facts: Facts,
+  given: Facts,
   memory: Memory,
   limits: Limits,
   busy: ReadonlySet<Subject> = new Set(),
 ): Outcome {
-  const known: Known = { facts, memory: remember(memory, facts, limits), limits };
+  const sighted = rememberSight(memory, given);
+  const facts = asSeen(given, sighted);
+  const known: Known = { facts, memory: remember(sighted, facts, limits), limits };
   const shards = facts.topology.shards.map((shard) => viewShard(known, shard));
   const base = { memory: known.memory, doubt: isDoubtful(known), shards };
   const blindness = whyBlind(facts);
@@ -194,19 +197,6 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
     about: row.about?.(view),
     opens: row.opens ?? false,
   };
-}
-
-/** Monit that sees nobody is itself the one that is cut off: it does nothing, and says so. */
-function whyBlind(facts: Facts): string | undefined {
-  const looks = [
-    ...Object.values(facts.servers).map((server) => server.looks.monit),
-    ...proxyMachines.map((proxy) => facts.proxies[proxy].look),
-  ];
-  if (looks.some(({ state }) => state === "up")) return undefined;
-  const nobodyYet = looks.every(({ state }) => state === "none");
-  return nobodyYet
-    ? "monit has not seen anybody yet"
-    : "monit sees nobody: it may be the one that is cut off, so nothing is done";
 }
 
 /** Only what may soon become a verdict: who is out already is not waited for by the millisecond. */

@@ -131,7 +131,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     situation: "doubt",
     meaning: "The proxy fails probes or has not been seen, without a verdict.",
     when: ({ known, machine }) => known.facts.proxies[machine].look.state !== "up",
-    because: (view) => silenceText(view),
+    because: (view) => doubtText(view),
   },
   {
     situation: "unreadable",
@@ -273,6 +273,11 @@ function carriesUnseen({ known, machine }: ProxyMachineView): boolean {
     const activeMs = (askedMs ?? 0) - (idleSeconds + 1) * 1000;
     return activeMs > (look.sinceMs ?? 0);
   });
+}
+
+function doubtText(view: ProxyMachineView): string {
+  const { state } = view.known.facts.proxies[view.machine].look;
+  return state === "failing" ? `${view.machine} fails probes, which is no verdict yet` : silenceText(view);
 }
 
 function silenceText({ known, machine }: ProxyMachineView): string {

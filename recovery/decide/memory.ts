@@ -55,6 +55,8 @@ export interface Memory {
   offsets: Record<string, { runId: string; offset: number }>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
   trails: Record<string, { atMs: number; offset: number }[]>;
+  /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. */
+  sightSinceMs?: number;
 }
 
 export const emptyMemory: Memory = {
@@ -169,16 +171,24 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   if (!machine || serving.length > 1) return;
   const server = facts.servers[serverId(machine, shard)];
   if (!server?.info) return;
+  // Under a new master nobody is in sync until seen to be.
+  if (memory.durable.masters[shard]?.machine !== machine) memory.durable.inSync[shard] = false;
   memory.durable.masters[shard] = { machine, runId: server.info.runId };
   const replicaId = serverId(counterpartOf(machine), shard);
   const replica = facts.servers[replicaId];
   const linkDownSince = memory.linkDownSinceMs[replicaId];
   if (memory.durable.out[replicaId]) memory.durable.inSync[shard] = false;
   if (replica?.looks.monit.state !== "up") return;
-  if (replica.info?.follows?.linkUp) memory.durable.inSync[shard] = true;
+  if (replica.info?.follows?.linkUp) memory.durable.inSync[shard] ||= isStreaming(facts, server.info, shard);
   else if (linkDownSince !== undefined && (server.askedMs ?? 0) - linkDownSince > lagToleranceMs) {
     memory.durable.inSync[shard] = false;
   }
+}
+
+/** Does this master stream to its replica? A full copy alone is not yet every write since. */
+function isStreaming({ topology }: Facts, master: RedisInfo, shard: number): boolean {
+  const port = topology.shards.find(({ index }) => index === shard)?.redisPort;
+  return master.replicas?.some((replica) => replica.port === port && replica.streaming) ?? false;
 }
 
 /** Answers monit as a master whose data carry an epoch, i.e. one that recovery promoted. */

@@ -38,8 +38,8 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
   return `${server.machine} lagged behind when its master was lost, and ${other.machine} may come back within ${graceMs / 1000} s`;
 }
 
-/** Was it behind its master when that was last seen? */
-function lagged(view: ShardView, server: ServerView): boolean {
+/** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */
+export function lagged(view: ShardView, server: ServerView): boolean {
   const { memory } = view.known;
   const master = counterpartOf(server.machine);
   if (view.lastMaster?.machine !== master) return false;

@@ -2,7 +2,7 @@
 import type { RedisMachine } from "../topology.ts";
 import { compareCopies, describeCopy } from "./copies.ts";
 import { planFence } from "./fence.ts";
-import { whyNotPromotable } from "./promotable.ts";
+import { lagged, whyNotPromotable } from "./promotable.ts";
 import type { Step } from "./steps.ts";
 import type { Row } from "./table.ts";
 import { otherOf, type ServerView, type ShardView, soleMaster } from "./view.ts";
@@ -253,7 +253,11 @@ function heirOf(view: ShardView): ServerView | undefined {
     .sort((a, b) => (a.copy && b.copy ? compareCopies(a.copy, b.copy) : 0))[0];
 }
 
-const heirText = (view: ShardView) => copyText(heirOf(view));
+function heirText(view: ShardView): string {
+  const heir = heirOf(view);
+  const loss = heir && lagged(view, heir) ? ", which lagged behind: what it lacks is lost," : "";
+  return `${copyText(heir)}${loss}`;
+}
 
 /** Why the heir's counterpart cannot be fenced now. */
 function fenceTrouble(view: ShardView): string | undefined {

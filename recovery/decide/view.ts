@@ -103,9 +103,21 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     leaving: memory.durable.ordered[machine] !== undefined,
     info,
     followsCounterpart: follows,
-    synced: follows && info?.follows?.linkUp === true && !info.loading,
+    synced: follows && hasEverything(facts, machine, shard, info),
     copy: info && copyOf(memory, id, machine, info),
   };
+}
+
+/** Its link is up, and the master streams to it: only then is every further write on its way to it. */
+function hasEverything(
+  facts: Facts,
+  machine: RedisMachine,
+  shard: Shard,
+  info: RedisInfo | undefined,
+): boolean {
+  const master = facts.servers[serverId(counterpartOf(machine), shard.index)]?.info;
+  const streams = master?.replicas?.some(({ port, streaming }) => port === shard.redisPort && streaming);
+  return info?.follows?.linkUp === true && !info.loading && streams === true;
 }
 
 /** By address, not by name: a name may still lead to a machine that is gone. */
