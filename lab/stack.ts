@@ -31,6 +31,8 @@ export function stackEnvironment(lab: Lab): Record<string, string> {
     PULUMI_OPTION_CONFIG_FILE: stackConfigFile(lab),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     BARTON_LAB_ENDPOINT: `unix:${lab.socket}`,
+    // The program's bundle is kept there: it belongs to the lab and goes with it.
+    XDG_CACHE_HOME: join(lab.dir, "cache"),
   };
 }
 
