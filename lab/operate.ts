@@ -8,44 +8,12 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { z } from "zod";
+import { type Incident, incidentSchema } from "../recovery/incidents/record.ts";
+import type { LabStatus } from "./status.ts";
+
+export type { Incident, LabStatus };
 
 const scripts = join(import.meta.dirname, "../scripts");
-
-const statusSchema = z.object({
-  healthy: z.boolean(),
-  sentence: z.string().optional(),
-  machines: z.array(z.object({ name: z.string(), address: z.string().nullable(), state: z.string() })),
-  shards: z.array(
-    z.object({
-      index: z.number(),
-      port: z.number(),
-      master: z.string().nullable(),
-      replica: z.string().nullable(),
-      replicaLink: z.enum(["up", "down"]),
-      proxies: z.record(z.string(), z.string().nullable()),
-    }),
-  ),
-});
-/** What `scripts/lab status --json` prints. */
-export type LabStatus = z.infer<typeof statusSchema>;
-
-const stepSchema = z.looseObject({
-  step: z.string(),
-  startedAt: z.string(),
-  endedAt: z.string().optional(),
-  outcome: z.string().optional(),
-});
-const incidentSchema = z.looseObject({
-  id: z.string(),
-  machine: z.string(),
-  because: z.string(),
-  firstSignAt: z.string().optional(),
-  noticedAt: z.string(),
-  endedAt: z.string().optional(),
-  steps: z.array(stepSchema),
-});
-/** What `barton incidents --json` prints on monit, one per incident. */
-export type Incident = z.infer<typeof incidentSchema>;
 
 /** The last line of `redis-test --json`. `lost` is null when the writes could not be read back. */
 export type TrafficSummary = {
@@ -98,7 +66,7 @@ export class LabOperator {
   }
 
   async status(): Promise<LabStatus> {
-    return statusSchema.parse(JSON.parse(await this.lab("status", "--json")));
+    return JSON.parse(await this.lab("status", "--json")) as LabStatus;
   }
 
   /** Runs a command as root inside a machine; rejects when its exit status is not 0. */

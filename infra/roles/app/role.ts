@@ -6,7 +6,7 @@ import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
 import { file, imageConfig, machineConfig } from "../common/common.ts";
-import { deadPeerMs, haproxyUnit, unconfigured } from "../haproxy/role.ts";
+import { detectionValues, haproxyUnit, unconfigured } from "../haproxy/role.ts";
 
 const here = import.meta.dirname;
 
@@ -53,14 +53,9 @@ export function clientProxyConfig(args: {
   healthPort: number;
 }): string {
   const { shards, detection, ...rest } = args;
-  const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
   return renderFile(here, "haproxy.cfg", {
     ...rest,
-    intervalMs,
-    fastIntervalMs,
-    connectTimeoutMs,
-    failures,
-    deadPeerMs: deadPeerMs(detection),
+    ...detectionValues(detection),
     firstClientPort: shards[0]?.clientPort ?? 0,
     shards: shards.map(({ index, clientPort, proxyPort }) => ({ index, clientPort, proxyPort })),
   });

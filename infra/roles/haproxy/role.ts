@@ -61,17 +61,18 @@ export function proxyConfig(args: {
   proxyBind: string;
 }): string {
   const { shards, detection, ...rest } = args;
-  const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
   return renderFile(here, "haproxy.cfg", {
     ...rest,
-    intervalMs,
-    fastIntervalMs,
-    connectTimeoutMs,
-    failures,
-    deadPeerMs: deadPeerMs(detection),
+    ...detectionValues(detection),
     firstProxyPort: shards[0]?.proxyPort ?? 0,
     shards: shards.map(({ index, proxyPort }) => ({ index, proxyPort })),
   });
+}
+
+/** How failures are noticed, as the placeholders of both haproxy.cfg. */
+export function detectionValues(detection: Detection) {
+  const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
+  return { intervalMs, fastIntervalMs, connectTimeoutMs, failures, deadPeerMs: deadPeerMs(detection) };
 }
 
 /**
