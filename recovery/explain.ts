@@ -1,30 +1,60 @@
-/** `barton explain`: the tables of situations as people read them, printed from the tables themselves. */
+/** `barton explain`: the tables of situations and their diagrams, printed as Markdown from the tables themselves. */
 import { otherSituations, proxySituations, redisSituations } from "./decide/machine-situations.ts";
 import { replacementSituations } from "./decide/replacement-situations.ts";
 import { shardSituations } from "./decide/shard-situations.ts";
 
-interface Explained {
+/** What is printed of a row of a table of situations (see decide/table.ts). */
+export interface ExplainedRow {
   situation: string;
   meaning: string;
+  leadsTo?: string[];
   settled?: boolean;
+  opens?: boolean;
+  holds?: boolean;
+  steps?: unknown;
 }
 
-const tables: [title: string, rows: Explained[]][] = [
-  ["A shard", shardSituations],
-  ["A redis machine", redisSituations],
-  ["A proxy machine", proxySituations],
-  ["The replacement", replacementSituations],
-  ["app and monit", otherSituations],
+/** Every table by which recovery decides, under its title. */
+export const tables: { title: string; rows: ExplainedRow[] }[] = [
+  { title: "A shard", rows: shardSituations },
+  { title: "A redis machine", rows: redisSituations },
+  { title: "A proxy machine", rows: proxySituations },
+  { title: "The replacement", rows: replacementSituations },
+  { title: "app and monit", rows: otherSituations },
 ];
 
-/** All tables; within one, the first row that fits counts. Rows marked with * are the desired state. */
+const legend =
+  "Within a table the first row that fits counts. **Well**: the desired state. **Acts**: steps are taken. " +
+  "**Holds**: waits for a person or another machine, and says so. **Waits**: looks on. " +
+  "+ opens a record of an incident.";
+
+/** All tables and diagrams; the text that docs/states.md embeds. */
 export function explain(): string {
-  return tables
-    .map(([title, rows]) => {
-      const lines = rows.map(({ situation, meaning, settled }) => {
-        return `  ${(situation + (settled ? " *" : "")).padEnd(20)} ${meaning}`;
-      });
-      return `${title}\n${lines.join("\n")}`;
-    })
-    .join("\n\n");
+  const sections = tables.map(({ title, rows }) => `## ${title}\n\n${table(rows)}\n\n${diagram(rows)}`);
+  return [legend, ...sections].join("\n\n");
+}
+
+function table(rows: ExplainedRow[]): string {
+  const lines = rows.map((row) => `| ${row.situation} | ${kindOf(row)} | ${row.meaning} |`);
+  return ["| situation | recovery | meaning |", "|---|---|---|", ...lines].join("\n");
+}
+
+function kindOf(row: ExplainedRow): string {
+  const kind = row.settled ? "well" : row.steps ? "acts" : row.holds ? "holds" : "waits";
+  return row.opens ? `${kind} +` : kind;
+}
+
+/** A mermaid state diagram; its identifiers may not contain hyphens. */
+function diagram(rows: ExplainedRow[]): string {
+  const id = (situation: string) => situation.replaceAll("-", "_");
+  const named = rows
+    .filter(({ situation }) => situation !== id(situation))
+    .map(({ situation }) => `  state "${situation}" as ${id(situation)}`);
+  const edges = rows.flatMap((row) =>
+    (row.leadsTo ?? []).map((next) => {
+      const label = row.settled ? "" : ` : ${kindOf(row).replace(" +", "")}`;
+      return `  ${id(row.situation)} --> ${id(next)}${label}`;
+    }),
+  );
+  return ["```mermaid", "stateDiagram-v2", ...named, ...edges, "```"].join("\n");
 }

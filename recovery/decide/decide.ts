@@ -39,6 +39,8 @@ export interface Decision {
   about?: About;
   /** Opens an incident if there is none. */
   opens: boolean;
+  /** Waits for a person or for another machine to come back. */
+  holds?: boolean;
   /** When the first sign of the trouble was seen (monotonic milliseconds). */
   sinceMs?: number;
 }
@@ -184,7 +186,15 @@ function decision<View>(subject: Subject, rows: Row<View>[], view: View, describ
 /** One subject in an unknown situation is reported by name; the others are healed all the same. */
 function unknown(subject: Subject, error: unknown): Decision {
   if (!(error instanceof UnknownSituation)) throw error;
-  return { subject, situation: "UNKNOWN", steps: [], because: error.message, settled: false, opens: false };
+  return {
+    subject,
+    situation: "UNKNOWN",
+    steps: [],
+    because: error.message,
+    settled: false,
+    opens: false,
+    holds: true,
+  };
 }
 
 function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {
@@ -196,6 +206,7 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
     settled: row.settled ?? false,
     about: row.about?.(view),
     opens: row.opens ?? false,
+    holds: row.holds,
   };
 }
 

@@ -19,6 +19,7 @@ export interface RedisMachineView {
 export const redisSituations: Row<RedisMachineView>[] = [
   {
     situation: "given-up",
+    leadsTo: ["present"],
     meaning: "The machine is out of use; it is being replaced (see the replacement).",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
@@ -27,6 +28,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "machine-lost",
+    leadsTo: ["given-up"],
     opens: true,
     meaning: "The machine is gone, a process did not come back, or its failover was ordered: it is given up.",
     when: (view) => whyRedisLost(view) !== undefined && !whyCounterpartCannotServe(view.machine, view.shards),
@@ -38,6 +40,8 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "machine-needed",
+    leadsTo: ["machine-lost"],
+    holds: true,
     opens: true,
     meaning: "As above, but its counterpart could not serve alone (rule 5): the machine is kept, loudly.",
     when: (view) => whyRedisLost(view) !== undefined,
@@ -47,6 +51,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "process-lost",
+    leadsTo: ["present", "machine-lost"],
     opens: true,
     meaning: "A redis process is gone or hangs while its machine lives: it gets some time to come back.",
     when: ({ servers }) => servers.some(({ out }) => out),
@@ -57,12 +62,14 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "not-seen-whole",
+    leadsTo: ["present", "process-lost"],
     meaning: "Some of its servers have not answered, without a verdict.",
     when: ({ servers }) => servers.some(({ answers }) => !answers),
     because: ({ servers }) => list([...new Set(servers.filter(({ answers }) => !answers).map(troubleOf))]),
   },
   {
     situation: "present",
+    leadsTo: ["not-seen-whole", "process-lost", "machine-lost"],
     meaning: "All of its servers answer.",
     settled: true,
     when: ({ servers }) => servers.every(({ answers }) => answers),
@@ -82,6 +89,7 @@ export interface ProxyMachineView {
 export const proxySituations: Row<ProxyMachineView>[] = [
   {
     situation: "given-up",
+    leadsTo: ["unconfigured"],
     meaning: "The proxy is out of use; it is being replaced.",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
@@ -90,6 +98,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "leaves",
+    leadsTo: ["given-up"],
     opens: true,
     meaning:
       "Its failover was ordered while it works: it is unregistered, so that app moves to its twin, and given up.",
@@ -104,6 +113,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "needed",
+    leadsTo: ["leaves"],
+    holds: true,
     meaning: "Its failover was ordered, but its twin does not serve.",
     when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine),
     because: ({ machine }) => `${machine} is not replaced: ${counterpartOf(machine)} does not serve`,
@@ -111,6 +122,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "carries-unseen",
+    leadsTo: ["serving", "lost"],
     opens: true,
     meaning:
       "Monit cannot see the proxy, but the redis servers see its traffic: a cut between it and monit. Kept.",
@@ -120,6 +132,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "lost",
+    leadsTo: ["given-up"],
     opens: true,
     meaning: "The proxy is gone, or did not come back in time: it is given up.",
     when: (view) => whyProxyLost(view) !== undefined,
@@ -129,12 +142,14 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "doubt",
+    leadsTo: ["serving", "lost"],
     meaning: "The proxy fails probes or has not been seen, without a verdict.",
     when: ({ known, machine }) => known.facts.proxies[machine].look.state !== "up",
     because: (view) => doubtText(view),
   },
   {
     situation: "unreadable",
+    leadsTo: ["serving"],
     meaning: "The proxy answers something that makes no sense: its configuration is not barton's.",
     when: ({ known, machine }) => !takesCommands(known.facts, machine),
     because: ({ known, machine }) => `${machine}: ${known.facts.proxies[machine].refusal}`,
@@ -142,6 +157,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "unconfigured",
+    leadsTo: ["astray"],
     meaning: "A new proxy gets the running proxy's configuration.",
     when: (view) => isToBeConfigured(view) && twinServes(view),
     steps: ({ machine }) => [{ do: "copy configuration", proxy: machine, from: counterpartOf(machine) }],
@@ -150,6 +166,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "astray",
+    leadsTo: ["unregistered", "serving"],
     meaning:
       "Its servers are not as they should be (it restarted, somebody changed it, a machine is new): put right.",
     when: ({ changes }) => changes.length > 0,
@@ -160,6 +177,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "unregistered",
+    leadsTo: ["serving"],
     meaning: "Its servers are right: it is registered, and app may use it.",
     when: (view) => !isRegistered(view) && view.somethingToServe,
     steps: ({ machine }) => [{ do: "register proxy", proxy: machine }],
@@ -168,12 +186,14 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "idle",
+    leadsTo: ["astray", "unregistered"],
     meaning: "No shard has a master: it is not registered yet.",
     when: (view) => !isRegistered(view),
     because: ({ machine }) => `${machine} waits until there is a master`,
   },
   {
     situation: "serving",
+    leadsTo: ["doubt", "astray", "leaves"],
     meaning: "Registered, with the right servers.",
     settled: true,
     when: isRegistered,
@@ -190,6 +210,8 @@ export interface OtherMachineView {
 export const otherSituations: Row<OtherMachineView>[] = [
   {
     situation: "off",
+    leadsTo: ["present"],
+    holds: true,
     meaning: "The cloud says that the machine is not running; this version leaves it to a person.",
     when: ({ facts }) => facts.cloud !== undefined && facts.cloud !== "running" && facts.cloud !== "pending",
     because: ({ machine, facts }) =>
@@ -197,6 +219,7 @@ export const otherSituations: Row<OtherMachineView>[] = [
   },
   {
     situation: "present",
+    leadsTo: ["off"],
     meaning: "The machine runs, as far as the cloud says.",
     settled: true,
     when: () => true,

@@ -18,6 +18,7 @@ export interface ReplacementView {
 export const replacementSituations: Row<ReplacementView>[] = [
   {
     situation: "nothing-to-replace",
+    leadsTo: ["to-be-tainted"],
     meaning: "Every machine is in use.",
     settled: true,
     when: ({ pending }) => pending.length === 0,
@@ -25,6 +26,7 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
   {
     situation: "to-be-tainted",
+    leadsTo: ["ready-to-launch", "held"],
     meaning: "The taint is written the moment a machine is given up: whoever runs up next replaces it.",
     when: ({ pending }) => pending.some(({ givenUp }) => !givenUp.tainted),
     steps: ({ pending }) => {
@@ -36,6 +38,7 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
   {
     situation: "ready-to-launch",
+    leadsTo: ["arriving"],
     meaning:
       "Power off (requested, not awaited: termination may take as long as a launch), then launch anew.",
     when: (view) => launchable(view).length > 0,
@@ -49,6 +52,8 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
   {
     situation: "held",
+    leadsTo: ["ready-to-launch"],
+    holds: true,
     meaning:
       "The replacement waits: for a person (budget, another program than the last up ran), or for the counterpart.",
     when: (view) =>
@@ -59,6 +64,7 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
   {
     situation: "arriving",
+    leadsTo: ["nothing-to-replace"],
     meaning: "The new machine was launched; the cloud does not show it yet.",
     when: ({ pending }) => pending.length > 0,
     because: ({ pending }) => `${namesOf(pending)} was launched anew and is not seen yet`,

@@ -16,6 +16,7 @@ export type ShardRow = Row<ShardView> & { traffic: Traffic };
 export const shardSituations: ShardRow[] = [
   {
     situation: "two-masters",
+    leadsTo: ["replica-syncing"],
     opens: true,
     meaning:
       "An old master came back by itself: the one with the better copy stays, the other becomes its replica.",
@@ -28,6 +29,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "stale-master",
+    holds: true,
     opens: true,
     meaning:
       "The only master is of an earlier term than the shard has reached: held, because better data may exist.",
@@ -39,6 +41,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "epoch-missing",
+    leadsTo: ["served"],
     meaning: "The master's data lost recovery's epoch (somebody emptied them): it is written again.",
     traffic: "to master",
     when: (view) => isSole(view) && epochOf(soleMaster(view)) < Math.max(view.epoch, 1),
@@ -54,6 +57,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "master-leaves",
+    leadsTo: ["two-masters", "replica-away"],
     opens: true,
     meaning: "The master's machine is to be replaced while it still works: a planned switch, without loss.",
     traffic: "as it is",
@@ -65,6 +69,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "switch-blocked",
+    leadsTo: ["master-leaves"],
+    holds: true,
     meaning: "As above, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
     traffic: "to master",
     when: (view) => leavesReady(view),
@@ -73,6 +79,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "replica-astray",
+    leadsTo: ["replica-syncing"],
     meaning: "The counterpart does not follow the master by its present address: it is told to.",
     traffic: "to master",
     when: (view) => isSole(view) && isAstray(otherOf(view, masterOf(view))),
@@ -82,6 +89,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "replica-syncing",
+    leadsTo: ["served"],
     meaning: "The master serves, its replica is receiving or loading its copy.",
     traffic: "to master",
     when: (view) =>
@@ -92,6 +100,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "replica-away",
+    leadsTo: ["replica-astray", "replica-syncing"],
     meaning: "The master serves alone.",
     traffic: "to master",
     when: (view) => isSole(view) && !otherOf(view, masterOf(view)).answers,
@@ -100,6 +109,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "served",
+    leadsTo: ["doubt", "stall", "replica-away", "master-leaves"],
     meaning: "The desired state: one master, its counterpart a replica that has everything.",
     traffic: "to master",
     settled: true,
@@ -109,6 +119,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "stall",
+    leadsTo: ["served", "master-lost"],
     meaning: "The master accepts but does not reply (fork, long script, swap): patience, then a verdict.",
     traffic: "as it is",
     when: ({ lastMaster }) => lastMaster?.condition === "stalling",
@@ -116,6 +127,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "doubt",
+    leadsTo: ["served", "master-lost"],
     meaning: "The master fails probes, or has not been seen since recovery started, but there is no verdict.",
     traffic: "as it is",
     when: ({ lastMaster }) => lastMaster !== undefined && !lastMaster.answers && !lastMaster.out,
@@ -123,6 +135,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "first-start-waits",
+    leadsTo: ["first-start"],
     meaning: "No data has ever had a master, and one of the two servers has not been seen: wait for it.",
     traffic: "as it is",
     when: (view) => isVirgin(view) && silentOnes(view).some(({ out }) => !out),
@@ -130,6 +143,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "first-start",
+    leadsTo: ["replica-syncing"],
     opens: true,
     meaning: "Every redis starts as a replica (rule 1): the first master is made.",
     traffic: "as it is",
@@ -140,6 +154,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "master-lost",
+    leadsTo: ["replica-away"],
     opens: true,
     meaning:
       "The master is gone and its counterpart has its data: fence, promote, let the waiting traffic go on.",
@@ -151,6 +166,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "no-master",
+    leadsTo: ["replica-away"],
     opens: true,
     meaning: "The master's process restarted as a replica (rule 1): the best copy becomes master.",
     traffic: "as it is",
@@ -161,6 +177,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "fence-blocked",
+    leadsTo: ["master-lost", "no-master"],
+    holds: true,
     opens: true,
     meaning:
       "A promotion would be right, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
@@ -171,6 +189,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "nothing-promotable",
+    leadsTo: ["master-lost", "no-master"],
+    holds: true,
     opens: true,
     meaning: "Somebody answers, but better data may exist (rule 3): traffic waits, loudly.",
     traffic: "hold",
@@ -181,6 +201,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "shard-lost",
+    leadsTo: ["nothing-promotable", "no-master"],
+    holds: true,
     opens: true,
     meaning: "No server answers, and every verdict is in: traffic waits, loudly.",
     traffic: "hold",
@@ -190,6 +212,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "unseen",
+    leadsTo: ["first-start-waits", "served", "doubt"],
     meaning: "No server answers, but not every verdict is in.",
     traffic: "as it is",
     when: ({ answering }) => answering.length === 0,

@@ -9,6 +9,10 @@ export interface Row<View> {
   situation: string;
   /** For `barton explain`: what the situation is and what is done. */
   meaning: string;
+  /** For the diagram: where it goes from here, by its steps or as the world moves on. */
+  leadsTo?: string[];
+  /** Waits for a person or for another machine to come back: people are told when it lasts. */
+  holds?: boolean;
   when: (view: View) => boolean;
   steps?: (view: View) => Step[];
   because: (view: View) => string;
