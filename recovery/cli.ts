@@ -2,11 +2,14 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { getView, NoMonitor, orderFailover } from "./client.ts";
+import { getView, NoMonitor, orderFailover, tellMonitor } from "./client.ts";
+import { systemClock } from "./clock.ts";
 import { explain } from "./explain.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
+import { replaceFile } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
 import { describeIncident, type Incident } from "./incidents/record.ts";
+import { newPause, parseDuration, pauseFile, whyPaused } from "./pause.ts";
 import type { PlannedSubject } from "./reconciler.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
 import type { Status } from "./view-status.ts";
@@ -80,8 +83,39 @@ program
   });
 
 program
+  .command("pause")
+  .description("recovery looks on and reports, but begins nothing; ends by itself")
+  .option("--for <duration>", "90s, 30m, 1h, 1h30m; up to 24h", duration, 3_600_000)
+  .option("--why <text>", "shown in the status", "")
+  .action(async ({ for: forMs, why }: { for: number; why: string }) => {
+    say(
+      await tellMonitor(socket, `/pause/${forMs}/${encodeURIComponent(why)}`, viewTimeoutMs).catch(
+        withoutMonitor(async () => {
+          const pause = newPause(systemClock, forMs, why);
+          await replaceFile(pauseFile(stateDir), JSON.stringify(pause));
+          return `the monitor does not run; when it is back it will be paused until ${pause.untilAt}`;
+        }),
+      ),
+    );
+  });
+
+program
+  .command("resume")
+  .description("ends a pause")
+  .action(async () => {
+    say(
+      await tellMonitor(socket, "/resume", viewTimeoutMs).catch(
+        withoutMonitor(async () => {
+          await replaceFile(pauseFile(stateDir), "null");
+          return "the monitor does not run; when it is back it will not be paused";
+        }),
+      ),
+    );
+  });
+
+program
   .command("explain")
-  .description("prints the tables of situations by which recovery decides")
+  .description("prints the tables of situations by which recovery decides, with diagrams (Markdown)")
   .action(() => say(explain()));
 
 function replaceable(name: string): string {
@@ -89,6 +123,18 @@ function replaceable(name: string): string {
   if (refusal) throw new InvalidArgumentError(refusal);
   return name;
 }
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** Does something else when no monitor runs; other errors stay errors. */
+const withoutMonitor = (otherwise: () => Promise<string>) => (error: Error) =>
+  error instanceof NoMonitor ? otherwise() : Promise.reject(error);
 
 async function lookWithoutMonitor(error: Error): Promise<Status> {
   const { lookDirectly } = await import("./look.ts");
@@ -118,6 +164,7 @@ function describeStatus(status: Status): string {
   });
   const open = status.incidents.filter(({ endedAt }) => endedAt === undefined);
   return [
+    ...(status.paused ? [`PAUSED, nothing is acted upon: ${whyPaused(status.paused)}`] : []),
     `${status.healthy ? "healthy" : "NOT HEALTHY"}${status.inProgress ? ", recovery is at work" : ""}: ${status.sentence}`,
     "machines",
     ...machines,

@@ -31,6 +31,26 @@ export function getView<T>(socketPath: string, view: "status" | "plan", timeoutM
   });
 }
 
+/** Tells the monitor something that it does at once; see `getView` for errors. @returns its answer in words. */
+export function tellMonitor(socketPath: string, path: string, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, method: "POST", timeout: timeoutMs }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      response.on("end", () => {
+        const { ok, message } = JSON.parse(text || "{}") as Partial<FailoverResult>;
+        if (ok) resolve(message ?? "");
+        else reject(new Error(message ?? `the monitor does not know ${path}: is it of another version?`));
+      });
+    });
+    sent.on("timeout", () => sent.destroy(new Error(`the monitor did not answer within ${timeoutMs} ms`)));
+    sent.on("error", (error) => reject(asNoMonitor(error)));
+    sent.end();
+  });
+}
+
 /** Asks the monitor for a failover and passes every line of progress on; see `getView` for errors. */
 export function orderFailover(
   socketPath: string,

@@ -1,6 +1,7 @@
 /** `failover MACHINE`: what the monitor does by itself, started by a person or by another monitor. */
 import type { Clock } from "./clock.ts";
 import type { Engine } from "./cloud/engine.ts";
+import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { type MachineName, machineNames, proxyMachines, redisMachines } from "./topology.ts";
 
@@ -40,6 +41,8 @@ export async function failover(
   options: FailoverOptions,
 ): Promise<FailoverResult> {
   const { reconciler, engine, clock, say, signal } = options;
+  const paused = whyPaused(reconciler.pause.current);
+  if (paused) return { ok: false, message: `${machine} is not replaced: ${paused}` };
   if (!(await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0))) {
     return {
       ok: false,

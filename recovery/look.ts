@@ -7,6 +7,7 @@ import { revive } from "./decide/memory.ts";
 import { readJson } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
 import { Board } from "./observe/board.ts";
+import { Pause, pauseFile } from "./pause.ts";
 import type { Settings } from "./settings.ts";
 import { cachedTopology } from "./topology-cache.ts";
 import { type Status, statusOf } from "./view-status.ts";
@@ -32,7 +33,9 @@ export async function lookDirectly(settings: Settings): Promise<Status> {
   board.stop();
   const memory = revive(await readJson(join(settings.stateDir, "memory.json")), clock.now());
   const incidents = (await readIncidents(join(settings.stateDir, "incidents"))).slice(-5);
-  const status = statusOf(facts, decide(facts, memory, settings.limits), false, incidents);
+  const pause = new Pause(clock, () => {}, await readJson(pauseFile(settings.stateDir)));
+  const outcome = decide(facts, memory, settings.limits);
+  const status = statusOf(facts, outcome, false, incidents, pause.current);
   return {
     ...status,
     healthy: false,

@@ -10,6 +10,7 @@ import { BackgroundFiles, readJson } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
 import type { Log } from "./log.ts";
 import type { Machines } from "./observe/machines.ts";
+import { pauseFile } from "./pause.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { Settings } from "./settings.ts";
 import { machineNames, type Topology } from "./topology.ts";
@@ -53,6 +54,7 @@ export async function prepare(
     stateDir,
     memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
     incidents: await readIncidents(join(stateDir, "incidents")),
+    pause: await readJson(pauseFile(stateDir)),
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);

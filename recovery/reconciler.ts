@@ -21,6 +21,7 @@ import type { Log } from "./log.ts";
 import { Board } from "./observe/board.ts";
 import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
+import { Pause, pauseFile, whyPaused } from "./pause.ts";
 import type { Limits } from "./settings.ts";
 import type { MachineName, Topology } from "./topology.ts";
 import { type Status, statusOf } from "./view-status.ts";
@@ -39,6 +40,8 @@ export interface ReconcilerOptions {
   /** What an earlier run left: its memory, and all its incidents. */
   memory?: Memory;
   incidents?: Incident[];
+  /** What the pause's file holds. */
+  pause?: unknown;
   /** Called when the cloud told something new about the machines. */
   onMachines?: (machines: Machines) => void;
   /** Only for tests of resumption. */
@@ -67,6 +70,7 @@ export class Reconciler {
   readonly #board: Board;
   readonly #executor: Executor;
   readonly journal: Journal;
+  readonly pause: Pause;
   #memory: Memory;
   #outcome: Outcome | undefined;
   #closed: Incident[];
@@ -81,6 +85,8 @@ export class Reconciler {
     this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined);
     const open = incidents.filter(({ endedAt }) => endedAt === undefined);
     this.journal = new Journal({ folder: join(stateDir, "incidents"), files, clock, log }, open);
+    const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
+    this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
     this.#executor = new Executor({
       world: this.#world(),
@@ -111,7 +117,8 @@ export class Reconciler {
   status(): Status | undefined {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
-    return statusOf(this.#board.facts(), this.#outcome, this.#executor.busy.size > 0, incidents);
+    const inProgress = this.#executor.busy.size > 0;
+    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -167,6 +174,8 @@ export class Reconciler {
 
   /** Why an ordered failover cannot go on without a person, or undefined. */
   whyStuck(machine: MachineName): string | undefined {
+    const paused = whyPaused(this.pause.current);
+    if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
     return this.#memory.durable.givenUp[machine]?.held?.why;
@@ -185,12 +194,14 @@ export class Reconciler {
     this.#memory = outcome.memory;
     this.#outcome = outcome;
     this.#board.setPace(outcome.doubt ? "hurry" : "calm", outcome.settled ? "calm" : "hurry");
-    if (outcome.sentence !== this.#sentence) {
-      this.#sentence = outcome.sentence;
-      log.info(outcome.sentence);
+    const paused = this.pause.current;
+    const sentence = [whyPaused(paused), outcome.sentence].filter(Boolean).join("; ");
+    if (sentence !== this.#sentence) {
+      this.#sentence = sentence;
+      log.info(sentence);
     }
     this.#openIncidents(outcome.decisions);
-    this.#executor.consider(outcome.decisions);
+    if (!paused) this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
   }

@@ -3,6 +3,8 @@ import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import { type FailoverOptions, failover, whyNoFailover } from "./failover.ts";
+import { whyPaused } from "./pause.ts";
+import type { Reconciler } from "./reconciler.ts";
 import type { MachineName } from "./topology.ts";
 
 /** Begins to listen; whoever holds recovery's lock may replace a socket that a dead process left. */
@@ -28,12 +30,26 @@ async function answer(
   response: ServerResponse,
   options: Omit<FailoverOptions, "say">,
 ): Promise<void> {
-  const [, verb = "", argument = ""] = (request.url ?? "").split("/").map(decodeURIComponent);
+  const [, verb = "", argument = "", text = ""] = (request.url ?? "").split("/").map(decodeURIComponent);
   const { reconciler } = options;
   if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
   if (request.method === "POST" && verb === "failover") return order(response, argument, options);
+  if (request.method === "POST" && verb === "pause") {
+    return json(response, { ok: true, message: pauseFor(reconciler, Number(argument), text) });
+  }
+  if (request.method === "POST" && verb === "resume") {
+    return json(response, { ok: true, message: resume(reconciler) });
+  }
   response.writeHead(404).end();
+}
+
+function pauseFor({ pause }: Reconciler, forMs: number, why: string): string {
+  return String(whyPaused(pause.begin(forMs, why)));
+}
+
+function resume({ pause }: Reconciler): string {
+  return pause.end() ? "recovery acts again" : "recovery was not paused";
 }
 
 function json(response: ServerResponse, value: unknown): void {

@@ -4,6 +4,7 @@ import { trafficTarget } from "./decide/traffic.ts";
 import { otherOf, type ShardView, soleMaster } from "./decide/view.ts";
 import type { Incident } from "./incidents/record.ts";
 import type { Facts } from "./observe/facts.ts";
+import type { PauseView } from "./pause.ts";
 import { machineNames, type ProxyMachine, type RedisMachine } from "./topology.ts";
 
 export interface Status {
@@ -11,6 +12,8 @@ export interface Status {
   healthy: boolean;
   sentence: string;
   inProgress: boolean;
+  /** While set, recovery looks on but begins nothing (`barton pause`). */
+  paused: PauseView | null;
   machines: { name: string; address: string | null; state: string }[];
   shards: ShardStatus[];
   /** Open incidents, and the latest closed ones; oldest first. */
@@ -29,12 +32,19 @@ export interface ShardStatus {
 }
 
 /** The status after a cycle. `inProgress`: steps are under way. */
-export function statusOf(facts: Facts, outcome: Outcome, inProgress: boolean, incidents: Incident[]): Status {
+export function statusOf(
+  facts: Facts,
+  outcome: Outcome,
+  inProgress: boolean,
+  incidents: Incident[],
+  paused?: PauseView,
+): Status {
   const open = incidents.some(({ endedAt }) => endedAt === undefined);
   return {
     healthy: outcome.settled && !inProgress && !open,
     sentence: outcome.sentence,
     inProgress: inProgress || open,
+    paused: paused ?? null,
     machines: machineNames.map((name) => {
       const { address, cloud } = facts.machines[name];
       return { name, address: address ?? null, state: cloud ?? "unknown" };
