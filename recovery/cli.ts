@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { getView, NoMonitor, orderFailover, tellMonitor } from "./client.ts";
+import { getView, NoMonitor, order, tellMonitor } from "./client.ts";
 import { systemClock } from "./clock.ts";
 import { explain } from "./explain.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
@@ -75,9 +75,19 @@ program
   .description("replaces a machine as if it had failed; ends when the new one is well")
   .argument("<machine>", "redis1, redis2, haproxy1 or haproxy2", replaceable)
   .action(async (machine: string) => {
-    const result = await orderFailover(socket, machine, say).catch((error: Error) =>
+    const result = await order(socket, "failover", machine, say).catch((error: Error) =>
       error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),
     );
+    if (!result.ok) throw new Error(result.message);
+    say(result.message);
+  });
+
+program
+  .command("switchover")
+  .description("makes the counterpart master, without error and without loss; ends when it is done")
+  .argument("<target>", "redis1 or redis2: all shards whose master is there; or one shard by its index")
+  .action(async (target: string) => {
+    const result = await order(socket, "switchover", target, say);
     if (!result.ok) throw new Error(result.message);
     say(result.message);
   });

@@ -51,18 +51,19 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
   });
 }
 
-/** Asks the monitor for a failover and passes every line of progress on; see `getView` for errors. */
-export function orderFailover(
+/** Asks the monitor to do something and passes every line of progress on; see `getView` for errors. */
+export function order(
   socketPath: string,
-  machine: string,
+  what: "failover" | "switchover",
+  target: string,
   say: (line: string) => void,
 ): Promise<FailoverResult> {
   return new Promise((resolve, reject) => {
-    const path = `/failover/${encodeURIComponent(machine)}`;
+    const path = `/${what}/${encodeURIComponent(target)}`;
     const sent = request({ socketPath, path, method: "POST" }, (response) => {
       let result: FailoverResult = {
         ok: false,
-        message: "the monitor ended before the failover was done; it goes on when it is back",
+        message: `the monitor ended before the ${what} was done; see "barton status" when it is back`,
       };
       const lines = createInterface({ input: response });
       lines.on("line", (line) => {

@@ -4,6 +4,7 @@ import type { Engine } from "./cloud/engine.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { type MachineName, machineNames, proxyMachines, redisMachines } from "./topology.ts";
+import { until } from "./until.ts";
 
 export interface FailoverOptions {
   reconciler: Reconciler;
@@ -19,7 +20,6 @@ export interface FailoverResult {
   message: string;
 }
 
-const pollMs = 100;
 /** How long the reconciler may take to see the world, before an order makes sense. */
 const firstSightMs = 10_000;
 const timeoutMs = 900_000;
@@ -81,18 +81,4 @@ async function follow(
   }
   if (ended) return { ok: true, message: `${machine} is replaced and well` };
   return { ok: false, message: `${machine} is not replaced yet; recovery goes on: see "barton status"` };
-}
-
-async function until(
-  clock: Clock,
-  ms: number,
-  signal: AbortSignal,
-  condition: () => boolean,
-): Promise<boolean> {
-  const deadlineMs = clock.now() + ms;
-  while (!signal.aborted && clock.now() < deadlineMs) {
-    if (condition()) return true;
-    await clock.sleep(pollMs, signal);
-  }
-  return condition();
 }

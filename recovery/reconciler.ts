@@ -14,6 +14,8 @@ import type { Remote } from "./cloud/remote.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
+import type { Switches } from "./decide/switchover.ts";
+import type { ShardView } from "./decide/view.ts";
 import type { BackgroundFiles } from "./incidents/files.ts";
 import { Journal } from "./incidents/journal.ts";
 import type { Incident } from "./incidents/record.ts";
@@ -23,7 +25,7 @@ import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
 import type { Limits } from "./settings.ts";
-import type { MachineName, Topology } from "./topology.ts";
+import type { MachineName, RedisMachine, Topology } from "./topology.ts";
 import { type Status, statusOf } from "./view-status.ts";
 
 export interface ReconcilerOptions {
@@ -73,6 +75,7 @@ export class Reconciler {
   readonly pause: Pause;
   #memory: Memory;
   #outcome: Outcome | undefined;
+  #switches: Switches = {};
   #closed: Incident[];
   #durableText = "";
   #sentence = "";
@@ -145,6 +148,33 @@ export class Reconciler {
     this.#remember({ event: "withdrawn", machine });
   }
 
+  /** Orders a planned switch of one shard. */
+  orderSwitch(shard: number, to: RedisMachine): void {
+    this.#switches = { ...this.#switches, [shard]: to };
+    this.#wake();
+  }
+
+  /** The switch of this shard is done, or given up. */
+  forgetSwitch(shard: number): void {
+    const { [shard]: _, ...others } = this.#switches;
+    this.#switches = others;
+  }
+
+  /** What failed last about this shard, until it is well. */
+  troubleOf(shard: number): string | undefined {
+    return this.#executor.troubles.get(`shard ${shard}`)?.message;
+  }
+
+  /** Are steps for this shard under way? */
+  isActingOn(shard: number): boolean {
+    return this.#executor.busy.has(`shard ${shard}`);
+  }
+
+  /** The last cycle's views of the shards. */
+  get shards(): ShardView[] {
+    return this.#outcome?.shards ?? [];
+  }
+
   /** The last cycle's decisions. */
   get decisions(): Decision[] {
     return this.#outcome?.decisions ?? [];
@@ -189,7 +219,7 @@ export class Reconciler {
   #cycle(): void {
     const { limits, log } = this.#options;
     const outcome = this.#executor.asActedUpon(
-      decide(this.#board.facts(), this.#memory, limits, this.#executor.busy),
+      decide(this.#board.facts(), this.#memory, limits, this.#executor.busy, this.#switches),
     );
     this.#memory = outcome.memory;
     this.#outcome = outcome;
@@ -208,7 +238,8 @@ export class Reconciler {
 
   #reconsider(subject: Subject): Decision | undefined {
     const { limits } = this.#options;
-    const again = reconsider(this.#board.facts(), this.#memory, limits, subject, this.#executor.busy);
+    const { busy } = this.#executor;
+    const again = reconsider(this.#board.facts(), this.#memory, limits, subject, busy, this.#switches);
     this.#memory = again.memory;
     this.#persist();
     return again.decision;

@@ -2,9 +2,10 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
-import { type FailoverOptions, failover, whyNoFailover } from "./failover.ts";
+import { type FailoverOptions, type FailoverResult, failover, whyNoFailover } from "./failover.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
+import { switchover } from "./switchover.ts";
 import type { MachineName } from "./topology.ts";
 
 /** Begins to listen; whoever holds recovery's lock may replace a socket that a dead process left. */
@@ -34,7 +35,11 @@ async function answer(
   const { reconciler } = options;
   if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
-  if (request.method === "POST" && verb === "failover") return order(response, argument, options);
+  if (request.method === "POST" && verb === "failover")
+    return stream(response, (say) => order(argument, { ...options, say }));
+  if (request.method === "POST" && verb === "switchover") {
+    return stream(response, (say) => switchover(argument, { ...options, say }));
+  }
   if (request.method === "POST" && verb === "pause") {
     return json(response, { ok: true, message: pauseFor(reconciler, Number(argument), text) });
   }
@@ -58,16 +63,16 @@ function json(response: ServerResponse, value: unknown): void {
 }
 
 /** Streams one JSON object per line: `{line}` for each event, and the result at the end. */
-async function order(
+async function stream(
   response: ServerResponse,
-  name: string,
-  options: Omit<FailoverOptions, "say">,
+  work: (say: (line: string) => void) => Promise<FailoverResult>,
 ): Promise<void> {
   response.writeHead(200, { "content-type": "application/x-ndjson" });
-  const say = (line: string) => void response.write(`${JSON.stringify({ line })}\n`);
-  const refusal = whyNoFailover(name);
-  const result = refusal
-    ? { ok: false, message: refusal }
-    : await failover(name as MachineName, "by hand", { ...options, say });
+  const result = await work((line) => void response.write(`${JSON.stringify({ line })}\n`));
   response.end(`${JSON.stringify(result)}\n`);
+}
+
+async function order(name: string, options: FailoverOptions): Promise<FailoverResult> {
+  const refusal = whyNoFailover(name);
+  return refusal ? { ok: false, message: refusal } : failover(name as MachineName, "by hand", options);
 }

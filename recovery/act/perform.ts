@@ -1,5 +1,6 @@
 /** From a step's name to the module that does it. */
 import type { Step } from "../decide/steps.ts";
+import { drain } from "./drain.ts";
 import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
 import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
@@ -11,6 +12,8 @@ import type { World } from "./world.ts";
 /** Does one step. @throws when it failed; whatever it did before is observed by the next cycle. */
 export function perform(world: World, step: Step): Promise<void> {
   switch (step.do) {
+    case "drain":
+      return drain(world, step);
     case "fence":
       return fence(world, step);
     case "catch up":

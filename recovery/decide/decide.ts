@@ -20,6 +20,7 @@ import { replacementSituations } from "./replacement-situations.ts";
 import { type ShardRow, shardSituations } from "./shard-situations.ts";
 import { asSeen, rememberSight, whyBlind } from "./sight.ts";
 import type { Step } from "./steps.ts";
+import type { OrderedShardView, Switches } from "./switchover.ts";
 import { type About, findRow, type Row, UnknownSituation } from "./table.ts";
 import { type Known, type ShardView, soleMaster, viewShard } from "./view.ts";
 import { list } from "./words.ts";
@@ -61,17 +62,21 @@ export interface Outcome {
  * One cycle.
  *
  * @param busy subjects with steps under way; a proxy's lines of a busy shard are left alone.
+ * @param switches planned switches that somebody ordered.
  */
 export function decide(
   given: Facts,
   memory: Memory,
   limits: Limits,
   busy: ReadonlySet<Subject> = new Set(),
+  switches: Switches = {},
 ): Outcome {
   const sighted = rememberSight(memory, given);
   const facts = asSeen(given, sighted);
   const known: Known = { facts, memory: remember(sighted, facts, limits), limits };
-  const shards = facts.topology.shards.map((shard) => viewShard(known, shard));
+  const shards = facts.topology.shards.map(
+    (shard): OrderedShardView => ({ ...viewShard(known, shard), switchTo: switches[shard.index] }),
+  );
   const base = { memory: known.memory, doubt: isDoubtful(known), shards };
   const blindness = whyBlind(facts);
   if (blindness) return { ...base, decisions: [], sentence: blindness, settled: false };
@@ -97,16 +102,17 @@ export function reconsider(
   limits: Limits,
   subject: Subject,
   busy: ReadonlySet<Subject>,
+  switches: Switches = {},
 ): { decision: Decision | undefined; memory: Memory } {
   const others = new Set([...busy].filter((one) => one !== subject));
-  const outcome = decide(facts, memory, limits, others);
+  const outcome = decide(facts, memory, limits, others, switches);
   return {
     decision: outcome.decisions.find((decision) => decision.subject === subject),
     memory: outcome.memory,
   };
 }
 
-function decideAll(known: Known, shards: ShardView[], busy: ReadonlySet<Subject>): Decision[] {
+function decideAll(known: Known, shards: OrderedShardView[], busy: ReadonlySet<Subject>): Decision[] {
   const shardDecisions = shards.map((view) => decideShard(view));
   const intents = shardDecisions.map(({ decision, intent }) => ({
     ...intent,
@@ -126,7 +132,7 @@ function decideAll(known: Known, shards: ShardView[], busy: ReadonlySet<Subject>
   ];
 }
 
-function decideShard(view: ShardView): { decision: Decision; intent: Omit<ShardIntent, "busy"> } {
+function decideShard(view: OrderedShardView): { decision: Decision; intent: Omit<ShardIntent, "busy"> } {
   const { redis1, redis2 } = view.servers;
   const describe = () =>
     `shard ${view.shard.index}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;

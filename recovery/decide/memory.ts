@@ -7,13 +7,13 @@
 import { type Facts, type RedisInfo, serverId } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import {
-  counterpartOf,
   type MachineName,
   type ProxyMachine,
   proxyMachines,
   type RedisMachine,
   redisMachines,
 } from "../topology.ts";
+import { rememberSync } from "./in-sync.ts";
 import { isOut, type Judgement, judgeServer } from "./judge.ts";
 
 /** A machine that recovery has given up and is replacing. */
@@ -34,8 +34,8 @@ export interface Durable {
   epochs: Record<number, number>;
   /** Per shard, the last server that was seen serving as master, with the process it was. */
   masters: Record<number, { machine: RedisMachine; runId: string }>;
-  /** Per shard, whether the replica had everything when the master was last seen. */
-  inSync: Record<number, boolean>;
+  /** Per shard, the processes of which one was seen to receive everything from the other. */
+  inSync: Record<number, { master: string; replica: string } | undefined>;
   givenUp: Partial<Record<MachineName, GivenUp>>;
   /** Machines whose failover somebody ordered, with the reason given. */
   ordered: Partial<Record<MachineName, string>>;
@@ -47,10 +47,17 @@ export interface Durable {
   replacements: { machine: MachineName; wallMs: number }[];
 }
 
+export interface LinkMemory {
+  up: boolean;
+  /** When it was first seen so (monotonic milliseconds), and the replica's offset then. */
+  sinceMs: number;
+  offset: number;
+}
+
 export interface Memory {
   durable: Durable;
-  /** When a replica's link was first seen down, by `serverId`. */
-  linkDownSinceMs: Record<string, number>;
+  /** The link of each replica to its master, by `serverId`. */
+  links: Record<string, LinkMemory>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
   offsets: Record<string, { runId: string; offset: number }>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
@@ -70,7 +77,7 @@ export const emptyMemory: Memory = {
     out: {},
     replacements: [],
   },
-  linkDownSinceMs: {},
+  links: {},
   offsets: {},
   trails: {},
 };
@@ -109,7 +116,7 @@ function rememberServer(
   if (isOut(judgement.condition) && !memory.durable.out[id]) {
     memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
-  if (server?.info) rememberInfo(memory, id, shard, server.info, facts.nowMs);
+  if (server?.info) rememberInfo(memory, id, shard, server.info);
   if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
   if (server?.info?.role === "replica") delete memory.trails[id];
 }
@@ -124,17 +131,16 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
   return { condition: look.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };
 }
 
-function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo, nowMs: number): void {
+function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo): void {
   const { epochs } = memory.durable;
   epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
   const last = memory.offsets[id];
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
   if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset };
-  if (info.follows && !info.follows.linkUp) memory.linkDownSinceMs[id] ??= nowMs;
-  else delete memory.linkDownSinceMs[id];
 }
 
 const trailSpacingMs = 200;
+const trailMs = 1_000;
 
 /** Keeps samples of the last second, and one that is older. */
 function rememberTrail(memory: Memory, id: string, askedMs: number, offset: number): void {
@@ -143,7 +149,7 @@ function rememberTrail(memory: Memory, id: string, askedMs: number, offset: numb
   const last = trail.at(-1);
   if (last && askedMs - last.atMs < trailSpacingMs) return;
   trail.push({ atMs: askedMs, offset });
-  while (trail[1] && trail[1].atMs <= askedMs - lagToleranceMs) trail.shift();
+  while (trail[1] && trail[1].atMs <= askedMs - trailMs) trail.shift();
 }
 
 /**
@@ -154,41 +160,18 @@ export function offsetToHave(memory: Memory, id: string): number | undefined {
   const trail = memory.trails[id] ?? [];
   const [oldest] = trail;
   const newest = trail.at(-1);
-  return oldest && newest && newest.atMs - oldest.atMs >= lagToleranceMs ? oldest.offset : undefined;
+  return oldest && newest && newest.atMs - oldest.atMs >= trailMs ? oldest.offset : undefined;
 }
 
-/** A link must be down this long while the master answers, before the replica counts as behind. */
-const lagToleranceMs = 1_000;
-
-/**
- * Who is master, and whether its replica has everything. A dying master breaks the replica's link a
- * moment before monit notices the death itself; so only a link that was down while the master went on
- * answering makes the replica one that lags behind, and so does a verdict on the replica.
- */
+/** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const serving = redisMachines.filter((machine) => isServingMaster(facts, machine, shard));
   const [machine] = serving;
   if (!machine || serving.length > 1) return;
   const server = facts.servers[serverId(machine, shard)];
   if (!server?.info) return;
-  // Under a new master nobody is in sync until seen to be.
-  if (memory.durable.masters[shard]?.machine !== machine) memory.durable.inSync[shard] = false;
   memory.durable.masters[shard] = { machine, runId: server.info.runId };
-  const replicaId = serverId(counterpartOf(machine), shard);
-  const replica = facts.servers[replicaId];
-  const linkDownSince = memory.linkDownSinceMs[replicaId];
-  if (memory.durable.out[replicaId]) memory.durable.inSync[shard] = false;
-  if (replica?.looks.monit.state !== "up") return;
-  if (replica.info?.follows?.linkUp) memory.durable.inSync[shard] ||= isStreaming(facts, server.info, shard);
-  else if (linkDownSince !== undefined && (server.askedMs ?? 0) - linkDownSince > lagToleranceMs) {
-    memory.durable.inSync[shard] = false;
-  }
-}
-
-/** Does this master stream to its replica? A full copy alone is not yet every write since. */
-function isStreaming({ topology }: Facts, master: RedisInfo, shard: number): boolean {
-  const port = topology.shards.find(({ index }) => index === shard)?.redisPort;
-  return master.replicas?.some((replica) => replica.port === port && replica.streaming) ?? false;
+  rememberSync(memory, facts, machine, shard);
 }
 
 /** Answers monit as a master whose data carry an epoch, i.e. one that recovery promoted. */

@@ -2,6 +2,7 @@
 import { serverId } from "../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
+import { isInSync } from "./in-sync.ts";
 import { offsetToHave } from "./memory.ts";
 import { otherOf, type ServerView, type ShardView } from "./view.ts";
 
@@ -40,13 +41,11 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
 
 /** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */
 export function lagged(view: ShardView, server: ServerView): boolean {
-  const { memory } = view.known;
+  const { memory, facts } = view.known;
+  const shard = view.shard.index;
   const master = counterpartOf(server.machine);
   if (view.lastMaster?.machine !== master) return false;
-  if (memory.durable.inSync[view.shard.index] === false) return true;
-  // A process that was restarted and has not followed anybody since lacks what was written meanwhile.
-  const known = memory.offsets[serverId(server.machine, view.shard.index)];
-  if (known && known.runId !== server.info?.runId) return true;
-  const needed = offsetToHave(memory, serverId(master, view.shard.index));
+  if (memory.durable.masters[shard] && !isInSync(memory, facts, server.machine, shard)) return true;
+  const needed = offsetToHave(memory, serverId(master, shard));
   return needed !== undefined && server.copy !== undefined && server.copy.offset < needed;
 }

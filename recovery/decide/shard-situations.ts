@@ -4,6 +4,7 @@ import { compareCopies, describeCopy } from "./copies.ts";
 import { planFence } from "./fence.ts";
 import { lagged, whyNotPromotable } from "./promotable.ts";
 import type { Step } from "./steps.ts";
+import { isSwitchReady, type OrderedShardView } from "./switchover.ts";
 import type { Row } from "./table.ts";
 import { otherOf, type ServerView, type ShardView, soleMaster } from "./view.ts";
 import { troubleOf } from "./words.ts";
@@ -11,7 +12,7 @@ import { troubleOf } from "./words.ts";
 /** What the proxies shall do with the shard's traffic: send it to the master, hold it, or go on as they do. */
 export type Traffic = "to master" | "hold" | "as it is";
 
-export type ShardRow = Row<ShardView> & { traffic: Traffic };
+export type ShardRow = Row<OrderedShardView> & { traffic: Traffic };
 
 export const shardSituations: ShardRow[] = [
   {
@@ -78,6 +79,17 @@ export const shardSituations: ShardRow[] = [
     about: (view) => masterOf(view).machine,
   },
   {
+    situation: "switch-ordered",
+    leadsTo: ["replica-syncing"],
+    meaning:
+      "Somebody ordered another master (`barton switchover`): a planned switch, without error and loss.",
+    traffic: "as it is",
+    when: isSwitchReady,
+    steps: (view) => orderedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    because: (view) =>
+      `${otherOf(view, masterOf(view)).machine} takes over from ${masterOf(view).machine}, as was ordered`,
+  },
+  {
     situation: "replica-astray",
     leadsTo: ["replica-syncing"],
     meaning: "The counterpart does not follow the master by its present address: it is told to.",
@@ -109,7 +121,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "served",
-    leadsTo: ["doubt", "stall", "replica-away", "master-leaves"],
+    leadsTo: ["doubt", "stall", "replica-away", "master-leaves", "switch-ordered"],
     meaning: "The desired state: one master, its counterpart a replica that has everything.",
     traffic: "to master",
     settled: true,
@@ -301,12 +313,20 @@ function takeOver(view: ShardView): Step[] {
 function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
   const shard = view.shard.index;
   return [
+    { do: "drain", shard, machine: from.machine, proxies: commandable(view) },
     fence(view, from.machine),
     { do: "catch up", shard, from: from.machine, to: to.machine },
     promote(view, to.machine),
     release(view, to.machine),
     cut(view, from.machine),
   ];
+}
+
+/** As above, and the old master stays, as the new one's replica. */
+function orderedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
+  const steps = plannedSwitch(view, from, to);
+  const released = steps.findIndex((step) => step.do === "release") + 1;
+  return steps.toSpliced(released, 0, follow(view, from, to));
 }
 
 /** The loser is fenced before it is told to follow, so that no client sees a master turn read-only. */

@@ -11,6 +11,8 @@ export interface ServerChange {
 }
 
 export type Step =
+  /** No new sessions with `machine`, and a moment for those that end by themselves. */
+  | { do: "drain"; shard: number; machine: RedisMachine; proxies: ProxyMachine[] }
   /** Rule 2: no client's write can reach `machine` any more; `proven` says why some proxies need no command. */
   | { do: "fence"; shard: number; machine: RedisMachine; proxies: ProxyMachine[]; proven: string[] }
   /** Wait until `to` has received everything that the fenced `from` has written. */
@@ -36,6 +38,8 @@ export type Step =
 /** The step in a person's words, for `barton plan` and the records of incidents. */
 export function describeStep(step: Step): string {
   switch (step.do) {
+    case "drain":
+      return `drain ${step.machine}'s server of shard ${step.shard}`;
     case "fence":
       return `fence ${step.machine}'s server of shard ${step.shard}`;
     case "catch up":

@@ -6,6 +6,7 @@ import { type Facts, type RedisInfo, serverId, type Vantage } from "../observe/f
 import type { Limits } from "../settings.ts";
 import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../topology.ts";
 import type { Copy } from "./copies.ts";
+import { isInSync } from "./in-sync.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
 import { isGivenUp, type Memory } from "./memory.ts";
 import { trafficTarget } from "./traffic.ts";
@@ -103,21 +104,13 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     leaving: memory.durable.ordered[machine] !== undefined,
     info,
     followsCounterpart: follows,
-    synced: follows && hasEverything(facts, machine, shard, info),
+    synced:
+      follows &&
+      info?.follows?.linkUp === true &&
+      !info.loading &&
+      isInSync(memory, facts, machine, shard.index),
     copy: info && copyOf(memory, id, machine, info),
   };
-}
-
-/** Its link is up, and the master streams to it: only then is every further write on its way to it. */
-function hasEverything(
-  facts: Facts,
-  machine: RedisMachine,
-  shard: Shard,
-  info: RedisInfo | undefined,
-): boolean {
-  const master = facts.servers[serverId(counterpartOf(machine), shard.index)]?.info;
-  const streams = master?.replicas?.some(({ port, streaming }) => port === shard.redisPort && streaming);
-  return info?.follows?.linkUp === true && !info.loading && streams === true;
 }
 
 /** By address, not by name: a name may still lead to a machine that is gone. */

@@ -32,12 +32,6 @@ export interface RedisInfo {
   loading: boolean;
   /** Of a replica: whom it follows, whether that link is up, whether a full copy is under way. */
   follows?: { host: string; port: number; linkUp: boolean; syncing: boolean };
-  /**
-   * Of a master: its replicas, by their listening port, and whether the stream of writes to each has begun.
-   * After a full copy redis holds that back until the replica's first acknowledgement, up to a second
-   * after the replica calls its link up.
-   */
-  replicas?: { port: number; streaming: boolean }[];
   /** Replication offset: of what was written (master) or received (replica). */
   offset: number;
   /** Recovery's epoch as the data themselves carry it; 0 in data that never had one, undefined if unreadable. */

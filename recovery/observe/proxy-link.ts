@@ -34,7 +34,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
       // After a reload the old process keeps this connection: its successor must be asked.
-      this.#api.close();
+      this.#api.drop();
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
     try {
@@ -84,6 +84,10 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   }
 
   drop(): void {
+    this.#api.drop();
+  }
+
+  close(): void {
     this.#api.close();
   }
 

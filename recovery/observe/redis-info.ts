@@ -11,10 +11,7 @@ export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch"> {
   const isMaster = needed(field, "role") === "master";
   const loading = needed(field, "loading") !== "0" || field.get("async_loading") === "1";
   const base = { runId: needed(field, "run_id"), loading };
-  if (isMaster) {
-    const offset = Number(needed(field, "master_repl_offset"));
-    return { ...base, role: "master", offset, replicas: replicasOf(field) };
-  }
+  if (isMaster) return { ...base, role: "master", offset: Number(needed(field, "master_repl_offset")) };
   return {
     ...base,
     role: "replica",
@@ -26,16 +23,6 @@ export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch"> {
       syncing: field.get("master_sync_in_progress") === "1",
     },
   };
-}
-
-/** The lines `slave0:ip=…,port=9001,state=online,offset=14,lag=0`; the offset is the last acknowledged one. */
-function replicasOf(fields: Map<string, string>): NonNullable<RedisInfo["replicas"]> {
-  const lines = [...fields].filter(([name]) => /^slave\d+$/.test(name));
-  return lines.map(([, line]) => {
-    const values = new Map(line.split(",").map((pair) => pair.split("=") as [string, string]));
-    const streaming = values.get("state") === "online" && Number(values.get("offset")) > 0;
-    return { port: Number(values.get("port")), streaming };
-  });
 }
 
 /**

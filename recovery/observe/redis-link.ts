@@ -25,6 +25,7 @@ export class RedisLink implements Watched<RedisAnswer> {
   readonly #credentials: RedisCredentials;
   readonly #connectTimeoutMs: number;
   #client: Redis | undefined;
+  #isClosed = false;
   /** Addresses whose sessions the next looks ask about (see `RedisInfo.sessionsIdleSeconds`). */
   watchedAddresses: () => string[] = () => [];
 
@@ -77,11 +78,17 @@ export class RedisLink implements Watched<RedisAnswer> {
     this.#client = undefined;
   }
 
+  close(): void {
+    this.#isClosed = true;
+    this.drop();
+  }
+
   #name(commands: string[][]): string {
     return `redis at ${this.#address}:${this.#port}, ${commands.map((words) => words.join(" ")).join("; ")}`;
   }
 
   #open(): Redis {
+    if (this.#isClosed) throw new Error(`redis at ${this.#address}:${this.#port}: closed by recovery`);
     if (this.#client) return this.#client;
     const client = new Redis({
       host: this.#address,

@@ -21,6 +21,7 @@ export class RuntimeApi {
   #socket: Socket | undefined;
   #waiting: Waiting[] = [];
   #received = "";
+  #isClosed = false;
 
   constructor(address: string, port: number, connectTimeoutMs: number) {
     this.#address = address;
@@ -57,11 +58,18 @@ export class RuntimeApi {
   }
 
   /** Ends the connection; commands under way are rejected. The next command connects anew. */
-  close(): void {
+  drop(): void {
     this.#drop(this.#error("closed by recovery"));
   }
 
+  /** Ends the connection for good. haproxy allows few connections to its runtime API: none may be left behind. */
+  close(): void {
+    this.#isClosed = true;
+    this.drop();
+  }
+
   #send(command: string): Promise<string> {
+    if (this.#isClosed) return Promise.reject(this.#error("closed by recovery"));
     return new Promise((resolve, reject) => {
       this.#socket ??= this.#open();
       this.#waiting.push({ command, resolve, reject });

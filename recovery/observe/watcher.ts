@@ -17,6 +17,8 @@ export interface Watched<T> {
   ask(): Promise<T>;
   knock(): Promise<Knock>;
   drop(): void;
+  /** Drops the connection for good: every later question fails. */
+  close(): void;
 }
 
 export interface WatcherOptions<T> {
@@ -55,7 +57,7 @@ export class Watcher<T> {
   /** Ends the loop and drops the connection. */
   stop(): void {
     this.#stop.abort();
-    this.#options.watched.drop();
+    this.#options.watched.close();
   }
 
   /** How monit sees the party now. */
