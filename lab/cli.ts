@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";
 import { withOptionsFirst } from "./cli-arguments.ts";
+import { faultCommands } from "./cli-fault.ts";
 import { type Lab, LabError, labNamed, whyNotALabName } from "./lab.ts";
 
 type Options = { name?: string; json?: boolean };
@@ -165,78 +166,14 @@ function commandOf(words: string[]): string[] {
   return words[0] === "--" ? words.slice(1) : words;
 }
 
-const fault = command(
-  program,
-  "fault",
-  "injure the lab: processes, machines, links; and heal what can be healed",
+faultCommands(
+  command(
+    program,
+    "fault",
+    "injure the lab: processes, machines, links, the cloud; and heal what can be healed",
+  ),
+  { command, labOf, say, sayJson },
 );
-
-/** A fault's subcommand: its arguments are checked by the control plane before anything is touched. */
-function faultCommand(usage: string, description: string) {
-  return command(fault, usage, description);
-}
-
-async function inject(
-  self: Command,
-  request: { kind: string; target: string; peer?: string; oneWay?: boolean },
-) {
-  const { ask } = await import("./client.ts");
-  const { done } = await ask<{ done: string }>(labOf(self), "POST", "/lab/faults", request);
-  say(done);
-}
-
-const processTarget = ["<process>", "MACHINE:PORT for the redis on that port, or MACHINE:haproxy"] as const;
-
-faultCommand("crash", "kill a process at once (SIGKILL); what systemd then does, it does")
-  .argument(...processTarget)
-  .action((target: string, _options: Options, self: Command) => inject(self, { kind: "crash", target }));
-
-faultCommand("hang", "stop a process (SIGSTOP): connections are accepted, nothing is answered")
-  .argument(...processTarget)
-  .action((target: string, _options: Options, self: Command) => inject(self, { kind: "hang", target }));
-
-faultCommand("poweroff", "a machine loses its power: at once, silently, and it stays off")
-  .argument("<machine>")
-  .action((target: string, _options: Options, self: Command) => inject(self, { kind: "poweroff", target }));
-
-faultCommand("poweron", "a machine that was powered off boots again, by itself so to say")
-  .argument("<machine>")
-  .action((target: string, _options: Options, self: Command) => inject(self, { kind: "poweron", target }));
-
-faultCommand("vanish", "a machine's link falls silent: packets disappear, the machine runs on")
-  .argument("<machine>")
-  .action((target: string, _options: Options, self: Command) => inject(self, { kind: "vanish", target }));
-
-faultCommand("partition", "packets between two machines disappear, also of established connections")
-  .argument("<machine>")
-  .argument("<other>")
-  .option("--one-way", "only those from the first to the second")
-  .action((target: string, peer: string, options: { oneWay?: boolean }, self: Command) =>
-    inject(self, { kind: "partition", target, peer, oneWay: options.oneWay === true }),
-  );
-
-faultCommand(
-  "heal",
-  "undo hang, vanish and partition: all, or those of one machine, one process, or two machines",
-)
-  .argument("[target]", "all (default), MACHINE, MACHINE:PORT or MACHINE:haproxy")
-  .argument("[other]", "with MACHINE: only partitions between the two")
-  .action(async (target: string | undefined, peer: string | undefined, _options: Options, self: Command) => {
-    const { ask } = await import("./client.ts");
-    const { healed } = await ask<{ healed: string[] }>(labOf(self), "POST", "/lab/heal", { target, peer });
-    say(
-      healed.length === 0 ? "there was nothing to heal" : healed.map((each) => `healed: ${each}`).join("\n"),
-    );
-  });
-
-faultCommand("list", "the faults in effect")
-  .option("--json", "print JSON")
-  .action(async (options: Options, self: Command) => {
-    const { ask } = await import("./client.ts");
-    const { faults } = await ask<{ faults: string[] }>(labOf(self), "GET", "/lab");
-    if (options.json) sayJson(faults);
-    else say(faults.length === 0 ? "none" : faults.join("\n"));
-  });
 
 const control = command(program, "control", "the control plane alone");
 command(control, "start", "start the control plane, without a stack; as `up --control-only`").action(

@@ -3,11 +3,12 @@
  * {@link Cloud.converge}, which brings bridges, resolvers and firewalls to what the store says.
  */
 import { type Lab, machineNetns } from "../lab.ts";
+import { lossRules } from "./firewall.ts";
 import { applyRules, shapeNetwork, shapeStandIns } from "./network.ts";
-import { firewallOf, isOn, networkPlan, resolverPlans, standInPlan } from "./plan.ts";
+import { firewallOf, isOn, lossyLinks, networkPlan, resolverPlans, standInPlan } from "./plan.ts";
 import { Resolver } from "./resolver.ts";
 import { Store } from "./store.ts";
-import { Turns } from "./system.ts";
+import { run, Turns } from "./system.ts";
 
 export type Log = (line: string) => void;
 
@@ -22,6 +23,8 @@ export class Cloud {
   readonly #rules = new Map<string, string>();
   #shape = "";
   #standIns = "";
+  /** Rules of the lab's own namespace that lose what machines send. */
+  #losses = "";
 
   constructor(lab: Lab, log: Log) {
     this.lab = lab;
@@ -39,7 +42,14 @@ export class Cloud {
       await this.#convergeStandIns();
       await this.#convergeResolvers();
       await this.#convergeFirewalls();
+      await this.#convergeLosses();
     });
+  }
+
+  async #convergeLosses(): Promise<void> {
+    const rules = lossRules(lossyLinks(this.store));
+    if (rules !== this.#losses) await run(["nft", "-f", "-"], { input: rules });
+    this.#losses = rules;
   }
 
   async #convergeStandIns(): Promise<void> {

@@ -2,19 +2,25 @@
  * Faults, as design section 7 lists them. Each is checked completely before anything is touched. Those that last are
  * on record until they are healed or their machine ends.
  */
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
 import type { Cloud } from "./cloud.ts";
 import { ApiError } from "./errors.ts";
+import type { FaultRequest } from "./fault-request.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { leaderOf } from "./machine.ts";
 import { restoreLink, silenceLink } from "./network.ts";
-import { type ProcessId, signalProcess } from "./processes.ts";
+import { isAlive, type ProcessId, signalProcess } from "./processes.ts";
 import { parseService, processesOf } from "./services.ts";
-import type { Fault } from "./store.ts";
+import { leaveLocks, removeLock } from "./stale-lock.ts";
+import { type ApiFault, type Fault, isFaultOf } from "./store.ts";
+import { run } from "./system.ts";
 import { faultText, findMachine, type MachineView, machineViews } from "./view.ts";
 
-export const faultKinds = ["crash", "hang", "poweroff", "poweron", "vanish", "partition"] as const;
-export type FaultKind = (typeof faultKinds)[number];
-/** What a person asks for: `target` is MACHINE, or MACHINE:PORT and MACHINE:haproxy for processes. */
-export type FaultRequest = { kind: FaultKind; target: string; peer?: string; oneWay?: boolean };
+/** Faults that are no machine's: what `heal` calls them. */
+const labWide = ["api", "dns", "stale-lock"];
+/** How late a slow API answers, unless somebody says so, in seconds. */
+const usualLateSeconds = 20;
 
 export class Faults {
   readonly #cloud: Cloud;
@@ -23,6 +29,7 @@ export class Faults {
   constructor(cloud: Cloud, lifecycle: Lifecycle) {
     this.#cloud = cloud;
     this.#lifecycle = lifecycle;
+    for (const fault of cloud.store.faults) this.#arm(fault);
   }
 
   #views(): MachineView[] {
@@ -55,12 +62,15 @@ export class Faults {
     return said;
   }
 
-  async #inject({ kind, target, peer, oneWay }: FaultRequest): Promise<string> {
-    switch (kind) {
+  async #inject(request: FaultRequest): Promise<string> {
+    const target = "target" in request ? (request.target ?? "") : "";
+    switch (request.kind) {
       case "crash":
         return this.#crash(target);
       case "hang":
         return this.#hang(target);
+      case "pause":
+        return this.#pause(target, request.seconds);
       case "poweroff": {
         const machine = this.#running(target);
         await this.#lifecycle.losePower(machine.instanceId);
@@ -81,8 +91,53 @@ export class Faults {
         return `the link of ${machine.name} is silent; the machine runs on`;
       }
       case "partition":
-        return this.#partition(target, peer ?? "", oneWay === true);
+        return this.#partition(target, request.peer, request.oneWay === true);
+      case "lossy": {
+        const { name, instanceId } = this.#running(target);
+        this.#remember({ kind: "lossy", instanceId, percent: request.percent });
+        await this.#cloud.converge();
+        return `the link of ${name} loses ${request.percent} % of its packets, in each direction`;
+      }
+      case "api":
+        return this.#api(request);
+      case "dns":
+        this.#remember({ kind: "dns" });
+        await this.#cloud.converge();
+        return "the resolver answers nobody";
+      case "stale-lock":
+        return this.#staleLock(request.target);
     }
+  }
+
+  #api(request: FaultRequest & { kind: "api" }): string {
+    const { target: mode, seconds } = request;
+    const lateSeconds = request.lateSeconds ?? usualLateSeconds;
+    this.#remember({
+      kind: "api",
+      mode,
+      ...(mode === "slow" ? { lateSeconds } : {}),
+      ...(seconds === undefined ? {} : { seconds, until: inSeconds(seconds) }),
+    });
+    const what: Record<ApiFault["mode"], string> = {
+      slow: `answers ${lateSeconds} s late`,
+      failing: "answers every call with the error RequestLimitExceeded (503)",
+      full: "refuses to launch or start instances: InsufficientInstanceCapacity",
+    };
+    return `the cloud's API ${what[mode]}${seconds === undefined ? "" : `, for ${seconds} s`}`;
+  }
+
+  /** As if a pulumi on `name` (default: monit, else this host) had been killed. */
+  async #staleLock(name?: string): Promise<string> {
+    const { lab } = this.#cloud;
+    const machine = name === undefined ? findMachine(this.#views(), "monit") : this.#running(name);
+    const leader = machine && leaderOf(lab, machine.instanceId);
+    const holder = leader
+      ? await run(["nsenter", `--target=${leader.pid}`, "--uts", "--", "hostname"])
+      : hostname();
+    for (const file of leaveLocks(lab.stateDir, { hostname: holder })) {
+      this.#remember({ kind: "stale-lock", file });
+    }
+    return `Pulumi's stack is locked by a process of ${holder} that does not exist`;
   }
 
   /** The processes that MACHINE:PORT or MACHINE:haproxy means. */
@@ -115,6 +170,20 @@ export class Faults {
     return `stopped ${target}: it accepts connections and does not answer`;
   }
 
+  #pause(target: string, seconds: number): string {
+    const { machine, service, processes } = this.#service(target);
+    for (const process of processes) signalProcess(process, "SIGSTOP");
+    this.#remember({
+      kind: "pause",
+      instanceId: machine.instanceId,
+      service,
+      processes,
+      seconds,
+      until: inSeconds(seconds),
+    });
+    return `stopped ${target} for ${seconds} s`;
+  }
+
   async #partition(from: string, to: string, oneWay: boolean): Promise<string> {
     const machine = this.#running(from);
     const peer = this.#running(to);
@@ -133,9 +202,36 @@ export class Faults {
 
   #remember(fault: Fault): void {
     const { store } = this.#cloud;
-    const text = JSON.stringify(fault);
-    store.faults = [...store.faults.filter((each) => JSON.stringify(each) !== text), fault];
+    store.faults = [...store.faults.filter((each) => !isReplacedBy(each, fault)), fault];
     store.save();
+    this.#arm(fault);
+  }
+
+  /** A fault that was made for a while ends by itself, also after the control plane was away. */
+  #arm(fault: Fault): void {
+    if (!("until" in fault) || fault.until === undefined) return;
+    const timer = setTimeout(
+      () => {
+        if (this.#cloud.store.faults.includes(fault)) void this.#end([fault]);
+      },
+      Math.max(0, Date.parse(fault.until) - Date.now()),
+    );
+    timer.unref();
+  }
+
+  /** The faults in effect. One that ended by itself (its process is gone, its lock was removed) is forgotten. */
+  inEffect(): Fault[] {
+    const { store } = this.#cloud;
+    const ended = store.faults.filter(
+      (fault) =>
+        (fault.kind === "stale-lock" && !existsSync(fault.file)) ||
+        ((fault.kind === "hang" || fault.kind === "pause") && !fault.processes.some(isAlive)),
+    );
+    if (ended.length > 0) {
+      store.faults = store.faults.filter((fault) => !ended.includes(fault));
+      store.save();
+    }
+    return store.faults;
   }
 
   /**
@@ -143,8 +239,11 @@ export class Faults {
    * was healed, in words; nothing to heal is no error.
    */
   async heal(target?: string, peer?: string): Promise<string[]> {
+    return this.#end(this.#chosen(target, peer));
+  }
+
+  async #end(healed: readonly Fault[]): Promise<string[]> {
     const { store } = this.#cloud;
-    const healed = this.#chosen(target, peer);
     store.faults = store.faults.filter((fault) => !healed.includes(fault));
     store.save();
     await this.#cloud.converge();
@@ -155,8 +254,9 @@ export class Faults {
   }
 
   #chosen(target?: string, peer?: string): Fault[] {
-    const { faults } = this.#cloud.store;
+    const faults = this.inEffect();
     if (target === undefined || target === "all") return [...faults];
+    if (labWide.includes(target)) return faults.filter((fault) => fault.kind === target);
     const [name = "", service] = target.split(":");
     const { instanceId } = this.#machine(name);
     if (peer !== undefined) {
@@ -168,14 +268,14 @@ export class Faults {
           [fault.instanceId, fault.peerId].includes(other),
       );
     }
-    const concerns = (fault: Fault) =>
-      fault.instanceId === instanceId || (fault.kind === "partition" && fault.peerId === instanceId);
-    if (service === undefined) return faults.filter(concerns);
-    return faults.filter((fault) => concerns(fault) && fault.kind === "hang" && fault.service === service);
+    const own = faults.filter((fault) => isFaultOf(fault, instanceId));
+    if (service === undefined) return own;
+    return own.filter((fault) => "service" in fault && fault.service === service);
   }
 
   async #undo(fault: Fault): Promise<void> {
-    if (fault.kind === "hang") for (const process of fault.processes) signalProcess(process, "SIGCONT");
+    if ("processes" in fault) for (const process of fault.processes) signalProcess(process, "SIGCONT");
+    if (fault.kind === "stale-lock") removeLock(fault.file);
     if (fault.kind === "vanish") {
       const instance = this.#cloud.store.instances.get(fault.instanceId);
       if (instance) await restoreLink(instance.id, instance.subnetId);
@@ -187,4 +287,22 @@ export class Faults {
     const views = this.#views();
     return faultText(fault, (id) => views.find((each) => each.instanceId === id)?.name ?? id);
   }
+}
+
+/** The moment in so many seconds, as ISO 8601. */
+function inSeconds(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString();
+}
+
+/** Whether `next` takes the place of `former`: the same fault again, perhaps stronger or for longer. */
+function isReplacedBy(former: Fault, next: Fault): boolean {
+  const what = (fault: Fault) => {
+    if (fault.kind === "lossy" || fault.kind === "pause") return [fault.kind, fault.instanceId];
+    return fault.kind === "api" ? [fault.kind, fault.mode] : [fault];
+  };
+  return JSON.stringify([what(former), service(former)]) === JSON.stringify([what(next), service(next)]);
+}
+
+function service(fault: Fault): string {
+  return "service" in fault ? fault.service : "";
 }

@@ -1,5 +1,5 @@
 /**
- * Security groups and partitions as nftables rules for a machine's own network namespace. Pure: text out.
+ * Security groups, partitions and losses as nftables rules, most for a machine's own network namespace. Pure: text out.
  *
  * Security groups as on AWS: stateful (replies to what was let through always pass, and a rule that is taken away
  * cuts no tracked connection), silent drops, and no say about DHCP, the resolver and the metadata service.
@@ -50,11 +50,16 @@ ${indented(outgoing)}  }
 }
 
 /**
- * Drops whatever comes from these addresses, before connection tracking, so that established connections fall
- * silent too. Only on the receiving side: a drop on the sending side would be an error there, not silence.
+ * What faults take away from the packets that come in: `lossPercent` of all at random (0 to 100), and whatever comes
+ * from the addresses `from`. Before connection tracking, so that established
+ * connections fall silent too. Only on the receiving side: a drop on the sending side would be an error there, not
+ * silence; what a machine sends is lost at the other end of its link ({@link lossRules}).
  */
-export function partitionRules(from: readonly string[]): string {
-  const drops = from.length === 0 ? "" : `    ip saddr { ${[...from].sort().join(", ")} } drop\n`;
+export function faultRules(from: readonly string[], lossPercent = 0): string {
+  const drops = [
+    ...(from.length === 0 ? [] : [`    ip saddr { ${[...from].sort().join(", ")} } drop\n`]),
+    ...(lossPercent === 0 ? [] : [`    numgen random mod 100 < ${lossPercent} drop\n`]),
+  ].join("");
   return `table inet barton_faults
 delete table inet barton_faults
 table inet barton_faults {
@@ -62,6 +67,25 @@ table inet barton_faults {
     type filter hook prerouting priority raw; policy accept;
 ${drops}  }
 }
+`;
+}
+
+/** A link that loses packets: the name of its interface in the lab's namespace, and how many of a hundred. */
+export type LossyLink = { link: string; percent: number };
+
+/** Loses what machines send, where it comes out of their links; the whole table of the lab's own namespace. */
+export function lossRules(links: readonly LossyLink[]): string {
+  const chains = links.map(
+    ({ link, percent }) => `  chain ${link} {
+    type filter hook ingress device "${link}" priority 0; policy accept;
+    meta protocol ip numgen random mod 100 < ${percent} drop
+  }
+`,
+  );
+  return `table netdev barton_faults
+delete table netdev barton_faults
+table netdev barton_faults {
+${chains.join("")}}
 `;
 }
 

@@ -22,7 +22,7 @@ import { plugIn, silenceLink, unplug } from "./network.ts";
 import { exists, textOf } from "./plan.ts";
 import { isAlive } from "./processes.ts";
 import { userDataOf, writeSeed } from "./seed.ts";
-import type { Image, Instance } from "./store.ts";
+import { type Image, type Instance, isFaultOf } from "./store.ts";
 import { run } from "./system.ts";
 
 /** How long an orderly power-off may take before the plug is pulled, in milliseconds. */
@@ -118,9 +118,7 @@ export class Lifecycle {
   /** A fault of a machine ends with the machine. */
   #forgetFaults(id: string): void {
     const { store } = this.#cloud;
-    store.faults = store.faults.filter(
-      (fault) => fault.instanceId !== id && !(fault.kind === "partition" && fault.peerId === id),
-    );
+    store.faults = store.faults.filter((fault) => !isFaultOf(fault, id));
   }
 
   /** The end of an instance: nothing of it stays but its record. */

@@ -13,6 +13,8 @@ import { inNetns, run, tryRun } from "./system.ts";
 const voidBridge = "void";
 
 export type NetworkPlan = {
+  /** A fault: questions for any resolver get lost. */
+  resolversSilent: boolean;
   vpcs: { id: string; cidr: string }[];
   subnets: { id: string; cidr: string; vpcId: string }[];
 };
@@ -74,6 +76,9 @@ table ip barton {
   chain forward {
     type filter hook forward priority filter; policy drop;
 ${lines.join("")}  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+${plan.resolversSilent ? "    meta l4proto { tcp, udp } th dport 53 drop\n" : ""}  }
   chain output {
     type filter hook output priority filter; policy accept;
     icmp type destination-unreachable icmp code { net-unreachable, host-unreachable } drop

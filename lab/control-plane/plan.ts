@@ -4,8 +4,8 @@
  */
 import { gatewayOf, resolverOf } from "./addresses.ts";
 import type { HostRecord } from "./dnsmasq-config.ts";
-import { type FirewallRule, partitionRules, securityGroupRules } from "./firewall.ts";
-import { privateDnsName, privateDomain } from "./names.ts";
+import { type FirewallRule, faultRules, type LossyLink, securityGroupRules } from "./firewall.ts";
+import { interfaceName, privateDnsName, privateDomain } from "./names.ts";
 import type { NetworkPlan, StandIn } from "./network.ts";
 import type { ResolverPlan } from "./resolver.ts";
 import type { Instance, Resource, Store } from "./store.ts";
@@ -45,6 +45,7 @@ export function isOn(instance: Instance): boolean {
 
 export function networkPlan(store: Store): NetworkPlan {
   return {
+    resolversSilent: store.faults.some((fault) => fault.kind === "dns"),
     vpcs: store.list("ec2/vpc").map((vpc) => ({ id: vpc.id, cidr: textOf(vpc, "cidrBlock") })),
     subnets: store.list("ec2/subnet").map((subnet) => ({
       id: subnet.id,
@@ -137,7 +138,7 @@ export function vpcOf(store: Store, instance: Instance): string {
   return subnet ? textOf(subnet, "vpcId") : "";
 }
 
-/** The rules of a machine, as text for nft: security groups, then partitions. */
+/** The rules of a machine, as text for nft: security groups, then faults of its network. */
 export function firewallOf(store: Store, instance: Instance): string {
   const subnet = store.get("ec2/subnet", instance.subnetId);
   const vpc = store.get("ec2/vpc", vpcOf(store, instance));
@@ -155,7 +156,7 @@ export function firewallOf(store: Store, instance: Instance): string {
       egress: [...rulesOf("vpc/securityGroupEgressRule"), ...defaultRules(store, vpc, groups, "egress")],
       resolver: resolverOf(textOf(vpc, "cidrBlock")),
       gateway: gatewayOf(textOf(subnet, "cidrBlock")),
-    }) + partitionRules(silencedPeers(store, instance))
+    }) + faultRules(silencedPeers(store, instance), lossPercent(store, instance.id))
   );
 }
 
@@ -190,6 +191,22 @@ function membersOf(store: Store, groupId: string): string[] {
   return [...store.instances.values()]
     .filter((instance) => exists(instance) && groupsOf(store, instance).includes(groupId))
     .map((instance) => instance.privateIp);
+}
+
+/** How many of a hundred packets a machine's link loses. */
+function lossPercent(store: Store, instanceId: string): number {
+  const losses = store.faults.flatMap((fault) =>
+    fault.kind === "lossy" && fault.instanceId === instanceId ? [fault.percent] : [],
+  );
+  return Math.max(0, ...losses);
+}
+
+/** The links that lose packets. */
+export function lossyLinks(store: Store): LossyLink[] {
+  return [...store.instances.values()]
+    .filter(isOn)
+    .map(({ id }) => ({ link: interfaceName("v", id), percent: lossPercent(store, id) }))
+    .filter(({ percent }) => percent > 0);
 }
 
 /** Addresses whose packets a partition keeps from this machine. */

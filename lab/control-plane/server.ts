@@ -3,6 +3,7 @@
  * machines, known by their address: metadata and tools for all, EC2 and the resource API for those with an instance
  * profile. A caller there whose address is the lab's own is root on the host too: nobody else is in that namespace.
  */
+import { randomUUID } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { networkInterfaces } from "node:os";
@@ -10,11 +11,14 @@ import { pipeline } from "node:stream/promises";
 import { imdsHandler, isImdsRequest } from "../ec2-api/imds.ts";
 import { ec2Handler, isEc2Request } from "../ec2-api/query.ts";
 import type { ApiRequest, ApiResponse } from "../ec2-api/world.ts";
+import { errorXml } from "../ec2-api/xml.ts";
 import { baseAmi } from "../image/base.ts";
 import { readLabConfig } from "../lab.ts";
+import { passApi } from "./api-fault.ts";
 import type { Cloud } from "./cloud.ts";
 import { ApiError } from "./errors.ts";
-import { type FaultRequest, type Faults, faultKinds } from "./faults.ts";
+import { faultRequest } from "./fault-request.ts";
+import type { Faults } from "./faults.ts";
 import type { Resources } from "./resources/index.ts";
 import type { Inputs } from "./store.ts";
 import { machineViews } from "./view.ts";
@@ -34,10 +38,7 @@ export function createDoors(doors: Doors): { host: Server; machines: Server } {
   const host = createServer((request, response) =>
     answering(doors, response, async () => {
       const body = await bodyOf(request);
-      if (isEc2Request({ method: request.method ?? "", path: request.url ?? "" } as ApiRequest)) {
-        return sendApi(response, ec2(apiRequest(request, body)));
-      }
-      send(response, await route(doors, request, body));
+      await answerApi(doors, ec2, apiRequest(request, body), response);
     }),
   );
   const machines = createServer((request, response) =>
@@ -47,13 +48,39 @@ export function createDoors(doors: Doors): { host: Server; machines: Server } {
       if (isImdsRequest(asked)) return sendApi(response, imds(asked));
       if (asked.path === "/tools.tar.gz") return sendTools(doors.cloud, request, response);
       permit(doors, asked.sourceAddress);
-      if (isEc2Request(asked)) return sendApi(response, ec2(asked));
       if (asked.path.startsWith("/lab"))
         throw new ApiError("UnauthorizedOperation", "only the host may ask this", 403);
-      send(response, await route(doors, request, body));
+      await answerApi(doors, ec2, asked, response);
     }),
   );
   return { host, machines };
+}
+
+/** Answers what both doors have: EC2 and resources, with the faults of these APIs, and the lab's own control. */
+async function answerApi(
+  doors: Doors,
+  ec2: (request: ApiRequest) => ApiResponse,
+  asked: ApiRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const forEc2 = isEc2Request(asked);
+  if (forEc2 || asked.path.startsWith("/resources/")) {
+    try {
+      const { store } = doors.cloud;
+      const left = () => response.destroyed;
+      if (!(await passApi(() => store.faults, asked, left))) return;
+    } catch (error) {
+      if (forEc2 && error instanceof ApiError) return sendApi(response, ec2Refusal(error));
+      throw error;
+    }
+  }
+  if (forEc2) sendApi(response, ec2(asked));
+  else send(response, await route(doors, asked));
+}
+
+function ec2Refusal({ code, message, status }: ApiError): ApiResponse {
+  const headers = { "content-type": "text/xml;charset=UTF-8" };
+  return { status, headers, body: errorXml(code, message, randomUUID()) };
 }
 
 /** Throws unless the caller is the host or an instance with a profile. */
@@ -72,16 +99,13 @@ function permit({ world }: Doors, address: string): void {
   );
 }
 
-async function route(doors: Doors, request: IncomingMessage, body: string): Promise<Answer> {
-  const { method = "GET" } = request;
-  const [, first, ...parts] = new URL(request.url ?? "/", "http://lab").pathname
-    .split("/")
-    .map(decodeURIComponent);
+async function route(doors: Doors, { method, path, body }: ApiRequest): Promise<Answer> {
+  const [, first, ...parts] = new URL(path, "http://lab").pathname.split("/").map(decodeURIComponent);
   if (first === "resources") return routeResource(doors, method, parts, body);
   if (first === "lab") return routeLab(doors, method, parts, body);
   throw new ApiError(
     "InvalidAction",
-    `${method} ${request.url}: there is nothing here; the API is at /resources and /lab`,
+    `${method} ${path}: there is nothing here; the API is at /resources and /lab`,
     404,
   );
 }
@@ -145,20 +169,8 @@ function labView({ lab, store }: Cloud, faults: Faults): LabView {
     pid: process.pid,
     baseAmi,
     machines: machineViews({ resources: store.list("ec2/instance"), instances: store.instances.values() }),
-    faults: store.faults.map((fault) => faults.text(fault)),
+    faults: faults.inEffect().map((fault) => faults.text(fault)),
   };
-}
-
-function faultRequest(json: unknown): FaultRequest {
-  const { kind, target, peer, oneWay } = json as Partial<Record<keyof FaultRequest, unknown>>;
-  const known = faultKinds.find((each) => each === kind);
-  if (!known)
-    throw new ApiError(
-      "InvalidFault",
-      `there is no fault ${JSON.stringify(kind)}; there are: ${faultKinds.join(", ")}`,
-    );
-  if (typeof target !== "string") throw new ApiError("InvalidTarget", "a fault needs a target");
-  return { kind: known, target, ...(typeof peer === "string" ? { peer } : {}), oneWay: oneWay === true };
 }
 
 function jsonOf(body: string): object {

@@ -48,8 +48,42 @@ export type Image = { id: string; layers: string[] };
 export type Fault =
   | { kind: "vanish"; instanceId: string }
   | { kind: "hang"; instanceId: string; service: string; processes: { pid: number; startTime: string }[] }
+  /** As hang, until `until` (ISO 8601). */
+  | {
+      kind: "pause";
+      instanceId: string;
+      service: string;
+      processes: { pid: number; startTime: string }[];
+      seconds: number;
+      until: string;
+    }
+  /** Of the packets to and from the machine, `percent` are lost. */
+  | { kind: "lossy"; instanceId: string; percent: number }
   /** Packets from `instanceId` to `peerId` disappear; with `oneWay` false also the other way. */
-  | { kind: "partition"; instanceId: string; peerId: string; oneWay: boolean };
+  | { kind: "partition"; instanceId: string; peerId: string; oneWay: boolean }
+  | ApiFault
+  /** The resolvers of all VPCs answer nobody. */
+  | { kind: "dns" }
+  /** A lock of Pulumi's whose owner is dead; `file` is absolute. */
+  | { kind: "stale-lock"; file: string };
+
+/** The EC2 and resource APIs are slow, failing or out of capacity; with `until` (ISO 8601) for a while. */
+export type ApiFault = {
+  kind: "api";
+  mode: ApiFaultMode;
+  /** For `slow`: how late each answer is, in seconds. */
+  lateSeconds?: number;
+  seconds?: number;
+  until?: string;
+};
+export const apiFaultModes = ["slow", "failing", "full"] as const;
+export type ApiFaultMode = (typeof apiFaultModes)[number];
+
+/** Whether a fault is one of this machine, or of its link. */
+export function isFaultOf(fault: Fault, instanceId: string): boolean {
+  if (fault.kind === "partition" && fault.peerId === instanceId) return true;
+  return "instanceId" in fault && fault.instanceId === instanceId;
+}
 
 type Data = {
   version: 1;

@@ -73,6 +73,17 @@ export function faultText(fault: Fault, nameOf: (instanceId: string) => string):
       return `vanish ${nameOf(fault.instanceId)}`;
     case "hang":
       return `hang ${nameOf(fault.instanceId)}:${fault.service}`;
+    case "pause":
+      return `pause ${nameOf(fault.instanceId)}:${fault.service} --seconds ${fault.seconds}`;
+    case "lossy":
+      return `lossy ${nameOf(fault.instanceId)} --percent ${fault.percent}`;
+    case "api": {
+      const late = fault.lateSeconds === undefined ? "" : ` --late ${fault.lateSeconds}`;
+      return `api ${fault.mode}${late}${fault.seconds === undefined ? "" : ` --for ${fault.seconds}`}`;
+    }
+    case "dns":
+    case "stale-lock":
+      return fault.kind;
     case "partition":
       return `partition ${fault.oneWay ? "--one-way " : ""}${nameOf(fault.instanceId)} ${nameOf(fault.peerId)}`;
   }

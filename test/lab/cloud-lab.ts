@@ -42,12 +42,13 @@ export async function until<T>(
 }
 
 /** The pid of its test run is in such a lab's name. */
-const labNamePattern = /^t-(\d+)-[0-9a-f]{4}$/;
+const labNamePattern = /^(?:t-(\d+)-[0-9a-f]{4}|faults-(\d+))$/;
 
 async function removeAbandoned(): Promise<void> {
   const folder = dirname(labNamed("local").dir);
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    const pid = Number(labNamePattern.exec(name)?.[1] ?? process.pid);
+    const [, pidOfLab, pidOfFaults] = labNamePattern.exec(name) ?? [];
+    const pid = Number(pidOfLab ?? pidOfFaults ?? process.pid);
     if (pid !== process.pid && processNow(pid) === undefined) await removeLab(labNamed(name), quiet);
   }
 }
@@ -56,8 +57,8 @@ export class CloudLab {
   readonly lab: Lab;
   ids = { vpc: "", a: "", b: "", group: "", profile: "" };
 
-  constructor() {
-    this.lab = labNamed(`t-${process.pid}-${randomBytes(2).toString("hex")}`);
+  constructor(name = `t-${process.pid}-${randomBytes(2).toString("hex")}`) {
+    this.lab = labNamed(name);
   }
 
   /** Starts the control plane; labs of test runs that were broken off are removed first. */

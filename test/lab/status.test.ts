@@ -121,6 +121,12 @@ test("faults are told in the words of the command that made them", () => {
   expect(faultText({ kind: "hang", instanceId: "i-redis1", service: "9001", processes: [] }, nameOf)).toBe(
     "hang redis1:9001",
   );
+  expect(faultText({ kind: "lossy", instanceId: "i-redis1", percent: 10 }, nameOf)).toBe(
+    "lossy redis1 --percent 10",
+  );
+  expect(faultText({ kind: "api", mode: "slow", lateSeconds: 20, seconds: 60 }, nameOf)).toBe(
+    "api slow --late 20 --for 60",
+  );
   expect(faultText({ kind: "partition", instanceId: "i-a", peerId: "i-b", oneWay: true }, nameOf)).toBe(
     "partition --one-way a b",
   );

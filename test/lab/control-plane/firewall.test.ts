@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
   type FirewallRule,
-  partitionRules,
+  faultRules,
+  lossRules,
   securityGroupRules,
 } from "../../../lab/control-plane/firewall.ts";
 
@@ -69,12 +70,26 @@ describe("security groups", () => {
 
 describe("partitions", () => {
   test("drop what comes from the peers before connection tracking sees it", () => {
-    const text = partitionRules(["10.0.1.5", "10.0.1.4"]);
+    const text = faultRules(["10.0.1.5", "10.0.1.4"]);
     expect(text).toContain("hook prerouting priority raw; policy accept;");
     expect(text).toContain("ip saddr { 10.0.1.4, 10.0.1.5 } drop");
   });
 
   test("without peers nothing is dropped", () => {
-    expect(partitionRules([])).not.toContain("drop");
+    expect(faultRules([])).not.toContain("drop");
+  });
+});
+
+describe("losses", () => {
+  test("what comes in is lost before connection tracking sees it", () => {
+    expect(faultRules([], 10)).toContain("numgen random mod 100 < 10 drop");
+    expect(faultRules([], 0)).not.toContain("numgen");
+  });
+
+  test("what goes out is lost at the other end of the link, and only there", () => {
+    const text = lossRules([{ link: "v0123456789abc", percent: 25 }]);
+    expect(text).toContain('hook ingress device "v0123456789abc"');
+    expect(text).toContain("numgen random mod 100 < 25 drop");
+    expect(lossRules([])).not.toContain("drop");
   });
 });
