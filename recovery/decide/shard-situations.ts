@@ -313,7 +313,6 @@ function takeOver(view: ShardView): Step[] {
 function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
   const shard = view.shard.index;
   return [
-    { do: "drain", shard, machine: from.machine, proxies: commandable(view) },
     fence(view, from.machine),
     { do: "catch up", shard, from: from.machine, to: to.machine },
     promote(view, to.machine),
@@ -322,11 +321,15 @@ function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[
   ];
 }
 
-/** As above, and the old master stays, as the new one's replica. */
+/** As above, but gently, and the old master stays, as the new one's replica. */
 function orderedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
+  const { machine } = from;
   const steps = plannedSwitch(view, from, to);
   const released = steps.findIndex((step) => step.do === "release") + 1;
-  return steps.toSpliced(released, 0, follow(view, from, to));
+  return [
+    { do: "drain", shard: view.shard.index, machine, proxies: commandable(view) },
+    ...steps.toSpliced(released, 0, follow(view, from, to)),
+  ];
 }
 
 /** The loser is fenced before it is told to follow, so that no client sees a master turn read-only. */
