@@ -165,7 +165,7 @@ export function offsetToHave(memory: Memory, id: string): number | undefined {
 
 /** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
-  const serving = redisMachines.filter((machine) => isServingMaster(facts, machine, shard));
+  const serving = redisMachines.filter((machine) => isServingMaster(memory, facts, machine, shard));
   const [machine] = serving;
   if (!machine || serving.length > 1) return;
   const server = facts.servers[serverId(machine, shard)];
@@ -174,10 +174,15 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   rememberSync(memory, facts, machine, shard);
 }
 
-/** Answers monit as a master whose data carry an epoch, i.e. one that recovery promoted. */
-function isServingMaster(facts: Facts, machine: RedisMachine, shard: number): boolean {
+/**
+ * Answers monit as a master that recovery promoted: its data carry the epoch that the shard has reached. An
+ * old master that is the only one to answer does not become the serving one by that.
+ */
+function isServingMaster(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): boolean {
   const server = facts.servers[serverId(machine, shard)];
-  return server?.looks.monit.state === "up" && server.info?.role === "master" && (server.info.epoch ?? 0) > 0;
+  const reached = memory.durable.epochs[shard] ?? 0;
+  const isMaster = server?.looks.monit.state === "up" && server.info?.role === "master";
+  return isMaster && reached > 0 && (server.info?.epoch ?? 0) >= reached;
 }
 
 /** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */

@@ -1,0 +1,399 @@
+import { describe, expect, test } from "vitest";
+import { describeStep } from "../../../recovery/decide/steps.ts";
+import { down, failing, masterInfo, none, replicaInfo, up, World } from "../world-of-facts.ts";
+
+const stepsOf = (world: World, subject: string) =>
+  world
+    .decide()
+    .decisions.find((decision) => decision.subject === subject)
+    ?.steps.map(describeStep) ?? [];
+
+describe("the desired state", () => {
+  test("nothing is to be done, and one sentence says so", () => {
+    const outcome = new World().decide();
+    expect(outcome.settled).toBe(true);
+    expect(outcome.decisions.flatMap(({ steps }) => steps)).toEqual([]);
+    expect(outcome.sentence).toBe("all is well: shards 1 and 2: redis1 serves, redis2 has a copy");
+  });
+
+  test("deciding changes neither the facts nor the memory that it was given", () => {
+    const world = new World().lookAll("redis1", down("silent"));
+    const before = structuredClone({ facts: world.facts, memory: world.memory });
+    const { memory } = world;
+    world.decide();
+    expect({ facts: world.facts, memory }).toEqual(before);
+  });
+});
+
+describe("the first start", () => {
+  test("redis1 is promoted when both servers have been seen", () => {
+    const world = new World().brandNew();
+    expect(stepsOf(world, "shard 1")).toEqual([
+      "fence redis2's server of shard 1",
+      "make redis1 master of shard 1 (epoch 1)",
+      "send the traffic of shard 1 to redis1",
+      "cut old sessions of shard 1 with redis2",
+    ]);
+    expect(world.decide().sentence).toContain("shards 1 and 2: the first start: redis1 becomes master");
+  });
+
+  test("it waits for a counterpart that has not been seen", () => {
+    const world = new World().brandNew().look("redis2", 1, none);
+    world.server("redis2", 1).info = undefined;
+    expect(world.situation("shard 1")).toBe("first-start-waits");
+  });
+
+  test("it does not wait for a machine that the cloud says is off", () => {
+    const world = new World().brandNew().lookAll("redis2", none);
+    for (const shard of world.shards) world.server("redis2", shard).info = undefined;
+    world.facts.machines.redis2.cloud = "stopped";
+    expect(world.situation("shard 1")).toBe("first-start");
+  });
+
+  test("a server that has data wins over one that has none", () => {
+    const world = new World().brandNew();
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { epoch: 0, offset: 77 });
+    expect(stepsOf(world, "shard 1")[1]).toBe("make redis2 master of shard 1 (epoch 1)");
+  });
+
+  test("a proxy is registered only when there is somebody to serve", () => {
+    expect(new World().brandNew().situation("haproxy1")).toBe("idle");
+    const world = new World().freshProxy("haproxy1");
+    expect(world.situation("haproxy1")).toBe("astray");
+  });
+});
+
+describe("the master machine is silent", () => {
+  const lost = () => new World().lookAll("redis1", down("silent"));
+
+  test("every shard fails over, the machine is given up and replaced", () => {
+    const world = lost();
+    expect(stepsOf(world, "shard 2")).toEqual([
+      "fence redis1's server of shard 2",
+      "make redis2 master of shard 2 (epoch 2)",
+      "send the traffic of shard 2 to redis2",
+      "cut old sessions of shard 2 with redis1",
+    ]);
+    expect(stepsOf(world, "redis1")).toEqual(["stop monitoring redis1"]);
+    expect(world.decide().sentence).toContain(
+      "shards 1 and 2: redis1 does not answer on any port (say haproxy1, haproxy2 and monit): redis2 (complete, epoch 1, offset 1000) takes over",
+    );
+  });
+
+  test("a verdict needs two vantage points", () => {
+    const world = new World();
+    for (const shard of world.shards) world.server("redis1", shard).looks.monit = down("silent");
+    expect(world.situation("shard 1")).toBe("doubt");
+    for (const shard of world.shards) world.server("redis1", shard).looks.haproxy1 = down("silent");
+    expect(world.situation("shard 1")).toBe("master-lost");
+  });
+
+  test("failures that are not yet three in a row are no verdict", () => {
+    expect(new World().lookAll("redis1", failing("silent")).situation("shard 1")).toBe("doubt");
+  });
+
+  test("the verdict stands when the proxies no longer look", () => {
+    const world = lost();
+    world.decide();
+    world.lookAll("redis1", none);
+    for (const shard of world.shards) world.server("redis1", shard).looks.monit = down("silent");
+    expect(world.situation("shard 1")).toBe("master-lost");
+  });
+
+  test("nothing is promoted while a proxy can be neither told nor proven unable to carry a write", () => {
+    const world = lost();
+    world.facts.proxies.haproxy1.look = down("silent");
+    expect(world.situation("shard 1")).toBe("fence-blocked");
+    expect(world.decide().sentence).toContain(
+      "redis2 cannot take over yet: haproxy1 does not answer and the cloud has not confirmed that haproxy1 or redis1 is off",
+    );
+    world.facts.machines.haproxy1.cloud = "terminated";
+    expect(world.situation("shard 1")).toBe("master-lost");
+  });
+
+  test("a replica that is still receiving its copy is not promoted, and the machine is not replaced", () => {
+    const world = lost();
+    for (const [shard, port] of [
+      [1, 9001],
+      [2, 9002],
+    ] as const) {
+      const follows = { host: "10.42.1.11", port, linkUp: false, syncing: true };
+      world.server("redis2", shard).info = replicaInfo("redis1", port, { follows });
+    }
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.situation("redis1")).toBe("machine-needed");
+    expect(world.decide().sentence).toContain("redis2 was still receiving its copy");
+  });
+
+  test("an empty replica is never promoted, whatever has been lost", () => {
+    const world = lost();
+    world.facts.machines.redis1.cloud = "terminated";
+    for (const shard of world.shards)
+      world.server("redis2", shard).info = replicaInfo("redis1", 9000 + shard, { epoch: 0 });
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    world.later(3_600_000);
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+  });
+
+  test("both machines lost: traffic is held, nothing is replaced", () => {
+    const world = lost().lookAll("redis2", down("silent"));
+    expect(world.situation("shard 1")).toBe("shard-lost");
+    expect(world.situation("redis1")).toBe("machine-needed");
+    expect(world.situation("redis2")).toBe("machine-needed");
+  });
+
+  test("monit that sees nobody decides nothing", () => {
+    const world = lost().lookAll("redis2", down("silent"));
+    world.facts.proxies.haproxy1.look = down("silent");
+    world.facts.proxies.haproxy2.look = down("silent");
+    const outcome = world.decide();
+    expect(outcome.decisions).toEqual([]);
+    expect(outcome.sentence).toBe("monit sees nobody: it may be the one that is cut off, so nothing is done");
+  });
+});
+
+describe("the kinds of silence", () => {
+  test("a refused port is acted on at once, and the machine gets some time to have its process back", () => {
+    const world = new World().look("redis1", 1, down("refused", 150));
+    expect(world.situation("shard 1")).toBe("master-lost");
+    expect(world.situation("shard 2")).toBe("served");
+    expect(world.situation("redis1")).toBe("process-lost");
+    world.later(14_900);
+    expect(world.situation("redis1")).toBe("process-lost");
+    world.later(200);
+    expect(world.situation("redis1")).toBe("machine-lost");
+  });
+
+  test("a stall gets patience, then a verdict", () => {
+    expect(new World().look("redis1", 1, down("stalled", 3_900)).situation("shard 1")).toBe("stall");
+    expect(new World().look("redis1", 1, down("stalled", 4_100)).situation("shard 1")).toBe("master-lost");
+  });
+
+  test("silence on one port while the machine's others answer is a stall", () => {
+    expect(new World().look("redis1", 1, down("silent", 1_000)).situation("shard 1")).toBe("stall");
+  });
+
+  test("one silent machine: a port with fewer failures so far is not waited for", () => {
+    const world = new World().look("redis1", 1, down("silent")).look("redis1", 2, failing("silent"));
+    expect(world.situation("shard 2")).toBe("master-lost");
+  });
+});
+
+describe("old masters and wrong roles", () => {
+  test("an old master that comes back is fenced and demoted", () => {
+    const world = new World();
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", epoch: 2 });
+    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2" };
+    expect(stepsOf(world, "shard 1")).toEqual([
+      "fence redis1's server of shard 1",
+      "make redis1 replica of redis2 for shard 1",
+      "send the traffic of shard 1 to redis2",
+      "cut old sessions of shard 1 with redis1",
+    ]);
+  });
+
+  test("a replica that was made master by hand is demoted, not the master that recovery made", () => {
+    const world = new World();
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
+    expect(stepsOf(world, "shard 1")).toContain("make redis2 replica of redis1 for shard 1");
+  });
+
+  test("a replica that follows somebody else is told whom to follow", () => {
+    const world = new World();
+    const follows = { host: "10.42.9.9", port: 9001, linkUp: false, syncing: false };
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { follows });
+    expect(stepsOf(world, "shard 1")).toEqual(["make redis2 replica of redis1 for shard 1"]);
+  });
+
+  test("a copy under way that was begun by name is not interrupted", () => {
+    const world = new World();
+    const follows = { host: "redis1.barton", port: 9001, linkUp: false, syncing: true };
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { follows });
+    expect(world.situation("shard 1")).toBe("replica-syncing");
+  });
+
+  test("the old term's master alone is not used: better data may exist", () => {
+    const world = new World().look("redis2", 1, down("refused"));
+    world.memory.durable.epochs[1] = 5;
+    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2" };
+    expect(world.situation("shard 1")).toBe("stale-master");
+    const changes = world.decide().decisions.find(({ subject }) => subject === "haproxy1")?.steps ?? [];
+    expect(changes.map(describeStep).join()).toContain("traffic 1/redis1 out");
+  });
+
+  test("a serving master whose epoch key was removed gets it back", () => {
+    const world = new World();
+    world.server("redis1", 1).info = masterInfo({ epoch: 0 });
+    expect(stepsOf(world, "shard 1")).toEqual(["write epoch 1 into shard 1"]);
+  });
+
+  test("a master that restarted as a replica: the best copy becomes master", () => {
+    const world = new World();
+    const follows = { host: "redis2.barton", port: 9001, linkUp: false, syncing: false };
+    world.server("redis1", 1).info = replicaInfo("redis2", 9001, { runId: "new", offset: 0, follows });
+    expect(stepsOf(world, "shard 1")[1]).toBe("make redis2 master of shard 1 (epoch 2)");
+  });
+
+  test("a replica that lagged behind waits for its master to come back, but not for ever", () => {
+    const world = new World();
+    delete world.memory.durable.inSync[1];
+    world.look("redis1", 1, down("refused"));
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.decide().sentence).toContain(
+      "redis2 lagged behind when its master was lost, and redis1 may come back within 15 s",
+    );
+    world.later(15_100);
+    expect(world.situation("shard 1")).toBe("master-lost");
+    expect(world.decide().sentence).toContain("which lagged behind: what it lacks is lost");
+  });
+});
+
+describe("proxies", () => {
+  test("one that started fresh gets its servers, then is registered", () => {
+    const world = new World().freshProxy("haproxy2");
+    const [step] = stepsOf(world, "haproxy2");
+    expect(step).toContain("traffic 1/redis1 at 10.42.1.11:9001 ready");
+    expect(step).toContain("probe 1/redis2 at 10.42.2.12:9001 ready");
+    expect(step).not.toContain("traffic 1/redis2");
+  });
+
+  test("lost for good only after patience, and only with another sign than one failed look", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("silent", 1_900);
+    expect(world.situation("haproxy1")).toBe("doubt");
+    world.facts.proxies.haproxy1.look = down("silent", 2_100);
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test("one whose traffic the redis servers still see is kept", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("silent", 3_500);
+    world.server("redis1", 1).info = masterInfo({ sessionsIdleSeconds: { "10.42.1.21": 0 } });
+    expect(world.situation("haproxy1")).toBe("carries-unseen");
+    world.server("redis1", 1).info = masterInfo({ sessionsIdleSeconds: { "10.42.1.21": 4 } });
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test("a process that is gone gets time to be restarted", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("refused", 5_000);
+    expect(world.situation("haproxy1")).toBe("doubt");
+    world.facts.proxies.haproxy1.look = down("refused", 15_100);
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test("after monit was blind, patience begins anew", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("silent", 60_000);
+    world.memory.sightSinceMs = world.facts.nowMs - 100;
+    expect(world.situation("haproxy1")).toBe("doubt");
+    world.later(2_100);
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test("ordered: unregistered first; refused while its twin does not serve", () => {
+    const world = new World();
+    world.memory.durable.ordered.haproxy1 = "by hand";
+    expect(stepsOf(world, "haproxy1")).toEqual(["unregister haproxy1", "stop monitoring haproxy1"]);
+    world.freshProxy("haproxy2");
+    expect(world.situation("haproxy1")).toBe("needed");
+  });
+});
+
+describe("replacement", () => {
+  const givenUp = () => {
+    const world = new World().lookAll("redis1", down("silent"));
+    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test" };
+    return world;
+  };
+
+  test("the taint comes at once, whatever else is to be waited for", () => {
+    expect(stepsOf(givenUp(), "replacement")).toEqual(["taint redis1"]);
+  });
+
+  test("the launch waits until the counterpart serves every shard", () => {
+    const world = givenUp();
+    Object.assign(world.memory.durable.givenUp.redis1 ?? {}, { tainted: true });
+    expect(world.decide().sentence).toContain(
+      "the replacement of redis1 waits: redis2 is not master of shard 1",
+    );
+    for (const shard of world.shards)
+      world.server("redis2", shard).info = masterInfo({ runId: "run-redis2", epoch: 2 });
+    expect(stepsOf(world, "replacement")).toEqual([
+      "compare the program with the one that the last up ran",
+      "power off redis1 (i-redis1)",
+      "launch redis1 anew",
+    ]);
+  });
+
+  test("a spent budget holds it, loudly, unless somebody orders it", () => {
+    const world = new World();
+    world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+    world.memory.durable.replacements = Array.from({ length: 10 }, () => ({
+      machine: "haproxy1" as const,
+      wallMs: world.facts.wallMs - 1,
+    }));
+    expect(world.decide().sentence).toContain("haproxy1 was replaced 10 times within an hour");
+    world.memory.durable.ordered.haproxy1 = "by hand";
+    expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+  });
+
+  test("a new instance in its place ends it", () => {
+    const world = new World();
+    world.memory.durable.givenUp.redis2 = {
+      instanceId: "i-older",
+      because: "test",
+      tainted: true,
+      launched: true,
+    };
+    expect(world.decide().settled).toBe(true);
+    expect(world.memory.durable.givenUp).toEqual({});
+  });
+
+  test("a new machine joins: it is told whom to follow, and its probe lines get its address once it has everything", () => {
+    const world = new World();
+    world.facts.machines.redis2 = {
+      ...world.facts.machines.redis2,
+      instanceId: "i-new",
+      address: "10.42.2.99",
+    };
+    world.look("redis2", 1, none).look("redis2", 2, none);
+    for (const shard of world.shards) {
+      const server = world.server("redis2", shard);
+      server.looks.monit = up;
+      server.info = replicaInfo("redis1", 9000 + shard, { runId: "new" });
+    }
+    expect(world.situation("shard 1")).toBe("replica-syncing");
+    world.memory.durable.inSync[1] = { master: "run-redis1", replica: "new" };
+    const steps = stepsOf(world, "haproxy1").join();
+    expect(steps).toContain("probe 1/redis2 at 10.42.2.99:9001 ready");
+    expect(steps).toContain("probe 2/redis2 out");
+    expect(steps).not.toContain("traffic");
+  });
+
+  test("ordered while the master works: a planned switch, and only with a replica that has everything", () => {
+    const world = new World();
+    world.memory.durable.ordered.redis1 = "by hand";
+    expect(stepsOf(world, "shard 1")).toEqual([
+      "fence redis1's server of shard 1",
+      "wait until redis2 has everything of shard 1",
+      "make redis2 master of shard 1 (epoch 2)",
+      "send the traffic of shard 1 to redis2",
+      "cut old sessions of shard 1 with redis1",
+    ]);
+    delete world.memory.durable.inSync[2];
+    expect(world.situation("redis1")).toBe("machine-needed");
+  });
+});
+
+test("facts that no row covers are reported by name, and the other subjects are seen to", () => {
+  const world = new World();
+  world.server("redis1", 1).info = replicaInfo("redis2", 9001);
+  world.server("redis1", 1).refusal = "NOPERM";
+  world.look("redis2", 1, failing("refused"));
+  delete world.memory.durable.masters[1];
+  world.freshProxy("haproxy1").freshProxy("haproxy2");
+  const { decisions } = world.decide();
+  expect(decisions.length).toBe(2 + 2 + 2 + 2 + 1);
+  expect(decisions.find(({ subject }) => subject === "shard 2")?.situation).toBe("served");
+});

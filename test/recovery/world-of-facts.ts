@@ -1,0 +1,241 @@
+/** Facts for tests of `decide`: a healthy world, and the ways in which it can be unwell. */
+
+import { decide, type Outcome } from "../../recovery/decide/decide.ts";
+import { emptyMemory, type Memory } from "../../recovery/decide/memory.ts";
+import {
+  type CloudState,
+  type Facts,
+  type Look,
+  type RedisInfo,
+  type Silence,
+  serverId,
+} from "../../recovery/observe/facts.ts";
+import { defaultLimits } from "../../recovery/settings.ts";
+import {
+  counterpartOf,
+  type MachineName,
+  machineNames,
+  type ProxyMachine,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+  type Topology,
+} from "../../recovery/topology.ts";
+
+export const addresses: Record<MachineName, string> = {
+  redis1: "10.42.1.11",
+  redis2: "10.42.2.12",
+  haproxy1: "10.42.1.21",
+  haproxy2: "10.42.2.22",
+  app: "10.42.1.31",
+  monit: "10.42.2.41",
+};
+
+export function topologyOf(shards = 2): Topology {
+  const machine = (name: MachineName) => ({
+    role: name.replace(/\d$/, ""),
+    instanceId: `i-${name}`,
+    address: addresses[name],
+    urn: `urn:${name}`,
+    recordUrn: `urn:record:${name}`,
+  });
+  return {
+    domain: "barton",
+    machines: Object.fromEntries(machineNames.map((name) => [name, machine(name)])),
+    shards: Array.from({ length: shards }, (_, i) => ({
+      index: i + 1,
+      clientPort: 7001 + i,
+      proxyPort: 8001 + i,
+      redisPort: 9001 + i,
+    })),
+    ports: { runtime: 8999, health: 8900 },
+    detection: { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 },
+  } as Topology;
+}
+
+export const up: Look = { state: "up" };
+export const none: Look = { state: "none" };
+
+/** A look whose failures began `ago` milliseconds before `startMs`. */
+export function down(silence: Silence, ago = 700): Look {
+  return { state: "down", silence, sinceMs: startMs - ago };
+}
+export function failing(silence: Silence, ago = 100): Look {
+  return { state: "failing", silence, sinceMs: startMs - ago };
+}
+
+export const startMs = 1_000_000;
+
+export function masterInfo(overrides: Partial<RedisInfo> = {}): RedisInfo {
+  return { runId: "run-redis1", role: "master", loading: false, offset: 1000, epoch: 1, ...overrides };
+}
+
+export function replicaInfo(of: RedisMachine, port: number, overrides: Partial<RedisInfo> = {}): RedisInfo {
+  const follows = { host: addresses[of], port, linkUp: true, syncing: false };
+  return {
+    runId: `run-${counterpartOf(of)}`,
+    role: "replica",
+    loading: false,
+    offset: 1000,
+    epoch: 1,
+    follows,
+    ...overrides,
+  };
+}
+
+/** Everything well: redis1 is master of every shard, both proxies registered. */
+export class World {
+  facts: Facts;
+  memory: Memory;
+
+  constructor(shards = 2) {
+    const topology = topologyOf(shards);
+    this.facts = {
+      nowMs: startMs,
+      wallMs: Date.parse("2026-01-01T12:00:00Z"),
+      topology,
+      machines: Object.fromEntries(
+        machineNames.map((name) => [
+          name,
+          {
+            instanceId: `i-${name}`,
+            address: addresses[name],
+            cloud: "running" as CloudState,
+            knownSinceMs: 0,
+            othersAlive: [],
+          },
+        ]),
+      ) as unknown as Facts["machines"],
+      servers: {},
+      proxies: { haproxy1: this.#proxy(topology), haproxy2: this.#proxy(topology) },
+    };
+    for (const { index, redisPort } of topology.shards) {
+      this.facts.servers[serverId("redis1", index)] = {
+        looks: { haproxy1: up, haproxy2: up, monit: up },
+        info: masterInfo(),
+        askedMs: startMs,
+      };
+      this.facts.servers[serverId("redis2", index)] = {
+        looks: { haproxy1: up, haproxy2: up, monit: up },
+        info: replicaInfo("redis1", redisPort),
+        askedMs: startMs,
+      };
+    }
+    this.memory = structuredClone(emptyMemory);
+    this.memory.sightSinceMs = 0;
+    for (const { index } of topology.shards) {
+      this.memory.durable.epochs[index] = 1;
+      this.memory.durable.masters[index] = { machine: "redis1", runId: "run-redis1" };
+      this.memory.durable.inSync[index] = { master: "run-redis1", replica: "run-redis2" };
+    }
+  }
+
+  server(machine: RedisMachine, shard: number) {
+    const found = this.facts.servers[serverId(machine, shard)];
+    if (!found) throw new Error(`no server ${machine}/${shard}`);
+    return found;
+  }
+
+  lines(proxy: ProxyMachine, shard: number) {
+    const found = this.facts.proxies[proxy].view?.shards[shard];
+    if (!found) throw new Error(`no lines of shard ${shard}`);
+    return found;
+  }
+
+  get shards(): number[] {
+    return this.facts.topology.shards.map(({ index }) => index);
+  }
+
+  /** All vantage points see the server like this. */
+  look(machine: RedisMachine, shard: number, look: Look): this {
+    this.server(machine, shard).looks = { haproxy1: look, haproxy2: look, monit: look };
+    return this;
+  }
+
+  /** The whole machine is seen like this by everybody. */
+  lookAll(machine: RedisMachine, look: Look): this {
+    for (const shard of this.shards) this.look(machine, shard, look);
+    return this;
+  }
+
+  /** Nobody has ever been master: both are replicas without an epoch, nothing is registered. */
+  brandNew(): this {
+    this.memory = structuredClone(emptyMemory);
+    this.memory.sightSinceMs = 0;
+    for (const { index, redisPort } of this.facts.topology.shards) {
+      for (const machine of redisMachines) {
+        const follows = {
+          host: `${counterpartOf(machine)}.barton`,
+          port: redisPort,
+          linkUp: false,
+          syncing: false,
+        };
+        const server = this.server(machine, index);
+        server.info = replicaInfo(counterpartOf(machine), redisPort, { epoch: 0, offset: 0, follows });
+        server.looks = { haproxy1: none, haproxy2: none, monit: up };
+      }
+    }
+    for (const proxy of proxyMachines) this.freshProxy(proxy);
+    return this;
+  }
+
+  /** The proxy has just started from its file: everything is out. */
+  freshProxy(proxy: ProxyMachine): this {
+    const { view } = this.facts.proxies[proxy];
+    if (!view) throw new Error(`${proxy} has no view`);
+    view.registered = false;
+    for (const shard of this.shards) {
+      for (const machine of redisMachines) {
+        view.shards[shard] = {
+          ...this.lines(proxy, shard),
+          [machine]: {
+            traffic: { address: "127.0.0.1", port: 1, ready: false },
+            probe: { address: "127.0.0.1", port: 1, ready: false, look: none },
+          },
+        };
+      }
+    }
+    return this;
+  }
+
+  /** Time goes on; nothing else changes. */
+  later(ms: number): this {
+    this.facts.nowMs += ms;
+    this.facts.wallMs += ms;
+    return this;
+  }
+
+  /** One cycle; the memory is kept for the next. */
+  decide(): Outcome {
+    const outcome = decide(this.facts, this.memory, defaultLimits);
+    this.memory = outcome.memory;
+    return outcome;
+  }
+
+  /** The situation of one subject. */
+  situation(subject: string): string | undefined {
+    return this.decide().decisions.find((decision) => decision.subject === subject)?.situation;
+  }
+
+  #proxy(topology: Topology): Facts["proxies"]["haproxy1"] {
+    const line = (machine: RedisMachine, port: number, ready: boolean) => ({
+      address: addresses[machine],
+      port,
+      ready,
+    });
+    const shards = topology.shards.map(({ index, redisPort }) => [
+      index,
+      {
+        redis1: {
+          traffic: line("redis1", redisPort, true),
+          probe: { ...line("redis1", redisPort, true), look: up },
+        },
+        redis2: {
+          traffic: line("redis2", redisPort, false),
+          probe: { ...line("redis2", redisPort, true), look: up },
+        },
+      },
+    ]);
+    return { look: up, view: { registered: true, shards: Object.fromEntries(shards) } };
+  }
+}
