@@ -20,6 +20,7 @@ import type { BackgroundFiles } from "./incidents/files.ts";
 import { Journal } from "./incidents/journal.ts";
 import type { Incident } from "./incidents/record.ts";
 import type { Log } from "./log.ts";
+import type { Gauges } from "./metrics.ts";
 import { Board } from "./observe/board.ts";
 import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
@@ -79,6 +80,7 @@ export class Reconciler {
   #closed: Incident[];
   #durableText = "";
   #sentence = "";
+  readonly #watchers = new Set<(decisions: Decision[]) => void>();
   #wake = () => {};
 
   constructor(options: ReconcilerOptions) {
@@ -135,6 +137,22 @@ export class Reconciler {
         steps: steps.map(describeStep),
         trouble: this.#troubleText(subject),
       }));
+  }
+
+  /** Calls `watcher` with the decisions of every cycle. */
+  watch(watcher: (decisions: Decision[]) => void): void {
+    this.#watchers.add(watcher);
+  }
+
+  /** What the page for Prometheus is made from. */
+  gauges(): Gauges {
+    return {
+      status: this.status(),
+      replacements: this.#memory.durable.replacements,
+      replacementsPerHourMax: this.#options.limits.replacementsPerHourMax,
+      wallMs: this.#options.clock.date().getTime(),
+      holds: this.decisions.filter(({ holds }) => holds).map(({ subject }) => subject),
+    };
   }
 
   /** Orders the failover of a machine, as if it had failed. */
@@ -231,6 +249,7 @@ export class Reconciler {
       log.info(sentence);
     }
     this.#openIncidents(outcome.decisions);
+    for (const watcher of this.#watchers) watcher(outcome.decisions);
     if (!paused) this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
@@ -246,11 +265,12 @@ export class Reconciler {
   }
 
   #openIncidents(decisions: Decision[]): void {
-    for (const { about, opens, because, sinceMs } of decisions) {
+    for (const { about, opens, because, sinceMs, situation } of decisions) {
       if (!about || !opens) continue;
       // The machine's own sentence says more than that of one of its shards.
       const own = decisions.find((decision) => decision.subject === about && decision.opens);
-      this.journal.open(about, own?.because ?? because, sinceMs ?? own?.sinceMs);
+      const opener = own ?? { because, situation };
+      this.journal.open(about, opener.because, sinceMs ?? own?.sinceMs, opener.situation);
     }
   }
 

@@ -36,6 +36,8 @@ export interface Settings {
   sshKey: string;
   stack: string;
   projectDir: string;
+  /** As the environment has them: a mistake there must not keep recovery from running. */
+  reporting: { metricsPort?: string; webhookUrl?: string };
 }
 
 /** The default limits; `limits` in /etc/barton/recovery.json overrides single ones. */
@@ -55,6 +57,7 @@ export async function readSettings(env: NodeJS.ProcessEnv = process.env): Promis
     ...pathsFrom(env),
     stack: required(env, "BARTON_STACK"),
     projectDir: required(env, "BARTON_PROJECT_DIR"),
+    reporting: { metricsPort: env.BARTON_METRICS_PORT, webhookUrl: env.BARTON_WEBHOOK_URL },
   };
 }
 

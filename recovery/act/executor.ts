@@ -119,7 +119,7 @@ export class Executor {
   async #runStep(step: Step, about: string | undefined): Promise<void> {
     const { world, journal, afterStep } = this.#options;
     if (this.#isStopped) throw new Error("recovery stops");
-    const end = journal.step(about, describeStep(step));
+    const end = journal.step(about, describeStep(step), step.do);
     try {
       await perform(world, step);
       end("done");

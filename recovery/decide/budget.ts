@@ -4,6 +4,16 @@ import type { Durable } from "./memory.ts";
 
 const hourMs = 3_600_000;
 
+/** The machine's replacements within the hour before `wallMs`. */
+export function recentReplacements(
+  replacements: Durable["replacements"],
+  machine: MachineName,
+  wallMs: number,
+): Durable["replacements"] {
+  // A wall clock that jumped back leaves entries in the future; they count, which errs on the calm side.
+  return replacements.filter((one) => one.machine === machine && wallMs - one.wallMs < hourMs);
+}
+
 /** Why the budget forbids to replace the machine once more, or undefined. */
 export function whyBudgetSpent(
   durable: Durable,
@@ -11,10 +21,7 @@ export function whyBudgetSpent(
   wallMs: number,
   perHourMax: number,
 ): string | undefined {
-  // A wall clock that jumped back leaves entries in the future; they count, which errs on the calm side.
-  const recent = durable.replacements.filter(
-    (one) => one.machine === machine && wallMs - one.wallMs < hourMs,
-  );
+  const recent = recentReplacements(durable.replacements, machine, wallMs);
   if (recent.length < perHourMax) return undefined;
   return (
     `${machine} was replaced ${recent.length} times within an hour, which is the limit (${perHourMax}); ` +

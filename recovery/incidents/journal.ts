@@ -13,9 +13,15 @@ export interface JournalOptions {
   log: Log;
 }
 
+/** Something that was recorded. Steps are told also when no incident is open; `kind` is the step without its operands. */
+export type JournalEvent =
+  | { event: "start" | "end"; incident: Incident }
+  | { event: "step"; kind: string; outcome: string; tookMs: number };
+
 export class Journal {
   readonly #options: JournalOptions;
   readonly #open = new Map<string, { incident: Incident; noticedMs?: number }>();
+  readonly #watchers = new Set<(event: JournalEvent) => void>();
   readonly #listeners = new Set<(machine: string, line: string) => void>();
 
   constructor(options: JournalOptions, reopened: Incident[] = []) {
@@ -33,7 +39,7 @@ export class Journal {
   }
 
   /** Opens an incident for the machine unless one is open. `sinceMs`: the first sign, monotonic. */
-  open(machine: string, because: string, sinceMs: number | undefined): void {
+  open(machine: string, because: string, sinceMs: number | undefined, situation?: string): void {
     if (this.#open.has(machine)) return;
     const { clock, log } = this.#options;
     const noticedAt = clock.date().toISOString();
@@ -41,6 +47,7 @@ export class Journal {
       id: incidentId(noticedAt, machine),
       machine,
       because,
+      situation,
       firstSignAt: sinceMs === undefined ? undefined : wallTimeOf(clock, sinceMs),
       noticedAt,
       steps: [],
@@ -48,10 +55,11 @@ export class Journal {
     this.#open.set(machine, { incident, noticedMs: clock.now() });
     log.warn({ incident: incident.id }, `incident: ${because}`);
     this.#changed(machine, because);
+    this.#tell({ event: "start", incident });
   }
 
   /** Records the start of a step; the returned function records its end. Nothing is recorded without an open incident. */
-  step(machine: string | undefined, step: string): (outcome: string) => void {
+  step(machine: string | undefined, step: string, kind = step): (outcome: string) => void {
     const { clock, log } = this.#options;
     const startedMs = clock.now();
     const entry = { step, startedAt: clock.date().toISOString() } as Incident["steps"][number];
@@ -62,6 +70,7 @@ export class Journal {
       entry.endedAt = clock.date().toISOString();
       entry.outcome = outcome;
       const fields = { incident: incident?.id, tookMs: entry.tookMs };
+      this.#tell({ event: "step", kind, outcome, tookMs: entry.tookMs });
       if (outcome === "done") log.info(fields, step);
       else log.warn({ ...fields, outcome }, step);
       if (incident && machine) this.#changed(machine, `${step}: ${outcome} (${Math.round(entry.tookMs)} ms)`);
@@ -79,12 +88,22 @@ export class Journal {
     log.info({ incident: incident.id, tookMs: incident.tookMs }, `incident over: ${machine} is well again`);
     this.#changed(machine, `${machine} is well again`);
     this.#open.delete(machine);
+    this.#tell({ event: "end", incident });
   }
 
   /** Calls `listener` with a line for everything that is recorded; the returned function ends that. */
   listen(listener: (machine: string, line: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls `watcher` with every event, for metrics and notifications. */
+  watch(watcher: (event: JournalEvent) => void): void {
+    this.#watchers.add(watcher);
+  }
+
+  #tell(event: JournalEvent): void {
+    for (const watcher of this.#watchers) watcher(event);
   }
 
   #changed(machine: string, line: string): void {

@@ -18,6 +18,8 @@ export const incidentSchema = z.object({
   machine: z.string(),
   /** The sentence with which it was noticed. */
   because: z.string(),
+  /** The row of the tables of situations that it was noticed as (docs/states.md). */
+  situation: z.string().optional(),
   /** When the first failed probe was begun. */
   firstSignAt: z.string().optional(),
   /** When there was a verdict. */

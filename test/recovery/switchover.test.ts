@@ -23,6 +23,8 @@ function server(machine: RedisMachine, changes: Partial<ServerView>): ServerView
   };
 }
 
+const infoOf = (role: "master" | "replica") => ({ runId: role, role, loading: false, offset: 1, epoch: 1 });
+
 interface Shape {
   master?: RedisMachine;
   replica?: Partial<ServerView>;
@@ -32,11 +34,10 @@ interface Shape {
 
 /** A shard that is well, but for what is given. */
 function shardView({ master = "redis1", replica = {}, mute, index = 1 }: Shape = {}): OrderedShardView {
-  const info = (role: "master" | "replica") => ({ runId: role, role, loading: false, offset: 1, epoch: 1 });
   const serverOf = (machine: RedisMachine) =>
     machine === master
-      ? server(machine, { info: info("master") })
-      : server(machine, { info: info("replica"), synced: true, followsCounterpart: true, ...replica });
+      ? server(machine, { info: infoOf("master") })
+      : server(machine, { info: infoOf("replica"), synced: true, followsCounterpart: true, ...replica });
   const servers = { redis1: serverOf("redis1"), redis2: serverOf("redis2") };
   const proxy = (name: string) => ({
     look: { state: name === mute ? "down" : "up" },
@@ -66,6 +67,7 @@ test("a machine's masters move, those of the other stay", () => {
 
 test.each<[string, Shape]>([
   ["redis2 is not in sync with redis1 for shard 1", { replica: { synced: false } }],
+  ["redis2 is of an earlier epoch than shard 1", { replica: { info: { ...infoOf("replica"), epoch: 0 } } }],
   ["redis2 has not answered yet (shard 1)", { replica: { answers: false, condition: "unseen" } }],
   ["redis2 is to be replaced itself (shard 1)", { replica: { leaving: true } }],
   ["haproxy2 cannot be reached, so redis1 cannot be taken out there (shard 1)", { mute: "haproxy2" }],
