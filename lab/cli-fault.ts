@@ -17,6 +17,7 @@ const processTarget = ["<process>", "MACHINE:PORT for the redis on that port, or
 export function faultCommands(fault: Command, common: Common): void {
   processFaults(fault, common);
   machineFaults(fault, common);
+  diskFault(fault, common);
   networkFaults(fault, common);
   cloudFaults(fault, common);
   clockRefusal(fault, common);
@@ -72,6 +73,15 @@ function machineFaults(fault: Command, common: Common): void {
     .argument("<machine>")
     .action((target: string, _options: object, self: Command) =>
       inject(common, self, { kind: "poweron", target }),
+    );
+}
+
+function diskFault(fault: Command, common: Common): void {
+  common
+    .command(fault, "disk-full", "a machine's disk has no space left; heal gives it back, nothing is lost")
+    .argument("<machine>")
+    .action((target: string, _options: object, self: Command) =>
+      inject(common, self, { kind: "disk-full", target }),
     );
 }
 

@@ -13,7 +13,7 @@ const process = z.string().min(1);
 const requestSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.enum(["crash", "hang"]), target: process }),
   z.object({ kind: z.literal("pause"), target: process, seconds }),
-  z.object({ kind: z.enum(["poweroff", "poweron", "vanish"]), target: machine }),
+  z.object({ kind: z.enum(["poweroff", "poweron", "vanish", "disk-full"]), target: machine }),
   z.object({ kind: z.literal("partition"), target: machine, peer: machine, oneWay: z.boolean().optional() }),
   z.object({ kind: z.literal("lossy"), target: machine, percent: z.int().min(1).max(100) }),
   z.object({

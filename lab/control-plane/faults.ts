@@ -5,10 +5,11 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Cloud } from "./cloud.ts";
+import { emptyDisk, fillDisk, hasDisk } from "./disk.ts";
 import { ApiError } from "./errors.ts";
 import type { FaultRequest } from "./fault-request.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { leaderOf } from "./machine.ts";
+import { leaderOf, machineFiles } from "./machine.ts";
 import { restoreLink, silenceLink } from "./network.ts";
 import { isAlive, type ProcessId, signalProcess } from "./processes.ts";
 import { parseService, processesOf } from "./services.ts";
@@ -98,6 +99,8 @@ export class Faults {
         await this.#cloud.converge();
         return `the link of ${name} loses ${request.percent} % of its packets, in each direction`;
       }
+      case "disk-full":
+        return this.#diskFull(target);
       case "api":
         return this.#api(request);
       case "dns":
@@ -107,6 +110,22 @@ export class Faults {
       case "stale-lock":
         return this.#staleLock(request.target);
     }
+  }
+
+  async #diskFull(target: string): Promise<string> {
+    const { name, instanceId } = this.#running(target);
+    const { dir } = machineFiles(this.#cloud.lab, instanceId);
+    if (!hasDisk(dir)) {
+      throw new ApiError(
+        "NoDisk",
+        `${name} writes to the host's disk, which is not to be filled: only instances that were made with ` +
+          "rootBlockDevice.volumeSize have a volume of their own (and only where the host has loop devices)",
+        409,
+      );
+    }
+    this.#remember({ kind: "disk-full", instanceId });
+    await fillDisk(dir);
+    return `the disk of ${name} is full`;
   }
 
   #api(request: FaultRequest & { kind: "api" }): string {
@@ -275,6 +294,7 @@ export class Faults {
 
   async #undo(fault: Fault): Promise<void> {
     if ("processes" in fault) for (const process of fault.processes) signalProcess(process, "SIGCONT");
+    if (fault.kind === "disk-full") emptyDisk(machineFiles(this.#cloud.lab, fault.instanceId).dir);
     if (fault.kind === "stale-lock") removeLock(fault.file);
     if (fault.kind === "vanish") {
       const instance = this.#cloud.store.instances.get(fault.instanceId);

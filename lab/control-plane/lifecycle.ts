@@ -15,6 +15,7 @@ import {
   killMachine,
   leaderOf,
   machineFiles,
+  mountOwnDisk,
   unmountRoot,
 } from "./machine.ts";
 import { privateHostname } from "./names.ts";
@@ -22,7 +23,7 @@ import { plugIn, silenceLink, unplug } from "./network.ts";
 import { exists, textOf } from "./plan.ts";
 import { isAlive } from "./processes.ts";
 import { userDataOf, writeSeed } from "./seed.ts";
-import { type Image, type Instance, isFaultOf } from "./store.ts";
+import { type Image, type Instance, isFaultOf, type Resource } from "./store.ts";
 import { run } from "./system.ts";
 
 /** How long an orderly power-off may take before the plug is pulled, in milliseconds. */
@@ -99,6 +100,7 @@ export class Lifecycle {
     const process = await bootMachine(lab, instance.id, {
       hostname,
       layers: instance.layers,
+      ...diskOf(resource),
       sharedFolders: hasProfile ? [lab.stateDir] : [],
     });
     this.#record(instance, { state: "running", process, bootDue: false, wasOn: true });
@@ -240,8 +242,10 @@ export class Lifecycle {
         await this.#powerOff(instance);
         await this.#switchOff(instance);
       }
-      renameSync(files.upper, layer);
+      await mountOwnDisk(lab, instanceId);
+      await moveLayer(files.upper, layer);
       rmSync(files.work, { recursive: true, force: true });
+      await unmountRoot(lab, instanceId);
       instance.layers = image.layers;
       store.images.set(imageId, image);
       store.save();
@@ -353,6 +357,24 @@ export class Lifecycle {
           "Server.InternalError: the control plane ended during the launch",
         );
     });
+  }
+}
+
+/** The size of an instance's root volume, if it names one. */
+function diskOf({ inputs }: Resource): { diskGiB?: number } {
+  const device = inputs.rootBlockDevice as { volumeSize?: unknown } | undefined;
+  return typeof device?.volumeSize === "number" ? { diskGiB: device.volumeSize } : {};
+}
+
+/** By a rename; from a volume of its own by a copy. */
+async function moveLayer(from: string, to: string): Promise<void> {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    await run(["cp", "--archive", from, `${to}.new`]);
+    renameSync(`${to}.new`, to);
+    rmSync(from, { recursive: true });
   }
 }
 

@@ -5,22 +5,24 @@
  * how it ended, so that a control plane that was away in between still learns it.
  */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Lab, machineNetns } from "../lab.ts";
 import { cgroupPids, makeCgroup, removeCgroup } from "./cgroups.ts";
+import { diskFiles, emptyDisk, hasDisk, makeDisk, mountDisk } from "./disk.ts";
 import { innermostPid, type ProcessId, pidDepth, processNow, signalProcess } from "./processes.ts";
 import { run } from "./system.ts";
 
 /** Paths and names of a machine. */
 export function machineFiles(lab: Lab, instanceId: string) {
   const dir = join(lab.instancesDir, instanceId);
+  const writable = hasDisk(dir) ? diskFiles(dir).mountPoint : dir;
   return {
     dir,
     /** What the machine wrote: the topmost layer of its root. */
-    upper: join(dir, "upper"),
-    work: join(dir, "work"),
+    upper: join(writable, "upper"),
+    work: join(writable, "work"),
     /** Where its root is mounted while it is on. */
     root: join(dir, "root"),
     seed: join(dir, "seed"),
@@ -36,6 +38,8 @@ export type BootOptions = {
   hostname: string;
   /** Lower layers of the root, the topmost first. */
   layers: readonly string[];
+  /** Size of its root volume; without one it shares the host's disk. In GiB. */
+  diskGiB?: number;
   /** Folders of the host that the machine sees, writable, at the same path. */
   sharedFolders: readonly string[];
 };
@@ -48,6 +52,7 @@ const leaderDeadlineMs = 10_000;
  * stands over it, once its systemd runs. Throws with the end of the console when nspawn gives up.
  */
 export async function bootMachine(lab: Lab, instanceId: string, options: BootOptions): Promise<ProcessId> {
+  await ensureDisk(lab, instanceId, options.diskGiB);
   const files = machineFiles(lab, instanceId);
   await mountRoot(files, options.layers);
   rmSync(files.exit, { force: true });
@@ -161,6 +166,23 @@ export async function killMachine(lab: Lab, instanceId: string): Promise<void> {
 
 type Files = ReturnType<typeof machineFiles>;
 
+/** A new machine gets its volume; one that has written elsewhere already stays there. */
+async function ensureDisk(lab: Lab, instanceId: string, gibibytes: number | undefined): Promise<void> {
+  const { dir, upper, console } = machineFiles(lab, instanceId);
+  if (gibibytes !== undefined && !hasDisk(dir) && !existsSync(upper)) {
+    await makeDisk(dir, gibibytes).catch((error: Error) =>
+      appendFileSync(console, `This machine writes to the host's disk: ${error.message}\n`),
+    );
+  }
+  await mountOwnDisk(lab, instanceId);
+}
+
+/** Makes what a machine wrote readable while it is off; does nothing if it has no volume of its own. */
+export async function mountOwnDisk(lab: Lab, instanceId: string): Promise<void> {
+  const { dir } = machineFiles(lab, instanceId);
+  if (hasDisk(dir) && !isMounted(diskFiles(dir).mountPoint)) await mountDisk(dir);
+}
+
 async function mountRoot(files: Files, layers: readonly string[]): Promise<void> {
   for (const folder of [files.upper, files.work, files.root]) mkdirSync(folder, { recursive: true });
   if (isMounted(files.root)) return;
@@ -177,6 +199,11 @@ async function mountRoot(files: Files, layers: readonly string[]): Promise<void>
 export async function unmountRoot(lab: Lab, instanceId: string): Promise<void> {
   const files = machineFiles(lab, instanceId);
   if (isMounted(files.root)) await run(["umount", files.root]);
+  const { mountPoint } = diskFiles(files.dir);
+  if (isMounted(mountPoint)) {
+    emptyDisk(files.dir);
+    await run(["umount", mountPoint]);
+  }
   removeCgroup(files.cgroup);
 }
 

@@ -57,6 +57,8 @@ export type Fault =
       seconds: number;
       until: string;
     }
+  /** Its root volume has no space left. */
+  | { kind: "disk-full"; instanceId: string }
   /** Of the packets to and from the machine, `percent` are lost. */
   | { kind: "lossy"; instanceId: string; percent: number }
   /** Packets from `instanceId` to `peerId` disappear; with `oneWay` false also the other way. */

@@ -69,8 +69,9 @@ export function findMachine(views: readonly MachineView[], name: string): Machin
 /** A fault in the words of the command that made it. */
 export function faultText(fault: Fault, nameOf: (instanceId: string) => string): string {
   switch (fault.kind) {
+    case "disk-full":
     case "vanish":
-      return `vanish ${nameOf(fault.instanceId)}`;
+      return `${fault.kind} ${nameOf(fault.instanceId)}`;
     case "hang":
       return `hang ${nameOf(fault.instanceId)}:${fault.service}`;
     case "pause":

@@ -24,6 +24,7 @@ export type MachineOptions = {
   ami?: string;
   profile?: string;
   userData?: string;
+  diskGiB?: number;
 };
 
 /** Waits until `look` gives something; says what was waited for when it does not come in time. */
@@ -138,6 +139,7 @@ export class CloudLab {
       instanceType: "t3.micro",
       subnetId: this.ids[options.subnet ?? "a"],
       vpcSecurityGroupIds: [options.group ?? this.ids.group],
+      ...(options.diskGiB ? { rootBlockDevice: { volumeSize: options.diskGiB } } : {}),
       ...(options.profile ? { iamInstanceProfile: options.profile } : {}),
       userData:
         options.userData ??

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await cloud.network();
   [one, two] = await Promise.all([
     cloud.machine("one", { profile: cloud.ids.profile }),
-    cloud.machine("two", { subnet: "b" }),
+    cloud.machine("two", { subnet: "b", diskGiB: 1 }),
   ]);
   await Promise.all([cloud.booted("one"), cloud.booted("two")]);
   await cloud.create("vpc/securityGroupIngressRule", {
@@ -187,6 +187,52 @@ describe("fault pause", () => {
     await fault("pause", "two:6379", "--seconds", "600");
     await cloud.heal("two:6379");
     expect(await ping("1")).toBe(0);
+  });
+});
+
+describe("fault disk-full", () => {
+  const write = async (key: string) =>
+    (await cloud.run("two", "redis-cli", "--no-raw", "setrange", key, "200000", "x")).out;
+
+  test("nothing can be written to the machine's disk; redis refuses writes; healed, it goes on and has its data", async () => {
+    await cloud.ask("two", "redis-cli", "config", "set", "appendonly", "yes");
+    await cloud.ask("two", "redis-cli", "set", "before", "kept");
+    await fault("disk-full", "two");
+    expect(await faults()).toEqual(["disk-full two"]);
+    const file = "/var/lib/redis/more";
+    expect((await cloud.run("two", "dd", "if=/dev/zero", `of=${file}`, "bs=64k", "count=1")).out).toContain(
+      "No space left on device",
+    );
+    await cloud.run("two", "rm", "-f", file);
+    // The first writes may fit into blocks that the file has already.
+    let n = 0;
+    await until("redis to refuse writes", 10_000, async () => /MISCONF/.test(await write(`full-${n++}`)));
+    expect(await cloud.ask("two", "redis-cli", "get", "before")).toBe("kept");
+    expect((await cloud.cli("fault", "heal", "two")).out).toBe("healed: disk-full two");
+    await until("redis to take writes", 10_000, async () => /integer/.test(await write("after")));
+    await cloud.ask("two", "systemctl", "restart", "redis-server");
+    expect(await cloud.ask("two", "redis-cli", "get", "before")).toBe("kept");
+  });
+
+  test("a machine with a volume keeps it when its power is lost, and images of it have what it wrote", async () => {
+    await fault("disk-full", "two");
+    await fault("poweroff", "two");
+    expect(await faults()).toEqual([]); // it ends with the machine
+    const image = await cloud.create("ec2/amiFromInstance", { name: "of-two", sourceInstanceId: two.id });
+    await fault("poweron", "two");
+    await cloud.booted("two");
+    await until("redis", 10_000, async () => (await cloud.run("two", "redis-cli", "ping")).out === "PONG");
+    expect(await cloud.ask("two", "sh", "-c", "df --output=size -BM / | tail -1")).toMatch(/ 9\d\dM/);
+    expect((await cloud.run("two", "sh", "-c", "echo more > /etc/more")).status).toBe(0);
+    const { id } = await cloud.machine("copy", { ami: image.id });
+    await cloud.booted("copy");
+    expect((await cloud.run("copy", "test", "-e", "/usr/bin/redis-server")).status).toBe(0);
+    await cloud.delete("ec2/instance", id);
+    await cloud.delete("ec2/amiFromInstance", image.id);
+  });
+
+  test("a machine on the host's disk is refused", async () => {
+    expect((await cloud.cli("fault", "disk-full", "one")).err).toContain("writes to the host's disk");
   });
 });
 

@@ -9,6 +9,7 @@ describe("a fault's request", () => {
     { kind: "lossy", target: "redis1", percent: 10 },
     { kind: "api", target: "slow", lateSeconds: 20, seconds: 60 },
     { kind: "dns" },
+    { kind: "disk-full", target: "redis1" },
     { kind: "stale-lock" },
   ])("%j is taken as it is", (request) => {
     expect(faultRequest(request)).toEqual(request);
