@@ -1,0 +1,212 @@
+/** The rules of design section 4 as invariants of `decide`, over arbitrary facts. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Outcome } from "../../../recovery/decide/decide.ts";
+import type { Step } from "../../../recovery/decide/steps.ts";
+import type { CloudState, Look, RedisInfo, Silence } from "../../../recovery/observe/facts.ts";
+import {
+  counterpartOf,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+} from "../../../recovery/topology.ts";
+import { masterInfo, none, replicaInfo, startMs, up, World } from "../world-of-facts.ts";
+
+const silence = fc.constantFrom<Silence>("refused", "silent", "stalled");
+const look: fc.Arbitrary<Look> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(up) },
+  fc.constant(none),
+  fc.record({
+    state: fc.constantFrom("failing" as const, "down" as const),
+    silence,
+    sinceMs: fc.nat(20_000).map((ago) => startMs - ago),
+  }),
+);
+const cloud = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<CloudState>("running") },
+  fc.constantFrom<CloudState>("terminated", "stopped", "shutting-down", "missing", "pending"),
+);
+
+interface ServerCase {
+  looks: { haproxy1: Look; haproxy2: Look; monit: Look };
+  info: Partial<RedisInfo> & { isMaster: boolean; linkUp: boolean; syncing: boolean; known: boolean };
+}
+/** Mostly so, seldom otherwise: rare combinations alone would hardly ever promote anybody. */
+const mostly = (value: boolean) =>
+  fc.oneof({ weight: 7, arbitrary: fc.constant(value) }, fc.constant(!value));
+const gone: Look = { state: "down", silence: "silent", sinceMs: startMs - 5_000 };
+const same = (one: Look) => fc.constant({ haproxy1: one, haproxy2: one, monit: one });
+const server: fc.Arbitrary<ServerCase> = fc.record({
+  looks: fc.oneof(
+    { weight: 3, arbitrary: same(up) },
+    { weight: 2, arbitrary: same(gone) },
+    fc.record({ haproxy1: look, haproxy2: look, monit: look }),
+  ),
+  info: fc.record({
+    isMaster: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, fc.constant(true)),
+    known: mostly(true),
+    linkUp: mostly(true),
+    syncing: mostly(false),
+    loading: mostly(false),
+    epoch: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
+    offset: fc.nat(3),
+    runId: fc.constantFrom("run-a", "run-b", "run-redis1", "run-redis2"),
+  }),
+});
+const machineCase = fc.record({ cloud, servers: fc.array(server, { minLength: 2, maxLength: 2 }) });
+const proxyLook = fc.oneof({ weight: 4, arbitrary: fc.constant(up) }, look);
+const proxyCase = fc.record({ cloud, look: proxyLook, fresh: mostly(false), masterOnRedis2: fc.boolean() });
+const worldCase = fc.record({
+  redis1: machineCase,
+  redis2: machineCase,
+  haproxy1: proxyCase,
+  haproxy2: proxyCase,
+  epochReached: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
+  inSync: mostly(true),
+  tainted: fc.boolean(),
+  givenUp: fc.option(fc.constantFrom("redis1" as const, "redis2" as const, "haproxy1" as const), {
+    nil: undefined,
+  }),
+  ordered: fc.option(fc.constantFrom("redis1" as const, "haproxy2" as const), { nil: undefined }),
+});
+type WorldCase = typeof worldCase extends fc.Arbitrary<infer T> ? T : never;
+
+function build(given: WorldCase): World {
+  const world = new World(2);
+  for (const machine of redisMachines) {
+    world.facts.machines[machine].cloud = given[machine].cloud;
+    given[machine].servers.forEach(({ looks, info }, position) => {
+      const { isMaster, linkUp, syncing, known, ...rest } = info;
+      const base = replicaInfo(counterpartOf(machine), 9001 + position);
+      const follows = { host: base.follows?.host ?? "", port: 9001 + position, linkUp, syncing };
+      const one = world.server(machine, position + 1);
+      one.looks = looks;
+      one.info = !known ? undefined : isMaster ? masterInfo(rest) : { ...base, ...rest, follows };
+    });
+  }
+  for (const proxy of proxyMachines) {
+    world.facts.proxies[proxy].look = given[proxy].look;
+    world.facts.machines[proxy].cloud = given[proxy].cloud;
+    if (given[proxy].fresh) world.freshProxy(proxy);
+    else if (given[proxy].masterOnRedis2) {
+      for (const shard of world.shards) {
+        world.lines(proxy, shard).redis1.traffic.ready = false;
+        world.lines(proxy, shard).redis2.traffic.ready = true;
+      }
+    }
+  }
+  for (const shard of world.shards) {
+    world.memory.durable.epochs[shard] = given.epochReached;
+    if (!given.inSync) delete world.memory.durable.inSync[shard];
+  }
+  const { givenUp: machine, tainted } = given;
+  if (machine)
+    world.memory.durable.givenUp[machine] = { instanceId: `i-${machine}`, because: "test", tainted };
+  if (given.ordered) world.memory.durable.ordered[given.ordered] = "test";
+  return world;
+}
+
+type StepOf<Do extends Step["do"]> = Extract<Step, { do: Do }>;
+const stepsOf = <Do extends Step["do"]>(outcome: Outcome, name: Do): StepOf<Do>[] =>
+  outcome.decisions.flatMap(({ steps }) => steps.filter((step): step is StepOf<Do> => step.do === name));
+
+function holds(check: (world: World, outcome: Outcome) => void): void {
+  fc.assert(
+    fc.property(worldCase, (given) => {
+      const world = build(given);
+      check(world, world.decide());
+    }),
+    { numRuns: 400 },
+  );
+}
+
+test("every subject has a situation and a sentence; none is unknown", () => {
+  holds((_, { decisions, sentence }) => {
+    expect(sentence).not.toBe("");
+    for (const decision of decisions) {
+      expect(decision.because).not.toBe("");
+      expect(decision.because).not.toContain("undefined");
+      expect(decision.situation).not.toBe("UNKNOWN");
+    }
+  });
+});
+
+test("rule 2: a promotion follows a fence of the counterpart, with every proxy told or proven unable", () => {
+  holds((world, outcome) => {
+    for (const { subject, steps } of outcome.decisions) {
+      const position = steps.findIndex((step) => step.do === "promote");
+      if (position < 0) continue;
+      const promote = steps[position] as StepOf<"promote">;
+      const fence = steps.slice(0, position).find((step) => step.do === "fence") as StepOf<"fence">;
+      expect(fence, subject).toMatchObject({ machine: counterpartOf(promote.machine), shard: promote.shard });
+      const isOff = (machine: RedisMachine | "haproxy1" | "haproxy2") =>
+        ["terminated", "stopped"].includes(world.facts.machines[machine].cloud ?? "");
+      for (const proxy of proxyMachines) {
+        const isTold = fence.proxies.includes(proxy) && world.facts.proxies[proxy].look.state === "up";
+        expect(isTold || isOff(proxy) || isOff(fence.machine)).toBe(true);
+      }
+    }
+  });
+});
+
+test("rule 3: nobody is promoted who is incomplete, of an earlier term than was reached, or does not answer", () => {
+  holds((world, outcome) => {
+    for (const { machine, shard, epoch } of stepsOf(outcome, "promote")) {
+      const { info, looks } = world.server(machine, shard);
+      const reached = world.memory.durable.epochs[shard] ?? 0;
+      expect(looks.monit.state).toBe("up");
+      expect(info?.loading).toBe(false);
+      expect(info?.follows?.syncing ?? false).toBe(false);
+      expect(info?.epoch ?? -1).toBeGreaterThanOrEqual(reached);
+      expect(epoch).toBe(reached + 1);
+    }
+  });
+});
+
+test("rule 4: no traffic line becomes ready but the one of the only master, which is not out", () => {
+  holds((world, outcome) => {
+    for (const { changes } of stepsOf(outcome, "set servers")) {
+      for (const { line, ready, machine, shard } of changes) {
+        if (line !== "traffic" || !ready) continue;
+        expect(world.server(machine, shard).info?.role).toBe("master");
+        expect(world.memory.durable.out[`${machine}/${shard}`]).toBeUndefined();
+      }
+    }
+  });
+});
+
+test("rule 5: no redis machine is launched anew or powered off unless its counterpart is master of every shard", () => {
+  holds((world, outcome) => {
+    const powerOffs = stepsOf(outcome, "power off").map(({ machine }) => machine);
+    const launches = stepsOf(outcome, "launch").flatMap(({ machines }) => machines);
+    for (const machine of redisMachines.filter((one) => [...powerOffs, ...launches].includes(one))) {
+      for (const shard of world.shards) {
+        expect(world.server(counterpartOf(machine), shard).info?.role).toBe("master");
+        expect(world.server(counterpartOf(machine), shard).looks.monit.state).toBe("up");
+      }
+    }
+    expect(launches).not.toEqual(expect.arrayContaining(["redis1", "redis2"]));
+  });
+});
+
+test("a shard is decided upon once: at most one promotion and one master that follows nobody", () => {
+  holds((world, outcome) => {
+    for (const shard of world.shards) {
+      expect(stepsOf(outcome, "promote").filter((step) => step.shard === shard).length).toBeLessThanOrEqual(
+        1,
+      );
+    }
+  });
+});
+
+test("doing what the proxies need leaves nothing to be done", () => {
+  holds((world, outcome) => {
+    for (const { proxy, changes } of stepsOf(outcome, "set servers")) {
+      for (const { line, machine, shard, address, ready } of changes) {
+        const present = world.lines(proxy, shard)[machine][line];
+        Object.assign(present, address, ready === undefined ? {} : { ready });
+      }
+    }
+    expect(stepsOf(world.decide(), "set servers")).toEqual([]);
+  });
+});

@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../recovery/clock.ts";
+import type { Knock } from "../../../recovery/observe/knock.ts";
+import { count, freshTally, lookOf, type Outcome } from "../../../recovery/observe/tally.ts";
+import { Watcher } from "../../../recovery/observe/watcher.ts";
+
+describe("counting failures in a row", () => {
+  test("three make a verdict, one success forgets them", () => {
+    let tally = count(freshTally, "refused", 100);
+    expect(lookOf(tally, 3)).toEqual({ state: "failing", silence: "refused", sinceMs: 100 });
+    tally = count(count(tally, "silent", 200), "silent", 300);
+    expect(lookOf(tally, 3)).toEqual({ state: "down", silence: "silent", sinceMs: 100 });
+    expect(lookOf(count(tally, "ok", 400), 3)).toEqual({ state: "up" });
+  });
+
+  test("a look is down exactly when the last outcomes in a row are failures, as many as a verdict needs", () => {
+    const outcome = fc.constantFrom<Outcome>("ok", "refused", "silent", "stalled");
+    fc.assert(
+      fc.property(fc.array(outcome), fc.integer({ min: 1, max: 5 }), (outcomes, needed) => {
+        const tally = outcomes.reduce((sum, one, position) => count(sum, one, position), freshTally);
+        const inRow = outcomes.length - 1 - outcomes.lastIndexOf("ok");
+        expect(lookOf(tally, needed).state === "down").toBe(inRow >= needed);
+      }),
+    );
+  });
+});
+
+describe("watching", () => {
+  const detection = { intervalMs: 20, fastIntervalMs: 5, connectTimeoutMs: 40, failures: 3, stallMs: 400 };
+  let watcher: Watcher<string> | undefined;
+  afterEach(() => watcher?.stop());
+
+  /** What the party does when asked and when knocked at; changed while the watcher runs. */
+  function watch(party: { ask: () => Promise<string>; knock: Knock }) {
+    const started = new Watcher<string>({
+      watched: {
+        ask: () => party.ask(),
+        knock: async () => party.knock,
+        drop: () => {},
+        close: () => {},
+      },
+      clock: systemClock,
+      detection,
+      paceMs: () => detection.intervalMs,
+      onLook: () => {},
+    });
+    started.start();
+    watcher = started;
+    return started;
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    const deadline = performance.now() + 5_000;
+    while (!condition()) {
+      if (performance.now() > deadline) throw new Error("not seen within 5 s");
+      await systemClock.sleep(2);
+    }
+  }
+  const never = () => new Promise<string>(() => {});
+  const broken = () => Promise.reject<string>(new Error("broken"));
+
+  test("the latest answer is kept", async () => {
+    const seen = watch({ ask: async () => "well", knock: "open" });
+    await until(() => seen.look.state === "up");
+    expect(seen.latest?.value).toBe("well");
+  });
+
+  test.each([
+    ["refused", broken, "refused"],
+    ["silent", never, "silent"],
+    ["stalled", never, "open"],
+  ] as const)("%s is told apart by the knock", async (silence, ask, knock) => {
+    const party = { ask: async () => "well", knock: "open" as Knock };
+    const seen = watch(party);
+    await until(() => seen.look.state === "up");
+    Object.assign(party, { ask, knock });
+    await until(() => seen.look.state === "down");
+    expect(seen.look.silence).toBe(silence);
+  });
+
+  test("a connection that somebody closed is no failure when the next one answers", async () => {
+    let asked = 0;
+    const seen = watch({
+      ask: () => (asked++ % 2 === 1 ? broken() : Promise.resolve("well")),
+      knock: "open",
+    });
+    await until(() => asked > 10);
+    expect(seen.look.state).toBe("up");
+  });
+
+  test("failures are forgiven when recovery itself was paused", async () => {
+    const seen = watch({ ask: broken, knock: "refused" });
+    await until(() => seen.look.state === "down");
+    seen.forgive();
+    expect(seen.look.state).toBe("up");
+  });
+});
