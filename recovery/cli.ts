@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { getView, NoMonitor, order, tellMonitor } from "./client.ts";
+import { getView, NoMonitor, order, orderFailover, tellMonitor } from "./client.ts";
 import { systemClock } from "./clock.ts";
 import { explain } from "./explain.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
@@ -29,11 +29,13 @@ program
   .description("who is master, where the proxies send traffic, machines, open incidents")
   .option("--json", "as JSON")
   .option("--watch", "again every second, until Ctrl-C")
-  .action(async (options: { json?: boolean; watch?: boolean }) => {
+  .option("--check", "exit status 1 unless all is well and recovery is not paused, for other monitors")
+  .action(async (options: { json?: boolean; watch?: boolean; check?: boolean }) => {
     do {
       const status = await getView<Status>(socket, "status", viewTimeoutMs).catch(lookWithoutMonitor);
       if (options.watch && !options.json) process.stdout.write("\x1b[2J\x1b[H");
       say(options.json ? asJson(status) : describeStatus(status));
+      if (options.check && (!status.healthy || status.paused)) process.exitCode = 1;
       if (options.watch) await delay(1_000);
     } while (options.watch);
   });
@@ -75,7 +77,7 @@ program
   .description("replaces a machine as if it had failed; ends when the new one is well")
   .argument("<machine>", "redis1, redis2, haproxy1 or haproxy2", replaceable)
   .action(async (machine: string) => {
-    const result = await order(socket, "failover", machine, say).catch((error: Error) =>
+    const result = await orderFailover(socket, machine, say).catch((error: Error) =>
       error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),
     );
     if (!result.ok) throw new Error(result.message);

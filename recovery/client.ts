@@ -83,3 +83,12 @@ function asNoMonitor(error: NodeJS.ErrnoException): Error {
   const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
   return isAbsent ? new NoMonitor("the monitor does not run", { cause: error }) : error;
 }
+
+/** Asks the monitor for the failover of a machine; see `order`. */
+export function orderFailover(
+  socketPath: string,
+  machine: string,
+  say: (line: string) => void,
+): Promise<FailoverResult> {
+  return order(socketPath, "failover", machine, say);
+}
