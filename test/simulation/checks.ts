@@ -1,0 +1,309 @@
+/**
+ * The rules of design section 4 as invariants, one function each. The model calls them at the moments that
+ * matter; the first one that is broken ends the run.
+ */
+import {
+  counterpartOf,
+  type MachineName,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+} from "../../recovery/topology.ts";
+import type { HaProxy } from "./proxy.ts";
+import type { RedisServer } from "./redis-server.ts";
+import { type Instance, isOneOf, type World } from "./world.ts";
+
+export interface Violation {
+  check: string;
+  atMs: number;
+  text: string;
+}
+
+/** Replacements of one machine within an hour that the simulated recovery may make. */
+export const budgetPerHour = 3;
+const hourMs = 3_600_000;
+/** What a counterpart did so long ago it may still be believed to do: three failed looks, and a step under way. */
+const beliefMs = 2_000;
+/** Within this time a promotion must come when everything that it needs is there. */
+const promotionMaxMs = 3_000;
+/** A replica counts as having everything after so long a time without a gap. */
+const inSyncMinMs = 2_500;
+
+export class Checks {
+  violation: Violation | undefined;
+  readonly #world: World;
+  /** Per shard, the server that recovery made master last. */
+  readonly #promoted = new Map<number, RedisServer>();
+  readonly #servedMs = new Map<RedisServer, number>();
+  readonly #launchesMs = new Map<MachineName, number[]>();
+  readonly #inSyncSinceMs = new Map<number, number>();
+  readonly #waitingSinceMs = new Map<number, number>();
+  /** When anything last happened that may delay a promotion for a good reason. */
+  #disturbedMs = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  promotedOf(shard: number): RedisServer | undefined {
+    return this.#promoted.get(shard);
+  }
+
+  /** The world begins with this master. */
+  beginWith(server: RedisServer): void {
+    this.#promoted.set(server.shard, server);
+  }
+
+  /** Called when a redis process has started. */
+  started(server: RedisServer): void {
+    this.noRedisStartsAsMaster(server);
+  }
+
+  /** Called before a server becomes master. */
+  promoting(server: RedisServer): void {
+    this.promotesOnlyCompleteCopies(server);
+    this.confirmedWritesSurvive(server);
+    this.fencedBeforePromoted(server);
+    this.#promoted.set(server.shard, server);
+    this.#inSyncSinceMs.delete(server.shard);
+    this.#waitingSinceMs.delete(server.shard);
+  }
+
+  /** Called when a client's write is about to be carried out. */
+  writing(server: RedisServer): void {
+    this.writesReachOnlyThePromoted(server);
+  }
+
+  /** Called when a traffic line of a proxy was made ready. */
+  madeReady(proxy: HaProxy, shard: number, address: string): void {
+    this.failedServerIsNotUsed(proxy, shard, address);
+  }
+
+  /** Called when recovery takes an instance away. */
+  takingAway(instance: Instance): void {
+    const { machine } = instance;
+    if (isOneOf(redisMachines, machine) && instance === this.#world.current(machine)) {
+      this.replacedOnlyWhileCounterpartServes(machine);
+    }
+  }
+
+  /** Called when recovery has launched a machine, and lives to remember it. */
+  launched(machine: MachineName): void {
+    this.budgetRespected(machine);
+  }
+
+  /** A moment has passed; `isMonitored`: the monitor runs, and nothing but the cloud is against it. */
+  tick(isMonitored: boolean): void {
+    const { nowMs } = this.#world;
+    if (!isMonitored) this.#disturbedMs = nowMs;
+    for (const shard of this.#world.shards) {
+      const server = this.#promoted.get(shard);
+      if (server?.serves && server.role === "master") this.#servedMs.set(server, nowMs);
+      this.promotedInTime(shard);
+    }
+  }
+
+  /** Rule 1: no redis ever starts as a writable master. */
+  noRedisStartsAsMaster(server: RedisServer): void {
+    if (server.role !== "replica")
+      this.#broken("noRedisStartsAsMaster", `${server.name} started as a master`);
+  }
+
+  /** Rule 2: no proxy that could be used by clients may lead to another writable master when one is made. */
+  fencedBeforePromoted(server: RedisServer): void {
+    for (const other of this.#siblings(server)) {
+      const isWritable = other.instance.on && other.running && other.role === "master";
+      if (!isWritable) continue;
+      for (const { proxy } of this.#world.instances) {
+        if (!proxy?.mayCarryTo(other)) continue;
+        this.#broken(
+          "fencedBeforePromoted",
+          `${server.name} becomes master while ${proxy.instance.machine} (${proxy.instance.id}) may still carry writes to ${other.name}`,
+        );
+      }
+    }
+  }
+
+  /** Rule 2, seen from the writes: only the server that was made master last gets any. */
+  writesReachOnlyThePromoted(server: RedisServer): void {
+    const promoted = this.#promoted.get(server.shard);
+    if (server === promoted) return;
+    this.#broken(
+      "writesReachOnlyThePromoted",
+      `a client's write reaches ${server.name}, but ${promoted?.name ?? "nobody"} was made master`,
+    );
+  }
+
+  /** Rule 3: a copy that is loading or being received is never promoted. */
+  promotesOnlyCompleteCopies(server: RedisServer): void {
+    const doing = server.loading ? "loading" : "receiving its copy";
+    if (server.loading || server.syncing) {
+      this.#broken("promotesOnlyCompleteCopies", `${server.name} becomes master while ${doing}`);
+    }
+  }
+
+  /** Rule 3 as its purpose: whoever is made master has every confirmed write that was not destroyed by faults. */
+  confirmedWritesSurvive(server: RedisServer): void {
+    const missing = this.missingIn([server]);
+    if (missing.length === 0) return;
+    this.#broken(
+      "confirmedWritesSurvive",
+      `${server.name} becomes master, but it lacks ${missing.length} confirmed writes (the first: ${missing[0]})`,
+    );
+  }
+
+  /** Rules 3 and 5: recovery never destroys the last copy of a confirmed write. */
+  lastCopyDestroyed(write: number): void {
+    this.#broken("confirmedWritesSurvive", `recovery destroyed the last copy of confirmed write ${write}`);
+  }
+
+  /** Rule 4: a line becomes ready for the server that recovery made master last, and for nobody else. */
+  failedServerIsNotUsed(proxy: HaProxy, shard: number, address: string): void {
+    const promoted = this.#promoted.get(shard);
+    if (promoted?.instance.address === address) return;
+    this.#broken(
+      "failedServerIsNotUsed",
+      `${proxy.instance.machine} is told to use ${address} for shard ${shard}, but ${promoted?.name ?? "nobody"} was made master`,
+    );
+  }
+
+  /** Rule 5: a redis machine is taken away only while its counterpart serves every shard. */
+  replacedOnlyWhileCounterpartServes(machine: RedisMachine): void {
+    for (const shard of this.#world.shards) {
+      const promoted = this.#promoted.get(shard);
+      const servedMs = (promoted && this.#servedMs.get(promoted)) ?? Number.NEGATIVE_INFINITY;
+      const isCounterpart = promoted?.instance.machine === counterpartOf(machine);
+      if (isCounterpart && this.#world.nowMs - servedMs <= beliefMs) continue;
+      this.#broken(
+        "replacedOnlyWhileCounterpartServes",
+        `${machine} is taken away, but ${counterpartOf(machine)} does not serve shard ${shard}`,
+      );
+    }
+  }
+
+  /** Rule 7: what is done is what a look under the lock calls for. */
+  actsOnAFreshLook(subject: string, done: unknown, fresh: unknown): void {
+    if (JSON.stringify(done) === JSON.stringify(fresh)) return;
+    this.#broken(
+      "actsOnAFreshLook",
+      `what is done about ${subject} is not what a look under the lock calls for`,
+    );
+  }
+
+  /** Rule 8: no machine is replaced more often than the budget allows. */
+  budgetRespected(machine: MachineName): void {
+    const { wallMs } = this.#world.scheduler;
+    const launches = (this.#launchesMs.get(machine) ?? []).filter((one) => Math.abs(wallMs - one) < hourMs);
+    launches.push(wallMs);
+    this.#launchesMs.set(machine, launches);
+    if (launches.length <= budgetPerHour) return;
+    this.#broken("budgetRespected", `${machine} was replaced ${launches.length} times within an hour`);
+  }
+
+  /** Rule 9: with everything there that a promotion needs, it comes in time, whatever the cloud does. */
+  promotedInTime(shard: number): void {
+    const { nowMs } = this.#world;
+    const master = this.#promoted.get(shard);
+    const heir = master && this.#heirOf(master);
+    if (!master || !heir) return;
+    const isLost = !master.serves || master.instance.vanished || master.role !== "master";
+    if (!isLost) {
+      const isInSync =
+        heir.linkUp && heir.serves && heir.data.writes.length >= master.data.writes.length - 20;
+      if (!isInSync) this.#inSyncSinceMs.delete(shard);
+      else if (!this.#inSyncSinceMs.has(shard)) this.#inSyncSinceMs.set(shard, nowMs);
+    }
+    const sinceMs = this.#inSyncSinceMs.get(shard);
+    const wasInSync = sinceMs !== undefined && nowMs - sinceMs >= inSyncMinMs;
+    const isWhole = heir.instance.servers.every(
+      ({ serves, loading, syncing }) => serves && !loading && !syncing,
+    );
+    const isReady = isWhole && !heir.instance.vanished;
+    if (!isLost || !wasInSync || !isReady || nowMs - this.#disturbedMs < inSyncMinMs) {
+      this.#waitingSinceMs.delete(shard);
+      return;
+    }
+    const waitingMs = this.#waitingSinceMs.get(shard) ?? nowMs;
+    this.#waitingSinceMs.set(shard, waitingMs);
+    if (nowMs - waitingMs <= promotionMaxMs) return;
+    this.#broken(
+      "promotedInTime",
+      `nobody took over shard ${shard} from ${master.name} within ${promotionMaxMs} ms`,
+    );
+  }
+
+  /** Eventual recovery: with all faults over, the desired state is reached. `why` says what is missing. */
+  eventuallyWell(why: string | undefined): void {
+    if (why) this.#broken("eventuallyWell", `not well in time: ${why}`);
+  }
+
+  /** No step may fail in a way that nobody thought of. */
+  neverThrows(error: unknown): void {
+    this.#broken("neverThrows", `decide threw ${(error as Error).stack}`);
+  }
+
+  /** Confirmed writes that none of these servers has, without those that faults destroyed. */
+  missingIn(servers: RedisServer[]): number[] {
+    const { confirmed, excused } = this.#world;
+    const shard = servers[0]?.shard ?? 0;
+    const held = new Set(servers.flatMap(({ data }) => data.writes));
+    return confirmed.filter(
+      (write) => this.#world.shardOf(write) === shard && !held.has(write) && !excused.has(write),
+    );
+  }
+
+  #heirOf(master: RedisServer): RedisServer | undefined {
+    const machine = counterpartOf(master.instance.machine as RedisMachine);
+    return this.#world.current(machine).servers[master.shard - 1];
+  }
+
+  #siblings(server: RedisServer): RedisServer[] {
+    return this.#world.instances
+      .flatMap(({ servers }) => servers[server.shard - 1] ?? [])
+      .filter((other) => other !== server);
+  }
+
+  #broken(check: string, text: string): void {
+    this.#world.say(() => `BROKEN ${check}: ${text}`);
+    this.violation ??= { check, atMs: this.#world.nowMs, text };
+  }
+}
+
+/** Why the world is not in the desired state, or undefined. */
+export function whyNotWell(world: World): string | undefined {
+  for (const instance of world.instances) {
+    const isNewest = world.current(instance.machine) === instance;
+    if (isNewest && (!instance.on || instance.state !== "running"))
+      return `${instance.id} is ${instance.state}`;
+    if (!isNewest && instance.state === "running") return `${instance.id} still runs beside its successor`;
+  }
+  for (const shard of world.shards) {
+    const why = whyShardNotWell(world, shard);
+    if (why) return `shard ${shard}: ${why}`;
+  }
+  return undefined;
+}
+
+function whyShardNotWell(world: World, shard: number): string | undefined {
+  const servers = redisMachines.flatMap((machine) => world.current(machine).servers[shard - 1] ?? []);
+  const masters = servers.filter(({ role }) => role === "master");
+  const [master] = masters;
+  const replica = servers.find((server) => server !== master);
+  if (!master || masters.length !== 1) return `${masters.length} masters`;
+  if (!replica?.linkUp) return `${replica?.name} has no link to its master`;
+  if (replica.follows.host !== master.instance.address)
+    return `${replica.name} follows ${replica.follows.host}`;
+  for (const name of proxyMachines) {
+    const { proxy } = world.current(name);
+    if (!proxy?.registered) return `${name} is not registered`;
+    for (const machine of redisMachines) {
+      const line = proxy.lines[shard]?.[machine].traffic;
+      const isWanted = machine === master.instance.machine;
+      if (line?.ready !== isWanted) return `${name} ${line?.ready ? "uses" : "does not use"} ${machine}`;
+      if (isWanted && line.address !== master.instance.address)
+        return `${name} uses the address ${line.address}`;
+    }
+  }
+  const [lost] = world.checks.missingIn([master]);
+  return lost === undefined ? undefined : `confirmed write ${lost} is lost`;
+}

@@ -1,0 +1,92 @@
+/** The clients on app: the local proxy's choice of haproxy1 or haproxy2, and writes of two kinds through it. */
+import { type ProxyMachine, proxyMachines } from "../../recovery/topology.ts";
+import type { HaProxy } from "./proxy.ts";
+import type { RedisServer } from "./redis-server.ts";
+import type { Instance, World } from "./world.ts";
+
+const checkMs = 100;
+
+export class Clients {
+  readonly #world: World;
+  /** Addresses as app's haproxy last resolved them, and its checks of the health page. */
+  readonly #addresses = new Map<ProxyMachine, string>();
+  readonly #failures = new Map<ProxyMachine, number>();
+  /** The persistent connection of each shard: session and the proxy it goes through. */
+  readonly #persistent = new Map<number, { id: string; proxy: HaProxy }>();
+  #nextCheckMs = 0;
+  written = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A moment of traffic: one new connection and the persistent one, for each shard. */
+  tick(): void {
+    this.#check();
+    const proxy = this.#chosen();
+    if (!proxy) return;
+    for (const shard of this.#world.shards) {
+      const chosen = proxy.choose(shard);
+      if (chosen) this.#write(proxy, chosen.server);
+      this.#writePersistently(proxy, shard);
+    }
+  }
+
+  /** Sends one write on its way. */
+  #write(proxy: HaProxy, server: RedisServer): void {
+    const world = this.#world;
+    const app = world.current("app");
+    if (!world.reaches(app, proxy.instance) || !world.reaches(proxy.instance, server.instance)) return;
+    if (!proxy.serves || !server.serves || server.loading || server.role !== "master") return;
+    this.written += 1;
+    world.checks.writing(server);
+    server.activeMs.set(proxy.instance.address, world.nowMs);
+    server.write(world.newWrite(server.shard), proxy.instance);
+  }
+
+  #writePersistently(proxy: HaProxy, shard: number): void {
+    const kept = this.#persistent.get(shard);
+    const session = kept?.proxy.sessions.find(({ id }) => id === kept.id);
+    if (kept && session && this.#isUp(kept.proxy.instance)) {
+      this.#write(kept.proxy, session.server);
+      return;
+    }
+    const opened = proxy.open(shard);
+    if (opened) this.#persistent.set(shard, { id: opened.id, proxy });
+    else this.#persistent.delete(shard);
+  }
+
+  #check(): void {
+    const world = this.#world;
+    if (world.nowMs < this.#nextCheckMs) return;
+    this.#nextCheckMs = world.nowMs + checkMs;
+    for (const machine of proxyMachines) {
+      const address = world.resolve(`${machine}.barton`);
+      if (address) this.#addresses.set(machine, address);
+      const proxy = this.#proxy(machine);
+      const isWell = proxy?.serves && proxy.registered && world.talks(world.current("app"), proxy.instance);
+      const failures = isWell ? 0 : (this.#failures.get(machine) ?? 0) + 1;
+      this.#failures.set(machine, failures);
+      // `on-marked-down shutdown-sessions`
+      if (failures === world.topology.detection.failures && proxy) proxy.sessions = [];
+    }
+  }
+
+  #chosen(): HaProxy | undefined {
+    for (const machine of proxyMachines) {
+      const proxy = this.#proxy(machine);
+      if (proxy && this.#isUp(proxy.instance)) return proxy;
+    }
+    return undefined;
+  }
+
+  #isUp({ machine, address }: Instance): boolean {
+    const name = machine as ProxyMachine;
+    const isKnown = this.#addresses.get(name) === address;
+    return isKnown && (this.#failures.get(name) ?? 0) < this.#world.topology.detection.failures;
+  }
+
+  #proxy(machine: ProxyMachine): HaProxy | undefined {
+    return this.#world.instanceAt(this.#addresses.get(machine))?.proxy;
+  }
+}

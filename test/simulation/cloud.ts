@@ -1,0 +1,136 @@
+/** The model of the cloud's API and of Pulumi: late, slow, failing, and interrupted when the monitor dies. */
+import type { Cloud, Instance as Listed } from "../../recovery/cloud/cloud.ts";
+import type { Engine } from "../../recovery/cloud/engine.ts";
+import { type MachineName, machineNames, type Topology } from "../../recovery/topology.ts";
+import type { Instance, World } from "./world.ts";
+
+/** Whether the process that has begun something still lives. */
+export interface Life {
+  ended: boolean;
+}
+
+/** How the cloud and the engine are now. */
+export interface CloudMood {
+  api: "well" | "failing" | "hanging";
+  engine: "well" | "failing" | "hanging";
+}
+
+/** Pulumi's state: which instance is which machine, and which are tainted. It outlives the monitor. */
+export class StackState {
+  readonly instances = new Map<MachineName, Instance>();
+  readonly tainted = new Set<MachineName>();
+}
+
+export class SimulatedCloud {
+  readonly mood: CloudMood = { api: "well", engine: "well" };
+  readonly state = new StackState();
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+    for (const machine of machineNames) this.state.instances.set(machine, world.current(machine));
+  }
+
+  /** The cloud's API as a living process uses it. */
+  api(life: Life): Cloud {
+    return {
+      describe: async () => {
+        await this.#reach(life, "api", 5, 60);
+        return this.#world.instances.flatMap((instance) => listed(instance));
+      },
+      powerOff: async (instanceId) => {
+        await this.#reach(life, "api", 5, 60);
+        const instance = this.#world.instances.find(({ id }) => id === instanceId);
+        if (!instance) throw new Error(`${instanceId} does not exist`);
+        this.#takeAway(instance);
+      },
+    };
+  }
+
+  /** The engine as a living process uses it: what is under way when that process dies stays half done. */
+  engine(life: Life, topology: () => Topology): Engine {
+    return {
+      topology: async () => topology(),
+      whyProgramDiffers: async () => {
+        await this.#reach(life, "engine", 20, 400);
+        return undefined;
+      },
+      taint: async (machines) => {
+        await this.#reach(life, "engine", 20, 300);
+        for (const machine of machines) this.state.tainted.add(machine);
+      },
+      launch: async (machines) => {
+        await this.#reach(life, "engine", 50, 300);
+        const replaced = machines.filter((machine) => this.state.tainted.has(machine));
+        for (const machine of replaced) await this.#replace(life, machine);
+        for (const machine of machines) this.#world.checks.launched(machine);
+        return this.#built(topology());
+      },
+    };
+  }
+
+  async #replace(life: Life, machine: MachineName): Promise<void> {
+    const world = this.#world;
+    const old = this.state.instances.get(machine);
+    if (old) this.#takeAwayCheck(old);
+    const created = world.create(machine);
+    created.shown = world.cloudLagMs === 0 ? "pending" : undefined;
+    if (created.proxy && world.random.chance(0.1)) created.proxy.configuration = "an older configuration";
+    world.say(() => `the cloud launches ${created.id} at ${created.address}`);
+    const bootMs = world.random.int(200, 1_200);
+    world.scheduler.in(bootMs, () => world.boot(created));
+    await this.#reach(life, "api", bootMs, bootMs + 300);
+    this.state.instances.set(machine, created);
+    this.state.tainted.delete(machine);
+    await this.#reach(life, "api", 5, 100);
+    world.records.set(`${machine}.barton`, created.address);
+    if (old) this.#takeAway(old);
+    await this.#reach(life, "api", 5, 800);
+  }
+
+  #takeAwayCheck(instance: Instance): void {
+    if (instance.state === "running" || instance.state === "stopped") this.#world.checks.takingAway(instance);
+  }
+
+  #takeAway(instance: Instance): void {
+    if (instance.state === "terminated" || instance.state === "shutting-down") return;
+    this.#takeAwayCheck(instance);
+    this.#world.say(() => `the cloud terminates ${instance.id}`);
+    this.#world.terminate(instance, "recovery", this.#world.random.int(50, 1_500));
+  }
+
+  /** One call: its time, and its failure. Whoever has died never learns how it ended. */
+  #reach(life: Life, what: keyof CloudMood, minMs: number, maxMs: number): Promise<void> {
+    const { scheduler, random } = this.#world;
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        if (life.ended) return;
+        const mood = this.mood[what];
+        if (mood === "hanging") {
+          scheduler.in(250, end);
+          return;
+        }
+        scheduler.awaited();
+        if (mood === "failing") reject(new Error(`the ${what} fails`));
+        else resolve();
+      };
+      scheduler.in(random.int(minMs, maxMs), end);
+    });
+  }
+
+  #built(topology: Topology): Topology {
+    const machines = { ...topology.machines };
+    for (const machine of machineNames) {
+      const instance = this.state.instances.get(machine);
+      if (!instance) continue;
+      machines[machine] = { ...machines[machine], instanceId: instance.id, address: instance.address };
+    }
+    return { ...topology, machines };
+  }
+}
+
+function listed({ machine, id, shown, address, launchedAt }: Instance): Listed[] {
+  if (!shown) return [];
+  const isGone = shown === "terminated";
+  return [{ machine, instanceId: id, state: shown, launchedAt, address: isGone ? undefined : address }];
+}

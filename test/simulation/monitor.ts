@@ -1,0 +1,247 @@
+/**
+ * The simulated monitor: the real decide, executor and steps, with eyes and hands in the model world. It may
+ * die at any moment; its successor starts from the durable memory that was written.
+ */
+import { Executor } from "../../recovery/act/executor.ts";
+import type { World as ActWorld } from "../../recovery/act/world.ts";
+import type { Clock } from "../../recovery/clock.ts";
+import {
+  type Decision,
+  decide,
+  type Outcome,
+  reconsider,
+  type Subject,
+} from "../../recovery/decide/decide.ts";
+import { apply, emptyMemory, type Memory, type Remembered, revive } from "../../recovery/decide/memory.ts";
+import type { Journal } from "../../recovery/incidents/journal.ts";
+import { type Log, silentLog } from "../../recovery/log.ts";
+import type { Facts } from "../../recovery/observe/facts.ts";
+import type { Machines } from "../../recovery/observe/machines.ts";
+import { defaultLimits, type Limits } from "../../recovery/settings.ts";
+import { type MachineName, machineNames, type Topology } from "../../recovery/topology.ts";
+import { Board } from "./board.ts";
+import { budgetPerHour } from "./checks.ts";
+import type { Life, SimulatedCloud } from "./cloud.ts";
+import { remote } from "./links.ts";
+import type { World } from "./world.ts";
+
+/** As in life, in the same order, but shorter. */
+const limits: Limits = {
+  ...defaultLimits,
+  graceMs: 2_500,
+  bootMs: 6_000,
+  proxyPatienceMs: 800,
+  replacementsPerHourMax: budgetPerHour,
+};
+
+/** What outlives the monitor's process. */
+export interface Kept {
+  durable?: unknown;
+  machines?: Machines;
+}
+
+export interface MonitorOptions {
+  world: World;
+  cloud: SimulatedCloud;
+  kept: Kept;
+  /** Called after each step; the monitor may die of it. */
+  afterStep: () => void;
+}
+
+export class Monitor {
+  readonly #world: World;
+  readonly #life: Life = { ended: false };
+  readonly #board: Board;
+  readonly #executor: Executor;
+  readonly #kept: Kept;
+  readonly #limits: Limits;
+  #memory: Memory;
+  #outcome: Outcome | undefined;
+  #considered: Decision[] = [];
+  #isWoken = true;
+  #calmCycles = 0;
+  #nextCycleMs = 0;
+  #sentence = "";
+  /** Looks, decides and acts not, because the process is stopped. */
+  isPaused = false;
+
+  constructor({ world, cloud, kept, afterStep }: MonitorOptions) {
+    this.#world = world;
+    this.#kept = kept;
+    this.#limits = world.mutations.hasNoBudget ? { ...limits, replacementsPerHourMax: 1_000 } : limits;
+    this.#memory = kept.durable ? revive(structuredClone(kept.durable), world.nowMs) : emptyMemory;
+    const topology = () => this.#topology();
+    const life = this.#life;
+    this.#board = new Board({ world, cloud, life, machines: kept.machines, onNews: () => this.#wake() });
+    this.#executor = new Executor({
+      world: {
+        board: this.#board as unknown as ActWorld["board"],
+        topology: world.topology,
+        cloud: cloud.api(life),
+        engine: this.#engine(cloud, topology),
+        remote: remote(world, life),
+        clock: mortalClock(world.scheduler.clock, life),
+        log: world.isTraced ? this.#log() : silentLog,
+        remember: (event) => this.#remember(event),
+      },
+      journal: this.#journal(),
+      reconsider: (subject) => this.#reconsider(subject),
+      onEnd: () => this.#wake(),
+      afterStep,
+    });
+  }
+
+  /** All that the last cycle found is as it should be. */
+  get isSettled(): boolean {
+    return this.#outcome?.settled === true && this.#executor.busy.size === 0;
+  }
+
+  get sentence(): string {
+    return this.#sentence;
+  }
+
+  get isBlind(): boolean {
+    return this.#memory.sightSinceMs === undefined || this.#world.nowMs - this.#memory.sightSinceMs < 2_000;
+  }
+
+  /** The process dies: nothing of it goes on, except what it has already sent. */
+  die(): void {
+    this.#life.ended = true;
+    this.#executor.stop();
+  }
+
+  order(machine: MachineName): void {
+    this.#remember({ event: "ordered", machine, why: "the simulation" });
+  }
+
+  /** The process was stopped for a while. */
+  resume(): void {
+    this.isPaused = false;
+    this.#board.forgive();
+  }
+
+  /** Looks, and decides if there is anything new. */
+  tick(): void {
+    if (this.#life.ended || this.isPaused) return;
+    this.#board.tick(this.#outcome?.doubt ? "hurry" : "calm", this.isSettled ? "calm" : "hurry");
+    const { nowMs } = this.#world;
+    if (!this.#isWoken && nowMs < this.#nextCycleMs) return;
+    this.#calmCycles = this.#isWoken ? 0 : this.#calmCycles + 1;
+    // The longer nothing new was seen, the less often: only patience that ends can change anything.
+    this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, 400);
+    this.#isWoken = false;
+    try {
+      this.#cycle();
+    } catch (error) {
+      this.#world.checks.neverThrows(error);
+    }
+  }
+
+  #cycle(): void {
+    const facts = this.#facts();
+    const decided = decide(facts, this.#memory, this.#limits, this.#executor.busy);
+    const outcome = this.#executor.asActedUpon(this.#mutate(decided, facts));
+    this.#memory = outcome.memory;
+    this.#outcome = outcome;
+    if (outcome.sentence !== this.#sentence) {
+      this.#sentence = outcome.sentence;
+      this.#world.say(() => `monit: ${outcome.sentence}`);
+    }
+    const { busy } = this.#executor;
+    this.#considered = [
+      ...outcome.decisions.filter(({ subject }) => !busy.has(subject)),
+      ...this.#considered.filter(({ subject }) => busy.has(subject)),
+    ];
+    this.#executor.consider(outcome.decisions);
+    this.#world.scheduler.awaited();
+    this.#persist();
+  }
+
+  #reconsider(subject: Subject): Decision | undefined {
+    const facts = this.#facts();
+    const again = reconsider(facts, this.#memory, this.#limits, subject, this.#executor.busy);
+    this.#memory = again.memory;
+    this.#persist();
+    const [fresh] = again.decision ? this.#mutated([again.decision], facts) : [];
+    const before = this.#considered.find((decision) => decision.subject === subject);
+    const done = this.#world.mutations.neverLooksAgain ? before : fresh;
+    this.#world.checks.actsOnAFreshLook(subject, done?.steps ?? [], fresh?.steps ?? []);
+    return done;
+  }
+
+  #facts(): Facts {
+    const facts = this.#board.facts();
+    return this.#world.mutations.facts?.(facts) ?? facts;
+  }
+
+  #mutate(outcome: Outcome, facts: Facts): Outcome {
+    return this.#world.mutations.decisions
+      ? { ...outcome, decisions: this.#mutated(outcome.decisions, facts) }
+      : outcome;
+  }
+
+  #mutated(decisions: Decision[], facts: Facts): Decision[] {
+    return this.#world.mutations.decisions?.(decisions, facts) ?? decisions;
+  }
+
+  #engine(cloud: SimulatedCloud, topology: () => Topology) {
+    const engine = cloud.engine(this.#life, topology);
+    if (!this.#world.mutations.remembersTooEarly) return engine;
+    const launch = (machines: MachineName[]) => {
+      for (const machine of machines) this.#remember({ event: "launched", machine });
+      return engine.launch(machines);
+    };
+    return { ...engine, launch };
+  }
+
+  #topology(): Topology {
+    const machines = { ...this.#world.topology.machines };
+    const known = this.#board.facts().machines;
+    for (const name of machineNames) {
+      const { instanceId, address } = known[name];
+      if (instanceId && address) machines[name] = { ...machines[name], instanceId, address };
+    }
+    return { ...this.#world.topology, machines };
+  }
+
+  #remember(event: Remembered): void {
+    if (this.#life.ended) return;
+    this.#memory = apply(this.#memory, event, this.#world.scheduler.wallMs);
+    this.#persist();
+    this.#wake();
+  }
+
+  #persist(): void {
+    // Memories are never changed in place, so that the newest one can simply be kept.
+    this.#kept.durable = this.#memory.durable;
+    this.#kept.machines = this.#board.machines;
+  }
+
+  #wake(): void {
+    this.#isWoken = true;
+  }
+
+  #journal(): Journal {
+    const step = (_about: string | undefined, text: string) => {
+      this.#world.say(() => ` step: ${text}`);
+      return (outcome: string) => {
+        if (outcome !== "done") this.#world.say(() => ` step: ${text}: ${outcome}`);
+      };
+    };
+    return { step } as unknown as Journal;
+  }
+
+  #log(): Log {
+    const say = (first: unknown, text?: unknown) => this.#world.say(() => `  log: ${String(text ?? first)}`);
+    return { info: say, warn: say, error: say, debug: say } as unknown as Log;
+  }
+}
+
+/** A clock that nobody hears any more when his process has ended. */
+function mortalClock(clock: Clock, life: Life): Clock {
+  return {
+    ...clock,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => void clock.sleep(ms, signal).then(() => life.ended || resolve())),
+  };
+}

@@ -1,0 +1,160 @@
+/** Mutants: recovery, or the machines, with one rule switched off. The simulation must notice each of them. */
+import type { Decision } from "../../recovery/decide/decide.ts";
+import type { ServerChange, Step } from "../../recovery/decide/steps.ts";
+import type { Facts } from "../../recovery/observe/facts.ts";
+import { redisMachines } from "../../recovery/topology.ts";
+
+/** What may be changed about recovery and its world; empty for the real ones. */
+export interface Mutations {
+  startsAsMaster?: boolean;
+  /** What `decide` is shown instead of the facts. */
+  facts?: (facts: Facts) => Facts;
+  /** What is done instead of what was decided. */
+  decisions?: (decisions: Decision[], facts: Facts) => Decision[];
+  /** Acts on what was decided before the lock was taken. */
+  neverLooksAgain?: boolean;
+  /** Writes down that a machine was launched before that is so. */
+  remembersTooEarly?: boolean;
+  /** The cloud is asked before each promotion. */
+  promotionAsksCloud?: boolean;
+  hasNoBudget?: boolean;
+}
+
+export interface Mutant {
+  name: string;
+  mutations: Mutations;
+  /** The checks of which one must notice it. */
+  noticedBy: string[];
+}
+
+export const mutants: Mutant[] = [
+  {
+    name: "rule 1 off: a redis process starts as a master",
+    mutations: { startsAsMaster: true },
+    noticedBy: ["noRedisStartsAsMaster"],
+  },
+  {
+    name: "rule 2 off: promotes without a fence",
+    mutations: { decisions: eachStep((step) => step.do !== "fence") },
+    noticedBy: ["fencedBeforePromoted", "writesReachOnlyThePromoted"],
+  },
+  {
+    name: "rule 2 half off: takes a silent proxy for one that is off",
+    mutations: { facts: silentProxiesAreOff },
+    noticedBy: ["fencedBeforePromoted", "writesReachOnlyThePromoted"],
+  },
+  {
+    name: "rule 3 off: every copy counts as complete, in sync and of the newest epoch",
+    mutations: { facts: everyCopyIsComplete },
+    noticedBy: ["confirmedWritesSurvive", "promotesOnlyCompleteCopies"],
+  },
+  {
+    name: "rule 4 off: a server that answers is used again",
+    mutations: { decisions: useWhoeverAnswers },
+    noticedBy: ["failedServerIsNotUsed", "writesReachOnlyThePromoted", "fencedBeforePromoted"],
+  },
+  {
+    name: "rule 5 off: replaces a machine whatever its counterpart does",
+    mutations: { decisions: replaceAtOnce },
+    noticedBy: ["replacedOnlyWhileCounterpartServes", "confirmedWritesSurvive"],
+  },
+  {
+    name: "rule 6 off: a launch that is interrupted counts as done",
+    mutations: { remembersTooEarly: true },
+    noticedBy: ["eventuallyWell"],
+  },
+  {
+    name: "rule 7 off: acts on what was seen before the lock was taken",
+    mutations: { neverLooksAgain: true },
+    noticedBy: ["actsOnAFreshLook"],
+  },
+  {
+    name: "rule 8 off: no budget",
+    mutations: { hasNoBudget: true },
+    noticedBy: ["budgetRespected"],
+  },
+  {
+    name: "rule 9 off: the cloud is asked before a promotion",
+    mutations: { promotionAsksCloud: true },
+    noticedBy: ["promotedInTime"],
+  },
+  {
+    name: "recovery forgets to register a new proxy",
+    mutations: { decisions: eachStep((step) => step.do !== "register proxy") },
+    noticedBy: ["eventuallyWell"],
+  },
+  {
+    name: "recovery forgets to make a new machine a replica",
+    mutations: { decisions: eachStep((step) => step.do !== "follow") },
+    noticedBy: ["eventuallyWell"],
+  },
+];
+
+function eachStep(isKept: (step: Step) => boolean) {
+  return (decisions: Decision[]): Decision[] =>
+    decisions.map((decision) => ({ ...decision, steps: decision.steps.filter(isKept) }));
+}
+
+function silentProxiesAreOff(facts: Facts): Facts {
+  const { haproxy1, haproxy2 } = facts.machines;
+  const off = (name: "haproxy1" | "haproxy2", machine: typeof haproxy1) =>
+    facts.proxies[name].look.state === "down" ? { ...machine, cloud: "terminated" as const } : machine;
+  const machines = {
+    ...facts.machines,
+    haproxy1: off("haproxy1", haproxy1),
+    haproxy2: off("haproxy2", haproxy2),
+  };
+  return { ...facts, machines };
+}
+
+function everyCopyIsComplete(facts: Facts): Facts {
+  const servers = Object.entries(facts.servers).map(([id, server]) => {
+    if (!server.info) return [id, server];
+    const follows = server.info.follows && { ...server.info.follows, linkUp: true, syncing: false };
+    return [id, { ...server, info: { ...server.info, loading: false, epoch: 1, follows } }];
+  });
+  return { ...facts, servers: Object.fromEntries(servers) };
+}
+
+function useWhoeverAnswers(decisions: Decision[], facts: Facts): Decision[] {
+  return decisions.map((decision) => {
+    if (decision.subject !== "haproxy1" && decision.subject !== "haproxy2") return decision;
+    const proxy = decision.subject;
+    const { look, view } = facts.proxies[proxy];
+    if (look.state !== "up" || !view) return decision;
+    const changes = redisMachines.flatMap((machine) =>
+      facts.topology.shards.flatMap(({ index, redisPort }): ServerChange[] => {
+        const line = view.shards[index]?.[machine].traffic;
+        const { address } = facts.machines[machine];
+        const answers = facts.servers[`${machine}/${index}`]?.looks.monit.state === "up";
+        if (!answers || !address || (line?.ready && line.address === address)) return [];
+        return [
+          { shard: index, line: "traffic", machine, address: { address, port: redisPort }, ready: true },
+        ];
+      }),
+    );
+    return changes.length > 0 ? { ...decision, steps: [{ do: "set servers", proxy, changes }] } : decision;
+  });
+}
+
+function replaceAtOnce(decisions: Decision[], facts: Facts): Decision[] {
+  return decisions.map((decision): Decision => {
+    const machine = redisMachines.find((name) => name === decision.subject);
+    if (machine && decision.situation === "machine-needed") {
+      const { instanceId } = facts.machines[machine];
+      const because = "mutant";
+      return { ...decision, steps: [{ do: "stop monitoring", machine, instanceId, because }] };
+    }
+    const waiting = /the replacement of (redis\d) waits/.exec(decision.because)?.[1];
+    const held = redisMachines.find((name) => name === waiting);
+    if (decision.situation !== "held" || !held) return decision;
+    const { instanceId } = facts.machines[held];
+    return {
+      ...decision,
+      steps: [
+        { do: "power off", machine: held, instanceId },
+        { do: "launch", machines: [held] },
+      ],
+    };
+  });
+}

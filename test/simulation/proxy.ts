@@ -1,0 +1,188 @@
+/** The model of one haproxy process on haproxy1 or haproxy2: its server lines, its sessions, its runtime API. */
+import type { ProxyView } from "../../recovery/observe/facts.ts";
+import { noLook } from "../../recovery/observe/facts.ts";
+import type { Session } from "../../recovery/observe/proxy-stat.ts";
+import { count, lookOf, type Tally } from "../../recovery/observe/tally.ts";
+import { type RedisMachine, redisMachines } from "../../recovery/topology.ts";
+import type { RedisServer } from "./redis-server.ts";
+import type { Instance, World } from "./world.ts";
+
+interface Line {
+  address: string;
+  port: number;
+  ready: boolean;
+}
+
+interface Lines {
+  traffic: Line;
+  probe: Line & { tally: Tally };
+}
+
+interface OpenSession {
+  id: string;
+  shard: number;
+  machine: RedisMachine;
+  server: RedisServer;
+}
+
+/** As haproxy has it before the first check of a server: up. */
+const unchecked: Tally = { failures: 0, looked: true };
+
+export class HaProxy {
+  readonly instance: Instance;
+  readonly #world: World;
+  running = false;
+  hung = false;
+  registered = false;
+  processId = "";
+  /** The text of haproxy.cfg. */
+  configuration = "configuration of the program";
+  lines: Record<number, Record<RedisMachine, Lines>> = {};
+  sessions: OpenSession[] = [];
+  #nextProbeMs = 0;
+
+  constructor(world: World, instance: Instance) {
+    this.#world = world;
+    this.instance = instance;
+  }
+
+  get serves(): boolean {
+    return this.running && !this.hung && this.instance.on;
+  }
+
+  /** Starts fresh: serves nobody until recovery says who is master. */
+  start(): void {
+    if (this.running || !this.instance.on) return;
+    this.running = true;
+    this.hung = false;
+    this.registered = false;
+    this.sessions = [];
+    this.processId = this.#world.newId("process");
+    for (const shard of this.#world.shards) {
+      this.lines[shard] = { redis1: freshLines(), redis2: freshLines() };
+    }
+  }
+
+  crash(): void {
+    this.running = false;
+    this.sessions = [];
+  }
+
+  /** Carries out one command of the runtime API. @throws when it is none that haproxy knows. */
+  command(text: string): void {
+    const words = /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr) (\S+)(?: port (\d+))?$/.exec(
+      text,
+    );
+    const [, backend, shard, server, verb, value, port] = words ?? [];
+    if (!words) throw new Error(`the model of haproxy does not know the command "${text}"`);
+    if (backend === "registered") {
+      this.registered = value === "ready";
+      return;
+    }
+    const lines = this.lines[Number(shard)]?.[server as RedisMachine];
+    if (!lines) throw new Error(`no such server: ${text}`);
+    const line = backend === "shard" ? lines.traffic : lines.probe;
+    if (verb === "addr") Object.assign(line, { address: value, port: Number(port) });
+    else line.ready = value === "ready";
+    if (backend === "probe") lines.probe.tally = unchecked;
+    if (backend === "shard" && verb === "state" && line.ready) {
+      this.#world.checks.madeReady(this, Number(shard), line.address);
+    }
+  }
+
+  view(): ProxyView {
+    const { failures } = this.#world.topology.detection;
+    const shards = {} as ProxyView["shards"];
+    for (const shard of this.#world.shards) {
+      const of = (machine: RedisMachine) => {
+        const { traffic, probe } = this.#linesOf(shard, machine);
+        const { tally, ...line } = probe;
+        return {
+          traffic: { ...traffic },
+          probe: { ...line, look: line.ready ? lookOf(tally, failures) : noLook },
+        };
+      };
+      shards[shard] = { redis1: of("redis1"), redis2: of("redis2") };
+    }
+    return { registered: this.registered, shards };
+  }
+
+  /** Probes every server, when that is due. */
+  probe(): void {
+    const world = this.#world;
+    if (!this.serves || world.nowMs < this.#nextProbeMs) return;
+    const { intervalMs, fastIntervalMs, failures } = world.topology.detection;
+    this.#nextProbeMs = world.nowMs + intervalMs;
+    for (const shard of world.shards) {
+      for (const machine of redisMachines) {
+        const { probe } = this.#linesOf(shard, machine);
+        if (!probe.ready) continue;
+        const outcome = world.knockAt(this.instance, probe.address, world.serverAt(probe.address, shard));
+        probe.tally = count(probe.tally, outcome, world.nowMs);
+        const isInDoubt = outcome !== "ok" && probe.tally.failures < failures;
+        if (isInDoubt) this.#nextProbeMs = world.nowMs + fastIntervalMs * 2;
+      }
+    }
+  }
+
+  /** The server that a new connection gets now; undefined while it has to wait. */
+  choose(shard: number): { machine: RedisMachine; server: RedisServer } | undefined {
+    const world = this.#world;
+    const ready = redisMachines.filter((machine) => this.#linesOf(shard, machine).traffic.ready);
+    if (ready.length === 0) return undefined;
+    const machine = world.random.pick(ready);
+    const server = world.serverAt(this.#linesOf(shard, machine).traffic.address, shard);
+    return server && world.talks(this.instance, server.instance) && server.running
+      ? { machine, server }
+      : undefined;
+  }
+
+  open(shard: number): OpenSession | undefined {
+    const chosen = this.choose(shard);
+    if (!chosen) return undefined;
+    const session = { id: this.#world.newId("session"), shard, ...chosen };
+    this.sessions.push(session);
+    return session;
+  }
+
+  /** Sessions as `show sess` lists them. */
+  listSessions(): Session[] {
+    this.forgetEnded();
+    return this.sessions.map(({ id, shard, machine }) => ({
+      id,
+      backend: `shard${shard}`,
+      server: machine,
+      established: true,
+    }));
+  }
+
+  cut(ids: string[]): void {
+    this.sessions = this.sessions.filter(({ id }) => !ids.includes(id));
+  }
+
+  /** Sessions with a process that has ended are over. */
+  forgetEnded(): void {
+    this.sessions = this.sessions.filter(({ server }) => server.running || !server.instance.on);
+  }
+
+  /** Could a client's write pass to this server, now or when whatever is in its way goes away? */
+  mayCarryTo(server: RedisServer): boolean {
+    if (!this.running || !this.instance.on || !this.registered) return false;
+    const isReady = redisMachines.some((machine) => {
+      const { traffic } = this.#linesOf(server.shard, machine);
+      return traffic.ready && traffic.address === server.instance.address;
+    });
+    return isReady || this.sessions.some((session) => session.server === server);
+  }
+
+  #linesOf(shard: number, machine: RedisMachine): Lines {
+    const lines = this.lines[shard]?.[machine];
+    if (!lines) throw new Error(`the proxy has no shard ${shard}`);
+    return lines;
+  }
+}
+
+function freshLines(): Lines {
+  const line = { address: "127.0.0.1", port: 1, ready: false };
+  return { traffic: { ...line }, probe: { ...line, tally: unchecked } };
+}

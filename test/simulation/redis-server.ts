@@ -1,0 +1,294 @@
+/** The model of one redis server: its process, its data, its replication. */
+import type { RedisInfo } from "../../recovery/observe/facts.ts";
+import type { Instance, World } from "./world.ts";
+
+/** A dataset: the writes in order, and recovery's epoch among them. */
+export interface Data {
+  writes: number[];
+  epoch: number;
+}
+
+interface Waiting {
+  write: number;
+  offset: number;
+  via: Instance;
+}
+
+/** Milliseconds; shorter than in life, in the same proportions. */
+const times = { reconnect: 200, linkTimeout: 3_000, ping: 500, startStreamMax: 800, fsync: 1_000 } as const;
+
+export class RedisServer {
+  readonly instance: Instance;
+  readonly shard: number;
+  readonly #world: World;
+  running = false;
+  hung = false;
+  loading = false;
+  syncing = false;
+  linkUp = false;
+  role: "master" | "replica" = "replica";
+  follows = { host: "", port: 0 };
+  runId = "";
+  offset = 0;
+  data: Data = { writes: [], epoch: 0 };
+  /** What a restarted process finds: the same as `data`, except while a received copy is being loaded. */
+  disk: Data = this.data;
+  /** The present process was made master by recovery. */
+  promoted = false;
+  /** When a session from that proxy's address was last active. */
+  readonly activeMs = new Map<string, number>();
+  #replicationId = "";
+  #formerId = "";
+  #formerEnd = 0;
+  /** Changes whenever what was under way must not go on. */
+  #term = 0;
+  #streamsFromMs = 0;
+  #heardMs = 0;
+  #nextTryMs = 0;
+  #pingedMs = 0;
+  #fsyncedMs = 0;
+  #fsynced = 0;
+  #waiting: Waiting[] = [];
+
+  constructor(world: World, instance: Instance, shard: number) {
+    this.#world = world;
+    this.instance = instance;
+    this.shard = shard;
+  }
+
+  get name(): string {
+    return `${this.instance.machine} (${this.instance.id}) shard ${this.shard}`;
+  }
+
+  /** Answers commands of whoever reaches it. */
+  get serves(): boolean {
+    return this.running && !this.hung && this.instance.on;
+  }
+
+  /** Starts the process as its boot configuration says: replica of its counterpart, by name (rule 1). */
+  start(): void {
+    if (this.running || !this.instance.on) return;
+    const world = this.#world;
+    this.#term += 1;
+    Object.assign(this, { running: true, hung: false, syncing: false, linkUp: false, promoted: false });
+    this.role = world.mutations.startsAsMaster ? "master" : "replica";
+    this.follows = { host: world.bootMaster(this.instance), port: world.redisPort(this.shard) };
+    this.runId = world.newId("run");
+    this.#replicationId = this.runId;
+    this.#formerId = "";
+    this.offset = 0;
+    this.data = this.disk;
+    this.#waiting = [];
+    this.#nextTryMs = world.nowMs;
+    this.loading = true;
+    this.#later(world.random.int(20, this.data.writes.length > 0 ? 400 : 40), () => {
+      this.loading = false;
+    });
+    world.checks.started(this);
+  }
+
+  /** The process ends; what it wrote is in its file. */
+  crash(): void {
+    this.running = false;
+    this.#reset();
+  }
+
+  /** The power fails: what was not yet on disk is gone. */
+  losePower(): void {
+    this.crash();
+    const lost = this.disk.writes.slice(this.#fsynced);
+    this.disk = { ...this.disk, writes: this.disk.writes.slice(0, this.#fsynced) };
+    this.data = this.disk;
+    if (lost.length > 0) this.#world.destroyed(lost, "fault");
+  }
+
+  /** `REPLICAOF NO ONE`. */
+  promote(): void {
+    if (this.role === "master") return;
+    this.#world.checks.promoting(this);
+    this.#reset();
+    this.role = "master";
+    this.promoted = true;
+    this.#formerId = this.#replicationId;
+    this.#formerEnd = this.offset;
+    this.#replicationId = this.#world.newId("replication");
+  }
+
+  /** `REPLICAOF host port`. */
+  follow(host: string, port: number): void {
+    if (this.role === "replica" && this.follows.host === host && this.follows.port === port) return;
+    this.#reset();
+    this.role = "replica";
+    this.promoted = false;
+    this.follows = { host, port };
+    this.#nextTryMs = this.#world.nowMs;
+  }
+
+  setEpoch(epoch: number): void {
+    this.data.epoch = epoch;
+    this.offset += 10;
+  }
+
+  /** Has followed `master` since before the world began, and has everything. */
+  beginAsReplicaOf(master: RedisServer): void {
+    this.follow(master.instance.address, this.#world.redisPort(this.shard));
+    this.loading = false;
+    this.#replicationId = master.#replicationId;
+    this.linkUp = true;
+  }
+
+  /** A client's write with WAIT 1 behind it. */
+  write(write: number, via: Instance): void {
+    this.data.writes.push(write);
+    this.offset += 10;
+    this.#waiting.push({ write, offset: this.offset, via });
+  }
+
+  /** What INFO says, for somebody who asks about the sessions of these addresses. */
+  info(addresses: string[]): RedisInfo {
+    const { nowMs } = this.#world;
+    const base = {
+      runId: this.runId,
+      role: this.role,
+      loading: this.loading,
+      offset: this.offset,
+      epoch: this.loading ? undefined : this.data.epoch,
+      sessionsIdleSeconds: addresses.length > 0 ? this.#idle(addresses, nowMs) : undefined,
+    };
+    if (this.role === "master") return base;
+    return { ...base, follows: { ...this.follows, linkUp: this.linkUp, syncing: this.syncing } };
+  }
+
+  /** A moment of life: pings, the file system, replication, confirmations. */
+  pump(): void {
+    if (!this.serves) return;
+    const { nowMs } = this.#world;
+    if (nowMs - this.#fsyncedMs >= times.fsync) {
+      this.#fsyncedMs = nowMs;
+      this.#fsynced = this.disk.writes.length;
+    }
+    if (this.role === "master") {
+      if (nowMs - this.#pingedMs < times.ping) return;
+      this.#pingedMs = nowMs;
+      this.offset += 1;
+      return;
+    }
+    if (this.loading || this.syncing) return;
+    if (this.linkUp) this.#receive(nowMs);
+    else if (nowMs >= this.#nextTryMs) this.#connect(nowMs);
+  }
+
+  #receive(nowMs: number): void {
+    const world = this.#world;
+    const master = this.#master();
+    if (!master || !world.talks(this.instance, master.instance) || master.hung) {
+      if (nowMs - this.#heardMs > times.linkTimeout) this.#loseLink();
+      return;
+    }
+    if (!master.running || master.role !== "master" || master.#replicationId !== this.#replicationId) {
+      this.#loseLink();
+      return;
+    }
+    this.#heardMs = nowMs;
+    // After a full copy, the stream begins with this replica's next acknowledgement only.
+    if (nowMs < this.#streamsFromMs || world.isSlow(this.instance)) return;
+    const { writes } = master.data;
+    for (let at = this.data.writes.length; at < writes.length; at += 1) {
+      this.data.writes.push(writes[at] as number);
+    }
+    this.data.epoch = master.data.epoch;
+    this.offset = master.offset;
+    master.#confirm(this.offset);
+  }
+
+  #connect(nowMs: number): void {
+    const world = this.#world;
+    this.#nextTryMs = nowMs + times.reconnect;
+    const master = this.#master();
+    if (!master?.serves || master.loading || master.role !== "master" || master === this) return;
+    if (!world.talks(this.instance, master.instance)) return;
+    this.#heardMs = nowMs;
+    const isSame = this.#replicationId === master.#replicationId && this.offset <= master.offset;
+    const isFormer = this.#replicationId === master.#formerId && this.offset <= master.#formerEnd;
+    if (!isSame && !isFormer) {
+      this.#copyAll(master);
+      return;
+    }
+    this.#replicationId = master.#replicationId;
+    this.#streamsFromMs = nowMs;
+    this.linkUp = true;
+  }
+
+  /** A full copy: received beside the old one, then loaded in its place. */
+  #copyAll(master: RedisServer): void {
+    const world = this.#world;
+    const copy: Data = { writes: master.data.writes.slice(), epoch: master.data.epoch };
+    const { offset } = master;
+    const replicationId = master.#replicationId;
+    this.syncing = true;
+    this.#later(world.random.int(50, 900), () => {
+      this.syncing = false;
+      const isGone = !master.serves || master.#replicationId !== replicationId;
+      if (isGone || !world.talks(this.instance, master.instance)) return;
+      this.loading = true;
+      this.#later(world.random.int(10, 400), () => {
+        const lost = this.disk.writes;
+        this.loading = false;
+        this.data = copy;
+        this.disk = copy;
+        this.#fsynced = copy.writes.length;
+        this.offset = offset;
+        this.#replicationId = replicationId;
+        this.linkUp = true;
+        this.#heardMs = world.nowMs;
+        this.#streamsFromMs = world.nowMs + world.random.int(0, times.startStreamMax);
+        world.destroyed(lost, "recovery");
+      });
+    });
+  }
+
+  /** Confirms what a replica has acknowledged, to those clients who still can be told. */
+  #confirm(offset: number): void {
+    for (let first = this.#waiting[0]; first && first.offset <= offset; first = this.#waiting[0]) {
+      this.#waiting.shift();
+      if (this.#world.canAnswer(this, first.via)) this.#world.confirm(first.write);
+    }
+  }
+
+  #master(): RedisServer | undefined {
+    return this.#world.serverAt(this.#world.resolve(this.follows.host), this.shard);
+  }
+
+  #loseLink(): void {
+    this.linkUp = false;
+    this.#nextTryMs = this.#world.nowMs + times.reconnect;
+  }
+
+  #reset(): void {
+    this.#term += 1;
+    this.#waiting = [];
+    this.linkUp = false;
+    this.syncing = false;
+    this.loading = false;
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    const term = this.#term;
+    const step = () => {
+      if (term !== this.#term || !this.running) return;
+      // A stopped process goes on when it is continued.
+      if (this.hung) this.#world.scheduler.in(100, step);
+      else run();
+    };
+    this.#world.scheduler.in(delayMs, step);
+  }
+
+  #idle(addresses: string[], nowMs: number): Record<string, number> {
+    const idle: Record<string, number> = {};
+    for (const address of addresses) {
+      const active = this.activeMs.get(address);
+      if (active !== undefined) idle[address] = Math.floor((nowMs - active) / 1000);
+    }
+    return idle;
+  }
+}

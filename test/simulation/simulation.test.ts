@@ -1,0 +1,88 @@
+/**
+ * The rules of design section 4 under random faults, and a mutant per rule that must not survive.
+ * BARTON_SIMULATIONS sets the number of schedules; `scripts/simulate` runs as many as one likes.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { knownBugs } from "./known-bugs.ts";
+import { checkNames, type Finding, report, runMany, type Summary, traceOf } from "./many.ts";
+import { mutants } from "./mutants.ts";
+import { run } from "./simulation.ts";
+
+const schedules = Number(process.env.BARTON_SIMULATIONS ?? 1_500);
+const mutantSchedulesMax = 600;
+/** Generous: a schedule takes some hundredths of a second on a busy machine. */
+const timeoutMs = 120_000 + schedules * 100;
+
+describe("random schedules", () => {
+  let summary: Summary;
+
+  beforeAll(async () => {
+    summary = await runMany({ firstSeed: 1, schedules });
+    console.log(describeSummary(summary));
+  }, timeoutMs);
+
+  test("carry real traffic", () => {
+    expect(summary.confirmed).toBeGreaterThan(100 * schedules);
+  });
+
+  for (const check of checkNames) {
+    const isBroken = knownBugs.some((bug) => bug.check === check);
+    const name = `${check} holds${isBroken ? ", but for known bugs" : ""}`;
+    const find = isBroken ? test.fails : test;
+    find(
+      name,
+      async () => {
+        const finding = summary.findings.find((one) => one.check === check);
+        expect(finding && (await report(finding))).toBeUndefined();
+      },
+      timeoutMs,
+    );
+  }
+});
+
+describe("known bugs", () => {
+  test.fails.each(knownBugs)(
+    "seed $seed breaks $check: $why",
+    async ({ seed }) => {
+      expect((await run({ seed })).violation).toBeUndefined();
+    },
+    timeoutMs,
+  );
+});
+
+describe("mutants", () => {
+  test.each(mutants)(
+    "$name",
+    async ({ mutations, noticedBy }) => {
+      const isNoticed = (finding: Finding) => noticedBy.includes(finding.check) && !isKnown(finding);
+      const { findings } = await runMany({
+        firstSeed: 1,
+        schedules: mutantSchedulesMax,
+        mutations,
+        until: isNoticed,
+      });
+      const noticed = findings.find(isNoticed);
+      expect(noticed, `the mutant survived ${mutantSchedulesMax} schedules`).toBeDefined();
+      // What breaks without the mutant too proves nothing about it.
+      expect((await run({ seed: noticed?.seed ?? 0 })).violation).toBeUndefined();
+    },
+    timeoutMs,
+  );
+});
+
+test(
+  "the same seed gives the same run",
+  async () => {
+    for (const seed of [3, 17, 42]) expect(await traceOf(seed)).toEqual(await traceOf(seed));
+  },
+  timeoutMs,
+);
+
+function isKnown({ seed }: Finding): boolean {
+  return knownBugs.some((bug) => bug.seed === seed);
+}
+
+function describeSummary({ schedules: ran, findings, seconds, virtualSeconds, confirmed }: Summary): string {
+  const rate = Math.round(ran / seconds);
+  return `${ran} schedules (${Math.round(virtualSeconds / 60)} virtual minutes, ${confirmed} confirmed writes) in ${seconds.toFixed(0)} s: ${rate} per second, ${findings.length} break a rule`;
+}

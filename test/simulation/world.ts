@@ -1,0 +1,298 @@
+/**
+ * The model world: instances with their processes, who reaches whom, names, and the writes that clients have
+ * been told are safe. Faults change it, recovery acts on it, the checks watch it.
+ */
+import type { CloudState } from "../../recovery/observe/facts.ts";
+import type { Outcome } from "../../recovery/observe/tally.ts";
+import {
+  counterpartOf,
+  type MachineName,
+  machineNames,
+  proxyMachines,
+  type RedisMachine,
+  redisMachines,
+  type Topology,
+} from "../../recovery/topology.ts";
+import { Checks } from "./checks.ts";
+import type { Mutations } from "./mutants.ts";
+import { HaProxy } from "./proxy.ts";
+import { Random } from "./random.ts";
+import { RedisServer } from "./redis-server.ts";
+import { Scheduler } from "./scheduler.ts";
+
+const shardsMax = 8;
+
+/** One machine as the cloud launched it; a replaced machine is another instance. */
+export interface Instance {
+  id: string;
+  machine: MachineName;
+  address: string;
+  launchedAt: string;
+  state: CloudState;
+  /** What the cloud's API says, which is late. */
+  shown: CloudState | undefined;
+  /** The operating system runs. */
+  on: boolean;
+  /** No packet passes, either way. */
+  vanished: boolean;
+  servers: RedisServer[];
+  proxy?: HaProxy;
+}
+
+export interface WorldOptions {
+  seed: number;
+  shards: number;
+  mutations: Mutations;
+  trace?: (line: string) => void;
+}
+
+export class World {
+  readonly scheduler = new Scheduler();
+  readonly random: Random;
+  readonly mutations: Mutations;
+  readonly checks: Checks;
+  readonly topology: Topology;
+  readonly shards: number[];
+  readonly instances: Instance[] = [];
+  /** Directed pairs of instance ids between which packets are lost. */
+  readonly blocked = new Set<string>();
+  /** Instances that receive their replication late. */
+  readonly slow = new Set<string>();
+  /** The DNS records. */
+  readonly records = new Map<string, string>();
+  isDnsDown = false;
+  /** The share of the monitor's probes that are lost. */
+  probeLoss = 0;
+  /** A person has ordered a failover, which has its own pace. */
+  hasOrders = false;
+  /** A fault has destroyed the last copy that could have become master. */
+  isTotalLoss = false;
+  cloudLagMs = 0;
+  /** Writes of which a client was told that they are on both machines. */
+  readonly confirmed: number[] = [];
+  /** Those of them whose last copy was destroyed by a fault. */
+  readonly excused = new Set<number>();
+  readonly #byAddress = new Map<string, Instance>();
+  readonly #current = new Map<MachineName, Instance>();
+  readonly #trace?: (line: string) => void;
+  #ids = 0;
+  #writes = 0;
+
+  constructor({ seed, shards, mutations, trace }: WorldOptions) {
+    this.random = new Random(seed);
+    this.mutations = mutations;
+    this.#trace = trace;
+    this.shards = Array.from({ length: shards }, (_, index) => index + 1);
+    for (const machine of machineNames) this.create(machine);
+    this.topology = this.#buildTopology();
+    this.checks = new Checks(this);
+    for (const instance of this.instances) this.boot(instance);
+  }
+
+  get nowMs(): number {
+    return this.scheduler.nowMs;
+  }
+
+  /** A name of its own for whatever needs one. */
+  newId(kind: string): string {
+    this.#ids += 1;
+    return `${kind}-${this.#ids}`;
+  }
+
+  get isTraced(): boolean {
+    return this.#trace !== undefined;
+  }
+
+  isProbeLost(): boolean {
+    return this.probeLoss > 0 && this.random.chance(this.probeLoss);
+  }
+
+  /** Adds to the trace of a run that is replayed. */
+  say(line: () => string): void {
+    this.#trace?.(`${(this.nowMs / 1000).toFixed(3).padStart(9)} s  ${line()}`);
+  }
+
+  /** A unique write of that shard. */
+  newWrite(shard: number): number {
+    this.#writes += 1;
+    return this.#writes * shardsMax + shard;
+  }
+
+  shardOf(write: number): number {
+    return write % shardsMax;
+  }
+
+  redisPort(shard: number): number {
+    return 9000 + shard;
+  }
+
+  /** The newest instance of a machine that is not terminated. */
+  current(machine: MachineName): Instance {
+    const instance = this.#current.get(machine);
+    if (!instance) throw new Error(`there is no ${machine}`);
+    return instance;
+  }
+
+  /** Launches an instance: the cloud has accepted, the machine is not up yet. */
+  create(machine: MachineName): Instance {
+    const number = this.instances.length + 1;
+    const instance: Instance = {
+      id: `i-${String(number).padStart(3, "0")}-${machine}`,
+      machine,
+      address: `10.42.${Math.floor(number / 250)}.${number % 250}`,
+      launchedAt: `2030-01-01T00:00:00.${String(number).padStart(6, "0")}Z`,
+      state: "pending",
+      shown: undefined,
+      on: false,
+      vanished: false,
+      servers: [],
+    };
+    this.instances.push(instance);
+    this.#byAddress.set(instance.address, instance);
+    this.#current.set(machine, instance);
+    if (isOneOf(redisMachines, machine)) {
+      instance.servers = this.shards.map((shard) => new RedisServer(this, instance, shard));
+    }
+    if (isOneOf(proxyMachines, machine)) instance.proxy = new HaProxy(this, instance);
+    return instance;
+  }
+
+  /** The machine comes up, and its processes start. */
+  boot(instance: Instance): void {
+    if (instance.state === "terminated" || instance.state === "shutting-down") return;
+    instance.on = true;
+    this.setState(instance, "running");
+    for (const server of instance.servers) server.start();
+    instance.proxy?.start();
+  }
+
+  /** The power goes off; `state` is what the cloud calls it. */
+  cutPower(instance: Instance, state: "stopped" | "terminated" | "shutting-down"): void {
+    instance.on = false;
+    for (const server of instance.servers) server.losePower();
+    instance.proxy?.crash();
+    this.setState(instance, state);
+  }
+
+  /** The instance and its disk are gone for good. */
+  terminate(instance: Instance, cause: "fault" | "recovery", delayMs: number): void {
+    if (instance.state === "terminated" || instance.state === "shutting-down") return;
+    const lost = instance.servers.flatMap((server) => [...server.disk.writes]);
+    this.setState(instance, "shutting-down");
+    this.destroyed(lost, cause);
+    this.scheduler.in(delayMs / 2, () => this.cutPower(instance, "shutting-down"));
+    this.scheduler.in(delayMs, () => this.setState(instance, "terminated"));
+  }
+
+  setState(instance: Instance, state: CloudState): void {
+    instance.state = state;
+    if (this.cloudLagMs === 0) instance.shown = state;
+    else this.scheduler.in(this.cloudLagMs, () => Object.assign(instance, { shown: state }));
+  }
+
+  /** Does a packet from `from` arrive at `to`? */
+  reaches(from: Instance, to: Instance): boolean {
+    if (!from.on || !to.on || from.vanished || to.vanished) return false;
+    return this.blocked.size === 0 || !this.blocked.has(`${from.id}>${to.id}`);
+  }
+
+  /** Can the two hold a conversation? */
+  talks(a: Instance, b: Instance): boolean {
+    return this.reaches(a, b) && this.reaches(b, a);
+  }
+
+  isSlow(instance: Instance): boolean {
+    return this.slow.size > 0 && this.slow.has(instance.id) && this.random.chance(0.9);
+  }
+
+  instanceAt(address: string | undefined): Instance | undefined {
+    return address === undefined ? undefined : this.#byAddress.get(address);
+  }
+
+  serverAt(address: string | undefined, shard: number): RedisServer | undefined {
+    return this.instanceAt(address)?.servers[shard - 1];
+  }
+
+  /** The address behind a name of a machine, or behind itself. */
+  resolve(host: string): string | undefined {
+    if (!host.endsWith(".barton")) return host;
+    return this.isDnsDown ? undefined : this.records.get(host);
+  }
+
+  /** Whom a redis server follows by its boot configuration. */
+  bootMaster({ machine }: Instance): string {
+    return `${counterpartOf(machine as RedisMachine)}.barton`;
+  }
+
+  /** What somebody at `from` finds out by trying to talk to a process. */
+  knockAt(from: Instance, address: string, process: RedisServer | HaProxy | undefined): Outcome {
+    const instance = this.instanceAt(address);
+    if (!instance || !this.talks(from, instance)) return "silent";
+    if (!process?.running) return "refused";
+    return process.hung ? "stalled" : "ok";
+  }
+
+  /** Would an answer of this server to a client get through? */
+  canAnswer(server: RedisServer, via: Instance): boolean {
+    return server.serves && this.reaches(server.instance, via) && this.reaches(via, this.current("app"));
+  }
+
+  /** A client was told that its write is on both machines. */
+  confirm(write: number): void {
+    this.confirmed.push(write);
+  }
+
+  /** Copies of these writes are gone; were they the last? What a fault destroys is nobody's guilt. */
+  destroyed(writes: number[], cause: "fault" | "recovery"): void {
+    const held = this.#heldWrites();
+    const candidates = new Set(writes);
+    for (const write of this.confirmed) {
+      if (!candidates.has(write) || held.has(write) || this.excused.has(write)) continue;
+      if (cause === "recovery") this.checks.lastCopyDestroyed(write);
+      this.excused.add(write);
+    }
+  }
+
+  #heldWrites(): Set<number> {
+    const held = new Set<number>();
+    for (const { state, servers } of this.instances) {
+      if (state === "terminated" || state === "shutting-down") continue;
+      for (const { disk } of servers) for (const write of disk.writes) held.add(write);
+    }
+    return held;
+  }
+
+  #buildTopology(): Topology {
+    const machines = Object.fromEntries(
+      machineNames.map((name) => {
+        const { id, address } = this.current(name);
+        this.records.set(`${name}.barton`, address);
+        const role = name.replace(/\d$/, "");
+        return [name, { role, instanceId: id, address, urn: `urn:${name}`, recordUrn: `urn:record:${name}` }];
+      }),
+    );
+    const detection = {
+      intervalMs: 200,
+      fastIntervalMs: 50,
+      connectTimeoutMs: 100,
+      failures: 3,
+      stallMs: 1_200,
+    };
+    return {
+      domain: "barton",
+      machines,
+      shards: this.shards.map((index) => ({
+        index,
+        clientPort: 7000 + index,
+        proxyPort: 8000 + index,
+        redisPort: this.redisPort(index),
+      })),
+      ports: { runtime: 8999, health: 8900 },
+      detection,
+    } as Topology;
+  }
+}
+
+export function isOneOf<T extends string>(names: readonly T[], name: string): name is T {
+  return names.some((one) => one === name);
+}
