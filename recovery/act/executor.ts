@@ -106,7 +106,10 @@ export class Executor {
     try {
       await looked;
       const decision = reconsider(subject);
-      for (const step of decision?.steps ?? []) await this.#runStep(step, decision?.about);
+      for (const step of decision?.steps ?? []) {
+        if (step.do === "power off") this.#lookOnceMore(subject, step);
+        await this.#runStep(step, decision?.about);
+      }
       this.#troubles.delete(subject);
       // What was seen before these steps must not be decided upon after them.
       const shard = shardIndexOf(subject);
@@ -114,6 +117,16 @@ export class Executor {
     } catch (error) {
       this.#failed(subject, error as Error);
     }
+  }
+
+  /**
+   * The steps before a power-off take their time, and it may destroy the last copy: what has become of the
+   * counterpart meanwhile is decided upon once more.
+   */
+  #lookOnceMore(subject: Subject, step: Step): void {
+    const again = this.#options.reconsider(subject)?.steps ?? [];
+    if (again.some((one) => describeStep(one) === describeStep(step))) return;
+    throw new Error(`not done any more, things have changed: ${describeStep(step)}`);
   }
 
   async #runStep(step: Step, about: string | undefined): Promise<void> {

@@ -21,7 +21,7 @@ export async function promote(
   if (!Array.isArray(role) || String(role[0]) !== "master") {
     throw new Error(`${machine} did not become master of shard ${shard}`);
   }
-  world.remember({ event: "promoted", shard, epoch });
+  world.remember({ event: "promoted", shard, machine, epoch });
 }
 
 /** Writes the epoch into a master's data again. */

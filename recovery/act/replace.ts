@@ -48,7 +48,9 @@ export async function powerOff(
  */
 export async function launch(world: World, { machines }: { machines: MachineName[] }): Promise<void> {
   const topology = await world.engine.launch(machines);
-  for (const machine of machines) world.remember({ event: "launched", machine });
+  for (const machine of machines) {
+    world.remember({ event: "launched", machine, instanceId: topology?.machines[machine].instanceId });
+  }
   if (!topology) return;
   world.board.learn(topology, machines);
   await powerOffStrays(world, topology, machines);

@@ -200,10 +200,12 @@ export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
-  | { event: "tainted" | "power-off requested" | "launched"; machine: MachineName }
+  | { event: "tainted" | "power-off requested"; machine: MachineName }
+  /** `instanceId`: the new instance, as far as the engine says it. */
+  | { event: "launched"; machine: MachineName; instanceId?: string }
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
-  | { event: "promoted"; shard: number; epoch: number };
+  | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
 
 const hourMs = 3_600_000;
 
@@ -233,6 +235,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
+      // It may die before a cycle has seen it serve: the old master must not pass for the last one then. Which
+      // process it is, the next look tells.
+      durable.masters[event.shard] = { machine: event.machine, runId: "" };
       break;
     default:
       applyToGivenUp(durable, event, wallMs);
@@ -256,7 +261,9 @@ function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: numbe
   if (event.event === "tainted") givenUp.tainted = true;
   if (event.event === "power-off requested") givenUp.powerOffRequested = true;
   if (event.event === "held") givenUp.held = { why: event.why, untilMs: event.untilMs };
-  if (event.event === "launched") {
+  // The new instance may have failed and been given up while its launch was still under way: that one is to be
+  // launched yet.
+  if (event.event === "launched" && event.instanceId !== givenUp.instanceId) {
     givenUp.launched = true;
     const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
     durable.replacements = [...recent, { machine: event.machine, wallMs }];

@@ -6,10 +6,14 @@ import { troubleOf } from "./words.ts";
 
 /** Why the machine must not be taken away now, because its counterpart does not serve every shard. */
 export function whyCounterpartDoesNotServe(machine: RedisMachine, shards: ShardView[]): string | undefined {
-  for (const { shard, servers, masters } of shards) {
+  for (const { shard, servers, masters, epoch } of shards) {
     const counterpart = servers[counterpartOf(machine)];
     if (counterpart.givenUp) return `${counterpart.machine} is being replaced itself`;
     if (!masters.includes(counterpart)) return `${counterpart.machine} is not master of shard ${shard.index}`;
+    // The machine may hold the only data of the later term.
+    if ((counterpart.info?.epoch ?? 0) < epoch) {
+      return `${counterpart.machine} is master of shard ${shard.index} with data of an earlier epoch than ${epoch}`;
+    }
   }
   return undefined;
 }

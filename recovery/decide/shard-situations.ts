@@ -30,12 +30,14 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "stale-master",
+    leadsTo: ["no-master", "nothing-promotable"],
     holds: true,
     opens: true,
     meaning:
-      "The only master is of an earlier term than the shard has reached: held, because better data may exist.",
+      "The only master is of an earlier term than the shard has reached: held, because better data may exist, and demoted, so that the better one cannot become its copy.",
     traffic: "hold",
     when: (view) => isStale(view),
+    steps: (view) => [follow(view, masterOf(view), otherOf(view, masterOf(view)))],
     because: (view) =>
       `${copyText(soleMaster(view))} answers, but the shard has reached epoch ${view.epoch}: traffic waits`,
     about: (view) => soleMaster(view)?.machine,

@@ -109,7 +109,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
       info?.follows?.linkUp === true &&
       !info.loading &&
       isInSync(memory, facts, machine, shard.index),
-    copy: info && copyOf(memory, id, machine, info),
+    copy: info && copyOf(known, machine, shard.index, info),
   };
 }
 
@@ -128,16 +128,17 @@ function followsAddress(
 
 /**
  * A restarted process counts its offset from anew although its append-only file holds what it had: until
- * it follows somebody again, the offset of its former self counts.
+ * it follows somebody again, the offset of its former self counts. But the file may lack the last second
+ * (`appendfsync everysec`, a loss of power), so it never counts against a replica that had everything of
+ * that former self.
  */
-function copyOf(memory: Memory, id: string, machine: RedisMachine, info: RedisInfo): Copy {
-  const remembered = memory.offsets[id]?.offset ?? 0;
+function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, info: RedisInfo): Copy {
+  const former = memory.offsets[serverId(machine, shard)];
+  const isRestarted = former !== undefined && former.runId !== info.runId;
+  const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
-  return { machine, complete, epoch: info.epoch ?? 0, offset: Math.max(info.offset, remembered) };
-}
-
-function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
-  return trafficTarget(facts, "haproxy1", shard) ?? trafficTarget(facts, "haproxy2", shard);
+  const offset = isCovered ? info.offset : Math.max(info.offset, former?.offset ?? 0);
+  return { machine, complete, epoch: info.epoch ?? 0, offset };
 }
 
 /** The only server of the shard that answers as master, if there is exactly one. */
@@ -148,4 +149,8 @@ export function soleMaster(view: ShardView): ServerView | undefined {
 /** The counterpart of a server. */
 export function otherOf(view: ShardView, server: ServerView): ServerView {
   return view.servers[counterpartOf(server.machine)];
+}
+
+function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
+  return trafficTarget(facts, "haproxy1", shard) ?? trafficTarget(facts, "haproxy2", shard);
 }
