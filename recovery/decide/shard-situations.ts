@@ -256,9 +256,14 @@ function isStale(view: ShardView): boolean {
 
 const isLeaving = ({ leaving, givenUp }: ServerView) => leaving || givenUp;
 const maySucceed = (server: ServerView) => server.answers && server.synced && !isLeaving(server);
+/** A replica whose copy of the present term's first write, the epoch, was not seen yet is left to its sync. */
+const hasReached = (view: ShardView, server: ServerView) => epochOf(server) >= view.epoch;
 
 const leavesReady = (view: ShardView) =>
-  isSole(view) && isLeaving(masterOf(view)) && maySucceed(otherOf(view, masterOf(view)));
+  isSole(view) &&
+  isLeaving(masterOf(view)) &&
+  maySucceed(otherOf(view, masterOf(view))) &&
+  hasReached(view, otherOf(view, masterOf(view)));
 
 const switchTrouble = (view: ShardView) =>
   planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
