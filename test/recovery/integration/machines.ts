@@ -112,7 +112,7 @@ export class FakeMachine {
     const child = this.process(port);
     // haproxy's master would start a new worker: the whole group goes.
     process.kill(-(child.pid ?? 0), "SIGKILL");
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    if (isRunning(child)) await once(child, "exit");
   }
 
   stop(port: number): void {
@@ -138,15 +138,21 @@ export class FakeMachine {
 
   async #endOne(port: number): Promise<void> {
     const child = this.process(port);
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    await this.crash(port);
+    if (isRunning(child)) await this.crash(port);
   }
 
   #spawn(port: number, command: string, args: string[]): void {
     const log = openSync(join(this.#options.folder, `${command}-${port}.log`), "a");
-    this.#processes.set(port, spawn(command, args, { stdio: ["ignore", log, log], detached: true }));
+    const child = spawn(command, args, { stdio: ["ignore", log, log], detached: true });
+    this.#processes.set(port, child);
+    // A test run that is broken off leaves nothing behind.
+    const end = () => void (isRunning(child) && process.kill(-(child.pid ?? 0), "SIGKILL"));
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
   }
 }
+
+const isRunning = ({ exitCode, signalCode }: ChildProcess) => exitCode === null && signalCode === null;
 
 /** Not root's business in a test: no chroot, no other user, no system log. */
 function withoutChroot(config: string): string {

@@ -43,8 +43,13 @@ export interface WorldOptions {
   limits?: Partial<Limits>;
 }
 
-/** Different for every test process, so that test runs beside each other never meet. */
-const network = 10 + (process.pid % 240);
+/**
+ * Different for every test process, so that test runs beside each other never meet: haproxy would share an
+ * address with another one without a word. The generation of a machine is added to the third number.
+ */
+const network = { second: 10 + (process.pid % 240), third: (Math.floor(process.pid / 240) % 6) * 40 };
+const addressOf = (generation: number, number: number) =>
+  `127.${network.second}.${network.third + generation}.${number}`;
 
 export class TestWorld {
   readonly folder = mkdtempSync(join(tmpdir(), "barton-recovery-"));
@@ -177,10 +182,14 @@ export class TestWorld {
     );
   }
 
+  /** Ends everything, also when recovery has ended with an error (which is thrown afterwards). */
   async close(): Promise<void> {
-    await this.stopRecovery();
-    await Promise.all([...this.machines.values()].map((machine) => machine.end()));
-    await rm(this.folder, { recursive: true, force: true });
+    try {
+      await this.stopRecovery();
+    } finally {
+      await Promise.all([...this.machines.values()].map((machine) => machine.end()));
+      await rm(this.folder, { recursive: true, force: true });
+    }
   }
 
   /** The machine goes away without recovery's doing; the cloud shows it as `state`. */
@@ -193,7 +202,7 @@ export class TestWorld {
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
     const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
-    const address = `127.${network}.${generation}.${number}`;
+    const address = addressOf(generation, number);
     const counterpart = name === "redis1" ? "redis2" : "redis1";
     const machine = await startMachine({
       name,
@@ -204,8 +213,7 @@ export class TestWorld {
       detection,
       passwords,
       // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress:
-        this.machines.get(counterpart)?.address ?? `127.${network}.0.${number === 11 ? 12 : 11}`,
+      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, number === 11 ? 12 : 11),
     });
     this.machines.set(name, machine);
     return machine;
