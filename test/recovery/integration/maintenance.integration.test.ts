@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { order, tellMonitor } from "../../../recovery/client.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import { failover } from "../../../recovery/failover.ts";
+import { serve } from "../../../recovery/serve.ts";
 import { switchover } from "../../../recovery/switchover.ts";
 import { Traffic } from "./traffic.ts";
 import { passwords, TestWorld } from "./world.ts";
@@ -170,4 +172,27 @@ test("while paused recovery sees a dead master and leaves it; afterwards it acts
   world.machine("redis1").startRedis(9001);
   world.machine("redis2").startRedis(9002);
   expect((await world.untilHealthy()).paused).toBeNull();
+});
+
+test("pause, resume and switchover are ordered through the monitor's socket", async () => {
+  const socket = join(world.folder, "monitor.sock");
+  const { say: _, ...served } = options();
+  const server = await serve(socket, served);
+  try {
+    const why = encodeURIComponent("50 % / done?");
+    expect(await tellMonitor(socket, `/pause/60000/${why}`, 1_000)).toMatch(
+      /paused until .*\(50 % \/ done\?\)/,
+    );
+    expect(await order(socket, "switchover", "redis1", () => {})).toMatchObject({ ok: false });
+    await expect(tellMonitor(socket, "/pause/0/", 1_000)).rejects.toThrow("24 hours");
+    expect(await tellMonitor(socket, "/resume", 1_000)).toBe("recovery acts again");
+    expect(await tellMonitor(socket, "/resume", 1_000)).toBe("recovery was not paused");
+    await expect(tellMonitor(socket, "/unknown", 1_000)).rejects.toThrow("another version");
+    const lines: string[] = [];
+    expect(await order(socket, "switchover", "2", (line) => lines.push(line))).toMatchObject({ ok: true });
+    expect(lines).toEqual(["shard 2: redis2 is master, redis1 has a copy"]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
