@@ -23,7 +23,7 @@ export interface Violation {
 export const budgetPerHour = 3;
 const hourMs = 3_600_000;
 /** What a counterpart did so long ago it may still be believed to do: three failed looks, and a step under way. */
-const beliefMs = 2_000;
+export const beliefMs = 2_000;
 /** Within this time a promotion must come when everything that it needs is there. */
 const promotionMaxMs = 3_000;
 /** A replica counts as having everything after so long a time without a gap. */
@@ -81,7 +81,9 @@ export class Checks {
 
   /** Called when recovery takes an instance away. */
   takingAway(instance: Instance): void {
-    const { machine } = instance;
+    const { machine, servers } = instance;
+    // Without data it is only the second try of a replacement that was begun already.
+    if (servers.every(({ disk }) => disk.writes.length === 0)) return;
     if (isOneOf(redisMachines, machine) && instance === this.#world.current(machine)) {
       this.replacedOnlyWhileCounterpartServes(machine);
     }

@@ -39,10 +39,12 @@ export class SimulatedCloud {
         return this.#world.instances.flatMap((instance) => listed(instance));
       },
       powerOff: async (instanceId) => {
-        await this.#reach(life, "api", 5, 60);
+        const decidedMs = this.#world.nowMs;
         const instance = this.#world.instances.find(({ id }) => id === instanceId);
         if (!instance) throw new Error(`${instanceId} does not exist`);
-        this.#takeAway(instance);
+        this.#takeAwayCheck(instance);
+        await this.#reach(life, "api", 5, 60);
+        this.#takeAway(instance, decidedMs);
       },
     };
   }
@@ -60,19 +62,20 @@ export class SimulatedCloud {
         for (const machine of machines) this.state.tainted.add(machine);
       },
       launch: async (machines) => {
-        await this.#reach(life, "engine", 50, 300);
+        const decidedMs = this.#world.nowMs;
         const replaced = machines.filter((machine) => this.state.tainted.has(machine));
-        for (const machine of replaced) await this.#replace(life, machine);
+        for (const machine of replaced) this.#takeAwayCheck(this.#world.current(machine));
+        await this.#reach(life, "engine", 50, 300);
+        for (const machine of replaced) await this.#replace(life, machine, decidedMs);
         for (const machine of machines) this.#world.checks.launched(machine);
         return this.#built(topology());
       },
     };
   }
 
-  async #replace(life: Life, machine: MachineName): Promise<void> {
+  async #replace(life: Life, machine: MachineName, decidedMs: number): Promise<void> {
     const world = this.#world;
     const old = this.state.instances.get(machine);
-    if (old) this.#takeAwayCheck(old);
     const created = world.create(machine);
     created.shown = world.cloudLagMs === 0 ? "pending" : undefined;
     if (created.proxy && world.random.chance(0.1)) created.proxy.configuration = "an older configuration";
@@ -84,7 +87,7 @@ export class SimulatedCloud {
     this.state.tainted.delete(machine);
     await this.#reach(life, "api", 5, 100);
     world.records.set(`${machine}.barton`, created.address);
-    if (old) this.#takeAway(old);
+    if (old) this.#takeAway(old, decidedMs);
     await this.#reach(life, "api", 5, 800);
   }
 
@@ -92,11 +95,10 @@ export class SimulatedCloud {
     if (instance.state === "running" || instance.state === "stopped") this.#world.checks.takingAway(instance);
   }
 
-  #takeAway(instance: Instance): void {
+  #takeAway(instance: Instance, decidedMs: number): void {
     if (instance.state === "terminated" || instance.state === "shutting-down") return;
-    this.#takeAwayCheck(instance);
     this.#world.say(() => `the cloud terminates ${instance.id}`);
-    this.#world.terminate(instance, "recovery", this.#world.random.int(50, 1_500));
+    this.#world.terminate(instance, "recovery", this.#world.random.int(50, 1_500), decidedMs);
   }
 
   /** One call: its time, and its failure. Whoever has died never learns how it ended. */

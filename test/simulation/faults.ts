@@ -47,7 +47,7 @@ export function drawFaults(random: Random): Fault[] {
   if (scenario < 0.09) return cursedMachine(random);
   const count = random.int(1, 5);
   const faults = Array.from({ length: count }, () => ({
-    atMs: random.int(2_500, 9_000),
+    atMs: random.int(2_500, 7_000),
     inject: draw(random),
   }));
   return faults.sort((a, b) => a.atMs - b.atMs);
@@ -173,17 +173,8 @@ function terminate({ world }: Simulation, machine: MachineName): void {
   if (instance.state === "terminated" || instance.state === "shutting-down") return;
   world.say(() => `FAULT: ${instance.id} is terminated, with its disk`);
   world.terminate(instance, "fault", world.random.int(2, 600));
-  if (isOneOf(redisMachines, machine)) world.isTotalLoss ||= isLastCopyLost(world, instance);
-}
-
-/** Was there a shard whose data of the last term exist on no other machine? */
-function isLastCopyLost(world: World, { servers }: Instance): boolean {
-  return servers.some(({ shard, disk }) => {
-    const others = world.instances
-      .filter(({ state }) => state !== "terminated" && state !== "shutting-down")
-      .flatMap((one) => one.servers[shard - 1] ?? []);
-    return others.every((other) => other.disk.epoch < disk.epoch);
-  });
+  if (isOneOf(redisMachines, machine))
+    world.isTotalLoss ||= instance.servers.some((server) => world.isLastOfTerm(server));
 }
 
 function cutPair({ world }: Simulation): void {

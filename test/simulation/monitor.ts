@@ -128,7 +128,7 @@ export class Monitor {
     if (!this.#isWoken && nowMs < this.#nextCycleMs) return;
     this.#calmCycles = this.#isWoken ? 0 : this.#calmCycles + 1;
     // The longer nothing new was seen, the less often: only patience that ends can change anything.
-    this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, 400);
+    this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, this.isSettled ? 1_000 : 400);
     this.#isWoken = false;
     try {
       this.#cycle();
@@ -144,8 +144,9 @@ export class Monitor {
     this.#memory = outcome.memory;
     this.#outcome = outcome;
     if (outcome.sentence !== this.#sentence) {
+      const isMore = withoutOffsets(outcome.sentence) !== withoutOffsets(this.#sentence);
       this.#sentence = outcome.sentence;
-      this.#world.say(() => `monit: ${outcome.sentence}`);
+      if (isMore) this.#world.say(() => `monit: ${outcome.sentence}`);
     }
     const { busy } = this.#executor;
     this.#considered = [
@@ -245,3 +246,6 @@ function mortalClock(clock: Clock, life: Life): Clock {
       new Promise((resolve) => void clock.sleep(ms, signal).then(() => life.ended || resolve())),
   };
 }
+
+/** Sentences that differ in nothing but a growing offset are the same news. */
+const withoutOffsets = (sentence: string) => sentence.replaceAll(/offset \d+/g, "");

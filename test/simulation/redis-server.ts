@@ -47,7 +47,8 @@ export class RedisServer {
   #nextTryMs = 0;
   #pingedMs = 0;
   #fsyncedMs = 0;
-  #fsynced = 0;
+  /** How much of `disk` survives a loss of power. */
+  #fsynced = { writes: 0, epoch: 0 };
   #waiting: Waiting[] = [];
 
   constructor(world: World, instance: Instance, shard: number) {
@@ -96,9 +97,12 @@ export class RedisServer {
   /** The power fails: what was not yet on disk is gone. */
   losePower(): void {
     this.crash();
-    const lost = this.disk.writes.slice(this.#fsynced);
-    this.disk = { ...this.disk, writes: this.disk.writes.slice(0, this.#fsynced) };
+    const { writes, epoch } = this.#fsynced;
+    const lost = this.disk.writes.slice(writes);
+    const isTermLost = epoch < this.disk.epoch && this.#world.isLastOfTerm(this);
+    this.disk = { epoch, writes: this.disk.writes.slice(0, writes) };
     this.data = this.disk;
+    if (isTermLost) this.#world.isTotalLoss = true;
     if (lost.length > 0) this.#world.destroyed(lost, "fault");
   }
 
@@ -165,7 +169,7 @@ export class RedisServer {
     const { nowMs } = this.#world;
     if (nowMs - this.#fsyncedMs >= times.fsync) {
       this.#fsyncedMs = nowMs;
-      this.#fsynced = this.disk.writes.length;
+      this.#fsynced = { writes: this.disk.writes.length, epoch: this.disk.epoch };
     }
     if (this.role === "master") {
       if (nowMs - this.#pingedMs < times.ping) return;
@@ -236,7 +240,7 @@ export class RedisServer {
         this.loading = false;
         this.data = copy;
         this.disk = copy;
-        this.#fsynced = copy.writes.length;
+        this.#fsynced = { writes: copy.writes.length, epoch: copy.epoch };
         this.offset = offset;
         this.#replicationId = replicationId;
         this.linkUp = true;

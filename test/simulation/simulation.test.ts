@@ -8,7 +8,7 @@ import { checkNames, type Finding, report, runMany, type Summary, traceOf } from
 import { mutants } from "./mutants.ts";
 import { run } from "./simulation.ts";
 
-const schedules = Number(process.env.BARTON_SIMULATIONS ?? 1_500);
+const schedules = Number(process.env.BARTON_SIMULATIONS ?? 4_000);
 const mutantSchedulesMax = 600;
 /** Generous: a schedule takes some hundredths of a second on a busy machine. */
 const timeoutMs = 120_000 + schedules * 100;
@@ -28,7 +28,8 @@ describe("random schedules", () => {
   for (const check of checkNames) {
     const isBroken = knownBugs.some((bug) => bug.check === check);
     const name = `${check} holds${isBroken ? ", but for known bugs" : ""}`;
-    const find = isBroken ? test.fails : test;
+    // Fewer schedules than usual may not meet the known bugs.
+    const find = isBroken && schedules >= 4_000 ? test.fails : test;
     find(
       name,
       async () => {

@@ -13,7 +13,7 @@ import {
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
-import { Checks } from "./checks.ts";
+import { beliefMs, Checks } from "./checks.ts";
 import type { Mutations } from "./mutants.ts";
 import { HaProxy } from "./proxy.ts";
 import { Random } from "./random.ts";
@@ -77,6 +77,8 @@ export class World {
   readonly #trace?: (line: string) => void;
   #ids = 0;
   #writes = 0;
+  /** When a fault last destroyed data. */
+  #lastFaultMs = Number.NEGATIVE_INFINITY;
 
   constructor({ seed, shards, mutations, trace }: WorldOptions) {
     this.random = new Random(seed);
@@ -175,11 +177,11 @@ export class World {
   }
 
   /** The instance and its disk are gone for good. */
-  terminate(instance: Instance, cause: "fault" | "recovery", delayMs: number): void {
+  terminate(instance: Instance, cause: "fault" | "recovery", delayMs: number, decidedMs = this.nowMs): void {
     if (instance.state === "terminated" || instance.state === "shutting-down") return;
     const lost = instance.servers.flatMap((server) => [...server.disk.writes]);
     this.setState(instance, "shutting-down");
-    this.destroyed(lost, cause);
+    this.destroyed(lost, cause, decidedMs);
     this.scheduler.in(delayMs / 2, () => this.cutPower(instance, "shutting-down"));
     this.scheduler.in(delayMs, () => this.setState(instance, "terminated"));
   }
@@ -243,14 +245,26 @@ export class World {
   }
 
   /** Copies of these writes are gone; were they the last? What a fault destroys is nobody's guilt. */
-  destroyed(writes: number[], cause: "fault" | "recovery"): void {
+  destroyed(writes: number[], cause: "fault" | "recovery", decidedMs = this.nowMs): void {
+    if (cause === "fault") this.#lastFaultMs = this.nowMs;
+    // A fault that came after the decision, or too late to be seen before it, has destroyed the other copy.
+    const isExcused = this.#lastFaultMs >= decidedMs - beliefMs;
     const held = this.#heldWrites();
     const candidates = new Set(writes);
     for (const write of this.confirmed) {
       if (!candidates.has(write) || held.has(write) || this.excused.has(write)) continue;
-      if (cause === "recovery") this.checks.lastCopyDestroyed(write);
+      if (cause === "recovery" && !isExcused) this.checks.lastCopyDestroyed(write);
       this.excused.add(write);
+      if (cause === "recovery") this.isTotalLoss = true;
     }
+  }
+
+  /** Does no other copy belong to the term that this one has reached? */
+  isLastOfTerm({ shard, disk }: RedisServer): boolean {
+    return this.instances
+      .filter(({ state }) => state !== "terminated" && state !== "shutting-down")
+      .flatMap(({ servers }) => servers[shard - 1] ?? [])
+      .every((other) => other.disk === disk || other.disk.epoch < disk.epoch);
   }
 
   #heldWrites(): Set<number> {
