@@ -13,14 +13,14 @@ const mutantSchedulesMax = 600;
 /** Generous: a schedule takes some hundredths of a second on a busy machine. */
 const timeoutMs = 120_000 + schedules * 100;
 
+let summary: Summary;
+
+beforeAll(async () => {
+  summary = await runMany({ firstSeed: 1, schedules });
+  console.log(describeSummary(summary));
+}, timeoutMs);
+
 describe("random schedules", () => {
-  let summary: Summary;
-
-  beforeAll(async () => {
-    summary = await runMany({ firstSeed: 1, schedules });
-    console.log(describeSummary(summary));
-  }, timeoutMs);
-
   test("carry real traffic", () => {
     expect(summary.confirmed).toBeGreaterThan(100 * schedules);
   });
@@ -55,17 +55,15 @@ describe("mutants", () => {
   test.each(mutants)(
     "$name",
     async ({ mutations, noticedBy }) => {
-      const isNoticed = (finding: Finding) => noticedBy.includes(finding.check) && !isKnown(finding);
+      // What breaks without the mutant too proves nothing about it.
+      const isNoticed = (finding: Finding) => noticedBy.includes(finding.check) && !breaksAnyway(finding);
       const { findings } = await runMany({
         firstSeed: 1,
         schedules: mutantSchedulesMax,
         mutations,
         until: isNoticed,
       });
-      const noticed = findings.find(isNoticed);
-      expect(noticed, `the mutant survived ${mutantSchedulesMax} schedules`).toBeDefined();
-      // What breaks without the mutant too proves nothing about it.
-      expect((await run({ seed: noticed?.seed ?? 0 })).violation).toBeUndefined();
+      expect(findings.some(isNoticed), `the mutant survived ${mutantSchedulesMax} schedules`).toBe(true);
     },
     timeoutMs,
   );
@@ -79,8 +77,8 @@ test(
   timeoutMs,
 );
 
-function isKnown({ seed }: Finding): boolean {
-  return knownBugs.some((bug) => bug.seed === seed);
+function breaksAnyway({ seed }: Finding): boolean {
+  return summary.findings.some((finding) => finding.seed === seed);
 }
 
 function describeSummary({ schedules: ran, findings, seconds, virtualSeconds, confirmed }: Summary): string {
