@@ -89,7 +89,7 @@ export function pulumiEngine(options: PulumiOptions): Engine {
     async launch(machines) {
       const target = await urnsOf(machines, known, topology, ({ urn, recordUrn }) => [urn, recordUrn]);
       comparison = undefined;
-      return unlocked("up", () => up(options, machines, target));
+      return unlocked("up", () => up(options, target));
     },
   };
 }
@@ -106,15 +106,9 @@ async function ownProgramHash({ programDir, projectDir, stack }: PulumiOptions):
   });
 }
 
-async function up(
-  options: PulumiOptions,
-  machines: MachineName[],
-  target: string[],
-): Promise<Topology | undefined> {
+async function up(options: PulumiOptions, target: string[]): Promise<Topology | undefined> {
   const { stack: stackName, projectDir: workDir, log } = options;
-  // Only the named machines may take new values of what the program leaves alone on running machines.
-  const envVars = { BARTON_REPLACE: machines.join(",") };
-  const stack: Stack = await LocalWorkspace.selectStack({ stackName, workDir }, { envVars });
+  const stack: Stack = await LocalWorkspace.selectStack({ stackName, workDir });
   const say = (text: string) => {
     for (const line of text.split("\n")) if (line.trim()) log.info(`pulumi: ${line.trim()}`);
   };
