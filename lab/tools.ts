@@ -23,13 +23,12 @@ import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
+import { labNamed } from "./lab.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** Where set-up keeps what every lab shares; `scripts/environment` sets it. */
-export function cacheFolder(): string {
-  return process.env.BARTON_CACHE ?? "/var/cache/barton";
-}
+/** Where set-up keeps what every lab shares: the same folder for any lab. */
+const cacheFolder = () => labNamed("local").cacheDir;
 
 async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
