@@ -44,8 +44,8 @@ export function interfaceName(kind: "b" | "v" | "h" | "r", id: string): string {
   return `${kind}${id.replace(/^.*-/, "").slice(-13)}`;
 }
 
-/** A locally administered, unicast MAC address that belongs to the instance id. */
-export function macOf(instanceId: string): string {
-  const bytes = createHash("sha256").update(instanceId).digest().subarray(0, 5);
+/** A locally administered, unicast MAC address that belongs to the id (of an instance, of a bridge). */
+export function macOf(id: string): string {
+  const bytes = createHash("sha256").update(id).digest().subarray(0, 5);
   return ["02", ...[...bytes].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { metadataAddress } from "../lab.ts";
 import { gatewayOf, parseCidr, resolverOf } from "./addresses.ts";
-import { interfaceName } from "./names.ts";
+import { interfaceName, macOf } from "./names.ts";
 import { inNetns, run, tryRun } from "./system.ts";
 
 /** A bridge that is never up: what is attached to it keeps its carrier and reaches nobody. */
@@ -57,8 +57,14 @@ export async function shapeNetwork(plan: NetworkPlan): Promise<void> {
   await run(["nft", "-f", "-"], { input: routingRules(plan) });
 }
 
+/**
+ * A bridge has a hardware address of its own. Without one it takes the lowest of its ports', and when that machine
+ * leaves, the subnet's gateway changes its address under everybody: neighbours that remember the old one are cut off
+ * from the other subnet for seconds, which looks like the loss of every machine in it.
+ */
 async function makeBridge(name: string, address: string): Promise<void> {
-  await run(["ip", "link", "add", name, "type", "bridge", "forward_delay", "0", "stp_state", "0"]);
+  const bridge = ["type", "bridge", "forward_delay", "0", "stp_state", "0"];
+  await run(["ip", "link", "add", name, "address", macOf(name), ...bridge]);
   await run(["ip", "address", "add", address, "dev", name]);
   await run(["ip", "link", "set", name, "up"]);
 }

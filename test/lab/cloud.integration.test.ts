@@ -84,6 +84,20 @@ except u.HTTPError as error: print(error.code)`;
   });
 });
 
+describe("a subnet", () => {
+  test("its gateway has a hardware address of its own, which stays when a machine leaves", async () => {
+    const { stdout } = await execa("ip", ["-netns", cloud.lab.netns, "-json", "link"]);
+    const links = JSON.parse(stdout) as { ifname: string; address: string; master?: string }[];
+    const gateways = links.filter(({ ifname }) => /^b[0-9a-f]{13}$/.test(ifname));
+    expect(gateways).toHaveLength(2);
+    for (const { ifname, address } of gateways) {
+      const ports = links.filter(({ master }) => master === ifname);
+      expect(ports.length).toBeGreaterThan(0);
+      expect(ports.map((port) => port.address)).not.toContain(address);
+    }
+  });
+});
+
 describe("the private zone", () => {
   test("a record resolves on machines, its change and its end are seen at once", async () => {
     const zone = await cloud.create("route53/zone", { name: "barton", vpcs: [{ vpcId: cloud.ids.vpc }] });
