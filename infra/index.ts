@@ -58,11 +58,30 @@ const images = {
 };
 
 // The six machines: one of each pair in each zone
+type MachineSecrets = typeof noSecrets & { passphrase?: string };
+const noSecrets = {
+  clientPassword: "",
+  replicationPassword: "",
+  recoveryPassword: "",
+  recoverySshPrivateKey: "",
+};
+const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
+const machineSecrets = pulumi
+  .all([clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey])
+  .apply(
+    ([client, replication, recovery, sshKey]): MachineSecrets => ({
+      clientPassword: client,
+      replicationPassword: replication,
+      recoveryPassword: recovery,
+      recoverySshPrivateKey: sshKey,
+      passphrase: stackPassphrase(),
+    }),
+  );
 const launch = (
   name: MachineName,
   role: MachineRole,
   subnet: 0 | 1,
-  userData: pulumi.Input<CloudConfig>,
+  userData: (secrets: MachineSecrets) => CloudConfig,
   monitOnly: { instanceProfile?: pulumi.Input<string>; publicAddress?: boolean } = {},
 ) =>
   new Machine(
@@ -71,7 +90,8 @@ const launch = (
       config,
       role,
       imageId: images[role].imageId,
-      userData,
+      userData: machineSecrets.apply(userData),
+      publicData: userData(noSecrets),
       subnetId: network.subnets[subnet].id,
       securityGroupId: firewall.groups[role].id,
       keyName,
@@ -80,16 +100,12 @@ const launch = (
     },
     monitOnly.publicAddress ? { dependsOn: network.wayOut } : {},
   );
-const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
-const redis = (name: RedisMachine) =>
-  pulumi
-    .output({ clientPassword, replicationPassword, recoveryPassword })
-    .apply((secrets) => redisMachine({ name, config, secrets }));
-const haproxy = (name: ProxyMachine) => haproxyMachine({ name, config });
-const app = clientPassword.apply((password) => appMachine({ config, clientPassword: password }));
-const monit = pulumi
-  .output({ recoveryPassword, recoverySshPrivateKey })
-  .apply((secrets) => monitMachine({ config, secrets, passphrase: stackPassphrase() }));
+const redis = (name: RedisMachine) => (known: MachineSecrets) =>
+  redisMachine({ name, config, secrets: known });
+const haproxy = (name: ProxyMachine) => () => haproxyMachine({ name, config });
+const app = ({ clientPassword }: MachineSecrets) => appMachine({ config, clientPassword });
+const monit = (known: MachineSecrets) =>
+  monitMachine({ config, secrets: known, passphrase: known.passphrase });
 const machines: Record<MachineName, Machine> = {
   redis1: launch("redis1", "redis", 0, redis("redis1")),
   redis2: launch("redis2", "redis", 1, redis("redis2")),
@@ -105,8 +121,8 @@ monitRole.allow({
   keyName,
   zoneId: zone.zoneId,
   subnetIds: pulumi.all(network.subnets.map((subnet) => subnet.id)),
-  securityGroupIds: pulumi.all([firewall.groups.redis.id, firewall.groups.haproxy.id]),
-  imageIds: pulumi.all([images.redis.imageId, images.haproxy.imageId]),
+  securityGroupIds: pulumi.all([firewall.groups.redis.id, firewall.groups.haproxy.id, firewall.groups.app.id]),
+  imageIds: pulumi.all([images.redis.imageId, images.haproxy.imageId, images.app.imageId]),
 });
 const bundle = writeBundle({
   root,
@@ -120,13 +136,18 @@ new MonitProgram(
   { dependsOn: Object.values(machines) },
 );
 
+// Shards that some running machine does not have yet do not exist for recovery: a change of barton:shards takes effect when
+// every machine was replaced (`barton roll`).
+const { redis1, redis2, haproxy1, haproxy2 } = machines;
+const servedShards = pulumi.all([redis1.shards, redis2.shards, haproxy1.shards, haproxy2.shards]);
+
 /** What recovery reads; its shape is recovery/topology.ts. */
 export const topology: pulumi.Output<Topology> = pulumi
-  .output(mapValues(machines, (machine) => machine.output))
-  .apply((outputs) => ({
+  .all([mapValues(machines, (machine) => machine.output), servedShards])
+  .apply(([outputs, counts]) => ({
     domain: config.domain,
-    machines: outputs,
-    shards: config.shardList,
+    machines: outputs as Topology["machines"],
+    shards: config.shardList.slice(0, Math.min(...counts)),
     ports: fixedPorts,
     detection: config.detection,
   }));

@@ -1,4 +1,5 @@
 /** One of the six machines: an instance and the record of its name. */
+import { createHash } from "node:crypto";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachineName, Machine as MachineOutput } from "../recovery/topology.ts";
@@ -15,6 +16,8 @@ export type MachineArgs = {
   imageId: pulumi.Input<string>;
   /** Its configuration, with passwords in it: the user data stays secret. */
   userData: pulumi.Input<CloudConfig>;
+  /** The same without the passwords: what the machine's build is told by. */
+  publicData: CloudConfig;
   subnetId: pulumi.Input<string>;
   securityGroupId: pulumi.Input<string>;
   keyName: pulumi.Input<string>;
@@ -42,6 +45,8 @@ const keptWhileRunning = [
   "keyName",
   "associatePublicIpAddress",
   "rootBlockDevice",
+  'tags["barton:build"]',
+  'tags["barton:shards"]',
 ];
 
 /**
@@ -57,24 +62,35 @@ export class Machine extends pulumi.ComponentResource {
   readonly record: aws.route53.Record;
   /** This machine in the stack's output `topology`. */
   readonly output: pulumi.Output<MachineOutput>;
+  /** How many shards this machine was made for; the program's present number may be another one. */
+  readonly shards: pulumi.Output<number>;
 
   constructor(name: MachineName, args: MachineArgs, options?: pulumi.ComponentResourceOptions) {
     super("barton:infra:Machine", name, {}, options);
-    this.instance = this.createInstance(name, args);
+    const wanted = pulumi.output(args.imageId).apply((imageId) => buildOf(imageId, args));
+    this.instance = this.createInstance(name, args, wanted);
     this.record = this.createRecord(name, args);
+    const { id, privateIp, urn, tags } = this.instance;
     this.output = pulumi
-      .all([this.instance.id, this.instance.privateIp, this.instance.urn, this.record.urn])
-      .apply(([instanceId, address, urn, recordUrn]) => ({
+      .all([id, privateIp, urn, this.record.urn, tags, wanted])
+      .apply(([instanceId, address, urn, recordUrn, tags, wantedBuild]) => ({
         role: args.role,
         instanceId,
         address,
         urn,
         recordUrn,
+        build: tags?.["barton:build"],
+        wantedBuild,
       }));
+    this.shards = tags.apply((own) => Number(own?.["barton:shards"] ?? args.config.shards));
     this.registerOutputs({ machine: this.output });
   }
 
-  private createInstance(name: MachineName, args: MachineArgs): aws.ec2.Instance {
+  private createInstance(
+    name: MachineName,
+    args: MachineArgs,
+    build: pulumi.Output<string>,
+  ): aws.ec2.Instance {
     const { config, role } = args;
     return new aws.ec2.Instance(
       name,
@@ -98,7 +114,13 @@ export class Machine extends pulumi.ComponentResource {
           encrypted: true,
           deleteOnTermination: true,
         },
-        tags: { Name: `${name}.${config.domain}`, "barton:machine": name, "barton:stack": config.stack },
+        tags: {
+          Name: `${name}.${config.domain}`,
+          "barton:machine": name,
+          "barton:stack": config.stack,
+          "barton:build": build,
+          "barton:shards": String(config.shards),
+        },
       },
       { parent: this, ignoreChanges: keptWhileRunning },
     );
@@ -117,4 +139,14 @@ export class Machine extends pulumi.ComponentResource {
       { parent: this },
     );
   }
+}
+
+/**
+ * Names what a machine is made from: its image, its configuration, its type and its disk. The machine carries it in a tag, so
+ * that a running machine that the program would make otherwise by now is known (`barton roll`). Passwords are not in it:
+ * whoever may read tags could otherwise guess at them.
+ */
+function buildOf(imageId: string, { config, role, publicData }: MachineArgs): string {
+  const made = [imageId, publicData, config.instanceTypes[role], config.diskGiB[role]];
+  return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
 }

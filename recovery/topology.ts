@@ -12,6 +12,8 @@ export const redisMachines = ["redis1", "redis2"] as const;
 export const proxyMachines = ["haproxy1", "haproxy2"] as const;
 /** All six machines, in the order in which people read them. */
 export const machineNames = [...redisMachines, ...proxyMachines, "app", "monit"] as const;
+/** The machines that recovery replaces; monit, on which it runs, is its auto scaling group's. */
+export const replaceableMachines = [...redisMachines, ...proxyMachines, "app"] as const;
 
 export type RedisMachine = (typeof redisMachines)[number];
 export type ProxyMachine = (typeof proxyMachines)[number];
@@ -50,6 +52,10 @@ export const machineSchema = z.object({
   urn: z.string(),
   /** URN of the machine's DNS record: updated together with the instance. */
   recordUrn: z.string(),
+  /** What the running instance was made from (image, configuration, type, disk); missing on one of an older program. */
+  build: z.string().optional(),
+  /** What the last `up` would make it from: `barton roll` replaces the machines where this is another one. */
+  wantedBuild: z.string().optional(),
 });
 export type Machine = z.infer<typeof machineSchema>;
 
