@@ -7,14 +7,18 @@
  */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { defaultMetricsPort as metricsPort } from "../recovery/serve-metrics.ts";
 import { type Config, fixedPorts } from "./config.ts";
 
 /** The machines' roles, and the builders of their images. Each has a security group. */
 export const roles = ["redis", "haproxy", "app", "monit", "builder"] as const;
 export type Role = (typeof roles)[number];
 
-/** One row of the table. `admins` are `barton:adminCidrs`; `world` is any address, and is only ever a target. */
-export type Rule = { from: Role | "admins"; to: Role | "world"; ports: [number, number]; why: string };
+/** People and programs outside: `admins` are `barton:adminCidrs`, `monitoring` are `barton:monitoringCidrs`. */
+type Outside = "admins" | "monitoring";
+
+/** One row of the table. `world` is any address, and is only ever a target. */
+export type Rule = { from: Role | Outside; to: Role | "world"; ports: [number, number]; why: string };
 
 /** The table, for a number of shards. */
 export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
@@ -28,12 +32,19 @@ export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
     { from: "monit", to: "redis", ports: redisPorts, why: "probes and recovery" },
     { from: "monit", to: "haproxy", ports: [fixedPorts.runtime, fixedPorts.runtime], why: "runtime API" },
     { from: "monit", to: "haproxy", ports: [fixedPorts.health, fixedPorts.health], why: "registered or not" },
+    {
+      from: "monit",
+      to: "app",
+      ports: [fixedPorts.runtime, fixedPorts.runtime],
+      why: "how clients see the proxies",
+    },
     { from: "monit", to: "haproxy", ports: [22, 22], why: "copies the configuration of the running proxy" },
     // Packages and tools, only while an image is made: the builder is stopped afterwards.
     { from: "builder", to: "world", ports: [80, 80], why: "Debian packages" },
     { from: "builder", to: "world", ports: [443, 443], why: "Debian packages and tools" },
     // AWS has no fixed addresses for its APIs (EC2, Route 53, KMS, S3).
     { from: "monit", to: "world", ports: [443, 443], why: "AWS APIs" },
+    { from: "monitoring", to: "monit", ports: [metricsPort, metricsPort], why: "Prometheus" },
     ...roles.map((to): Rule => ({ from: "admins", to, ports: [22, 22], why: "ssh of engineers" })),
   ];
 }
@@ -54,7 +65,7 @@ export class Firewall extends pulumi.ComponentResource {
     ) as Record<Role, aws.ec2.SecurityGroup>;
     for (const rule of trafficRules(config)) {
       this.createEgress(rule);
-      this.createIngress(rule, config.adminCidrs);
+      this.createIngress(rule, { admins: config.adminCidrs, monitoring: config.monitoringCidrs });
     }
     this.registerOutputs();
   }
@@ -68,7 +79,7 @@ export class Firewall extends pulumi.ComponentResource {
   }
 
   private createEgress(rule: Rule): void {
-    if (rule.from === "admins") return;
+    if (rule.from === "admins" || rule.from === "monitoring") return;
     const target =
       rule.to === "world"
         ? { cidrIpv4: "0.0.0.0/0" }
@@ -80,10 +91,10 @@ export class Firewall extends pulumi.ComponentResource {
     );
   }
 
-  private createIngress(rule: Rule, adminCidrs: readonly string[]): void {
+  private createIngress(rule: Rule, cidrs: Record<Outside, readonly string[]>): void {
     if (rule.to === "world") return;
     const securityGroupId = this.groups[rule.to].id;
-    if (rule.from !== "admins") {
+    if (rule.from !== "admins" && rule.from !== "monitoring") {
       new aws.vpc.SecurityGroupIngressRule(
         `${rule.to}-from-${rule.from}-${rule.ports[0]}`,
         { securityGroupId, ...tcp(rule), referencedSecurityGroupId: this.groups[rule.from].id },
@@ -91,7 +102,7 @@ export class Firewall extends pulumi.ComponentResource {
       );
       return;
     }
-    for (const cidrIpv4 of adminCidrs) {
+    for (const cidrIpv4 of cidrs[rule.from]) {
       new aws.vpc.SecurityGroupIngressRule(
         `${rule.to}-from-${cidrIpv4}-${rule.ports[0]}`,
         { securityGroupId, ...tcp(rule), cidrIpv4 },

@@ -1,5 +1,5 @@
-/** The tables of situations of a redis machine and of a proxy, and of the machines that nobody replaces yet. */
-import type { MachineFacts } from "../observe/facts.ts";
+/** The tables of situations of a redis machine and of a proxy. */
+import { clientLookAt, type Facts, type MachineFacts } from "../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../topology.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
@@ -125,9 +125,9 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     leadsTo: ["serving", "lost"],
     opens: true,
     meaning:
-      "Monit cannot see the proxy, but the redis servers see its traffic: a cut between it and monit. Kept.",
-    when: (view) => whyProxyLost(view) !== undefined && carriesUnseen(view),
-    because: ({ machine }) => `monit cannot see ${machine}, but the redis servers do: it is kept`,
+      "Monit cannot see the proxy, but the clients or the redis servers do, and it sends them where it should: a cut between it and monit. Kept.",
+    when: (view) => witnessOf(view) !== undefined,
+    because: (view) => `monit cannot see ${view.machine}, but ${witnessOf(view)}: it is kept`,
     about: ({ machine }) => machine,
   },
   {
@@ -201,33 +201,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
 ];
 
-export interface OtherMachineView {
-  machine: MachineName;
-  facts: MachineFacts;
-}
-
-/** app and monit: seen, but not replaced by this version. */
-export const otherSituations: Row<OtherMachineView>[] = [
-  {
-    situation: "off",
-    leadsTo: ["present"],
-    holds: true,
-    meaning: "The cloud says that the machine is not running; this version leaves it to a person.",
-    when: ({ facts }) => facts.cloud !== undefined && facts.cloud !== "running" && facts.cloud !== "pending",
-    because: ({ machine, facts }) =>
-      `${machine} is ${facts.cloud}, says the cloud: run "pulumi up --refresh" to have it back`,
-  },
-  {
-    situation: "present",
-    leadsTo: ["off"],
-    meaning: "The machine runs, as far as the cloud says.",
-    settled: true,
-    when: () => true,
-    because: ({ machine }) => `${machine} is present`,
-  },
-];
-
-function stopMonitoring(known: Known, machine: MachineName, because: string): Step {
+/** The step by which a machine is given up; the rest of its replacement follows from that. */
+export function stopMonitoring(known: Known, machine: MachineName, because: string): Step {
   return { do: "stop monitoring", machine, instanceId: known.facts.machines[machine].instanceId, because };
 }
 
@@ -259,18 +234,29 @@ function whyProxyLost(view: ProxyMachineView): string | undefined {
   const gone = whyGoneForCloud(facts.machines[machine], machine, false);
   if (gone) return gone;
   const wasNeverSeen = facts.proxies[machine].view === undefined;
-  const patienceMs = wasNeverSeen ? limits.bootMs : patienceWithProxy(known, look.silence);
+  const patienceMs = wasNeverSeen ? limits.bootMs : patienceWithProxy(view, look.silence);
   const silentMs = facts.nowMs - (look.sinceMs ?? facts.nowMs);
   return look.state === "down" && silentMs >= patienceMs ? silenceText(view) : undefined;
 }
 
-/** A refusing proxy machine lives, and systemd restarts the process; a stalled one gets the stall's patience. */
-function patienceWithProxy({ facts, limits }: Known, silence: string | undefined): number {
+/**
+ * A refusing proxy machine lives, and systemd restarts the process; a stalled one gets the stall's patience. Silence is
+ * a verdict when app says the same: with monit's word alone there is time to see whether the cut is monit's own. There
+ * is none when the proxy sends traffic where it must not go, and cannot be told.
+ */
+function patienceWithProxy(
+  { known, machine, changes }: ProxyMachineView,
+  silence: string | undefined,
+): number {
+  const { facts, limits } = known;
   if (silence === "refused") return limits.graceMs;
-  return silence === "stalled" ? facts.topology.detection.stallMs : limits.proxyPatienceMs;
+  if (silence === "stalled") return facts.topology.detection.stallMs;
+  const isAgreed = clientLookAt(facts, machine)?.look.state === "down";
+  return isAgreed || changes.length > 0 ? limits.proxyPatienceMs : limits.graceMs;
 }
 
-function whyGoneForCloud(
+/** Why the machine counts as gone by the cloud's word, or undefined; a lost tag alone does not take away who answers. */
+export function whyGoneForCloud(
   { cloud }: MachineFacts,
   machine: MachineName,
   answers: boolean,
@@ -283,13 +269,25 @@ function whyGoneForCloud(
 /** Idle time is told in whole seconds, so it says nothing before a silence of this length. */
 const unseenMinMs = 2_000;
 
+/** Who sees a silent proxy do what it should, although monit does not; in words. */
+function witnessOf(view: ProxyMachineView): string | undefined {
+  const { known, machine, changes } = view;
+  const { look } = known.facts.proxies[machine];
+  const { limits, facts } = known;
+  if (known.memory.durable.ordered[machine] || facts.machines[machine].cloud !== "running") return undefined;
+  if (look.state !== "down" || look.silence !== "silent" || changes.length > 0) return undefined;
+  if (facts.nowMs - (look.sinceMs ?? facts.nowMs) < limits.proxyPatienceMs) return undefined;
+  if (clientLookAt(facts, machine)?.usable) return "app does";
+  return carriesUnseen(view) ? "the redis servers do" : undefined;
+}
+
 /** Was some session from this proxy active on a redis server after monit lost sight of the proxy? */
 function carriesUnseen({ known, machine }: ProxyMachineView): boolean {
   const { facts } = known;
   const { look } = facts.proxies[machine];
   const address = facts.machines[machine].address ?? "";
   const silentMs = facts.nowMs - (look.sinceMs ?? facts.nowMs);
-  if (silentMs < unseenMinMs || facts.machines[machine].cloud !== "running") return false;
+  if (silentMs < unseenMinMs) return false;
   return Object.values(facts.servers).some(({ info, askedMs, looks }) => {
     const idleSeconds = info?.sessionsIdleSeconds?.[address];
     if (idleSeconds === undefined || looks.monit.state !== "up") return false;
@@ -309,7 +307,11 @@ function silenceText({ known, machine }: ProxyMachineView): string {
   if (look.silence === "refused") return `${machine}'s proxy process is gone`;
   return look.silence === "stalled"
     ? `${machine}'s proxy accepts but does not reply`
-    : `${machine} does not answer on any port`;
+    : `${machine} does not answer on any port (${sayersOf(known.facts, machine)})`;
+}
+
+function sayersOf(facts: Facts, machine: ProxyMachine): string {
+  return clientLookAt(facts, machine)?.look.state === "down" ? "say app and monit" : "says monit";
 }
 
 /** After so many failures the new proxy serves with the configuration that the program gave it. */
@@ -332,7 +334,8 @@ function isRegistered({ known, machine }: ProxyMachineView): boolean {
 
 const isOrdered = ({ known, machine }: ProxyMachineView) =>
   known.memory.durable.ordered[machine] !== undefined;
-const orderOf = ({ memory }: Known, machine: MachineName) =>
+/** The order of the machine's failover, in words. */
+export const orderOf = ({ memory }: Known, machine: MachineName) =>
   `failover of ${machine} ordered (${memory.durable.ordered[machine]})`;
 
 function twinServes({ known, machine }: ProxyMachineView): boolean {

@@ -41,6 +41,7 @@ export function asSeen(facts: Facts, { sightSinceMs }: Memory): Facts {
       haproxy1: { ...haproxy1, look: seen(haproxy1.look) },
       haproxy2: { ...haproxy2, look: seen(haproxy2.look) },
     },
+    app: { ...facts.app, look: seen(facts.app.look) },
   };
 }
 

@@ -12,8 +12,10 @@ import {
   redisMachines,
   type Topology,
 } from "../topology.ts";
+import { type AppAnswer, AppLink } from "./app-link.ts";
 import { CloudWatcher } from "./cloud-watcher.ts";
 import {
+  type AppFacts,
   type Facts,
   type MachineFacts,
   noLook,
@@ -55,6 +57,7 @@ export class Board {
   readonly #options: BoardOptions;
   readonly #servers = new Map<string, Party<RedisLink, RedisAnswer>>();
   readonly #proxies = new Map<ProxyMachine, Party<ProxyLink, ProxyAnswer>>();
+  readonly #apps = new Map<"app", Party<AppLink, AppAnswer>>();
   readonly #cloud: CloudWatcher;
   #machines: Machines;
   #pace: Pace = "calm";
@@ -76,7 +79,7 @@ export class Board {
 
   stop(): void {
     this.#cloud.stop();
-    for (const { watcher } of [...this.#servers.values(), ...this.#proxies.values()]) watcher.stop();
+    for (const watcher of this.#watchers()) watcher.stop();
   }
 
   /** How urgently to look at servers and proxies (somebody is in doubt), and at the cloud (something is under way). */
@@ -110,6 +113,7 @@ export class Board {
       machines: this.#machines,
       servers: this.#serverFacts(),
       proxies: { haproxy1: this.#proxyFacts("haproxy1"), haproxy2: this.#proxyFacts("haproxy2") },
+      app: this.#appFacts(),
     };
   }
 
@@ -129,16 +133,25 @@ export class Board {
     this.#retarget();
   }
 
-  /** Looks again at the proxies and at these shards' servers (rule 7); who does not answer is not waited for. */
+  /** Looks again at app, the proxies and at these shards' servers (rule 7); who does not answer is not waited for. */
   async refresh(shards: number[], timeoutMs: number): Promise<void> {
     const ids = shards.flatMap((shard) => redisMachines.map((machine) => serverId(machine, shard)));
-    const parties = [...this.#proxies.values(), ...ids.flatMap((id) => this.#servers.get(id) ?? [])];
+    const parties = [
+      ...this.#apps.values(),
+      ...this.#proxies.values(),
+      ...ids.flatMap((id) => this.#servers.get(id) ?? []),
+    ];
     await Promise.all(parties.map(({ watcher }) => watcher.refresh(timeoutMs)));
   }
 
   /** Forgets all rows of failures: recovery itself was paused. */
   forgive(): void {
-    for (const { watcher } of [...this.#servers.values(), ...this.#proxies.values()]) watcher.forgive();
+    for (const watcher of this.#watchers()) watcher.forgive();
+  }
+
+  #watchers() {
+    const parties = [...this.#servers.values(), ...this.#proxies.values(), ...this.#apps.values()];
+    return parties.map(({ watcher }) => watcher);
   }
 
   #serverFacts(): Facts["servers"] {
@@ -188,6 +201,15 @@ export class Board {
     };
   }
 
+  #appFacts(): AppFacts {
+    const party = this.#apps.get("app");
+    const answer = party?.watcher.latest?.value;
+    return {
+      look: party?.watcher.look ?? noLook,
+      view: answer && "view" in answer ? answer.view : undefined,
+    };
+  }
+
   #takeCloudView(instances: Instance[]): void {
     const before = JSON.stringify(this.#machines);
     this.#machines = withCloudView(this.#machines, instances, this.#options.clock.now());
@@ -208,9 +230,10 @@ export class Board {
     for (const machine of proxyMachines) {
       this.#aim(this.#proxies, machine, machine, (address) => this.#proxyLink(address));
     }
+    this.#aim(this.#apps, "app", "app", (address) => this.#appLink(address));
   }
 
-  #aim<Key, Link, Answer>(
+  #aim<Key extends string, Link, Answer>(
     parties: Map<Key, Party<Link, Answer>>,
     key: Key,
     machine: MachineName,
@@ -250,6 +273,13 @@ export class Board {
       connectTimeoutMs: topology.detection.connectTimeoutMs,
       nowMs: () => clock.now(),
     });
+  }
+
+  #appLink(address: string): AppLink {
+    const { clock, topology } = this.#options;
+    const { connectTimeoutMs } = topology.detection;
+    const ports: [number, number] = [topology.ports.runtime, sshPort];
+    return new AppLink({ address, ports, connectTimeoutMs, nowMs: () => clock.now() });
   }
 
   /** Proxies that monit cannot see: the redis servers may know whether they still carry traffic. */

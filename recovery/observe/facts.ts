@@ -73,6 +73,24 @@ export interface ProxyFacts {
   refusal?: string;
 }
 
+/** How app's local proxy sees one proxy, by its checks of the health page. */
+export interface ClientLook {
+  /** Where it looks: the address that the name had when it last resolved it. */
+  address: string;
+  /** `up`: the machine answers, registered or not. */
+  look: Look;
+  /** Registered: clients use it, or would. */
+  usable: boolean;
+}
+
+/** The app machine, which stands for the many clients: the second vantage point in a verdict on a proxy. */
+export interface AppFacts {
+  /** How monit sees it. */
+  look: Look;
+  /** Its latest answer; stale unless `look.state` is up. */
+  view?: Record<ProxyMachine, ClientLook>;
+}
+
 /** The states of an EC2 instance. `missing`: the cloud answered, and there is no such instance. */
 export type CloudState =
   | "pending"
@@ -104,6 +122,13 @@ export interface Facts {
   /** By `serverId`. */
   servers: Record<string, ServerFacts>;
   proxies: Record<ProxyMachine, ProxyFacts>;
+  app: AppFacts;
+}
+
+/** How the clients see the proxy, if they can be asked and look at the address that it has now. */
+export function clientLookAt({ app, machines }: Facts, proxy: ProxyMachine): ClientLook | undefined {
+  const seen = app.look.state === "up" ? app.view?.[proxy] : undefined;
+  return seen?.address === machines[proxy].address ? seen : undefined;
 }
 
 /** The key of a server in `Facts.servers`: machine and shard index. */

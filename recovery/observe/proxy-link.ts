@@ -3,6 +3,7 @@ import type { ProxyView } from "./facts.ts";
 import { type Knock, knockAny } from "./knock.ts";
 import { parseSessions, parseStat, proxyViewOf, type Session, type Stat, showStat } from "./proxy-stat.ts";
 import { RuntimeApi } from "./runtime-api.ts";
+import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
 
 /** What a look at a proxy brings: its view, or why its answer makes no sense. */
@@ -20,13 +21,14 @@ export interface ProxyLinkOptions {
 export class ProxyLink implements Watched<ProxyAnswer> {
   readonly #options: ProxyLinkOptions;
   readonly #api: RuntimeApi;
-  readonly #failingSince = new Map<string, number>();
+  readonly #failing: FailingSince;
   #listing: Promise<Session[]> | undefined;
   #nextListing: Promise<Session[]> | undefined;
 
   constructor(options: ProxyLinkOptions) {
     this.#options = options;
     this.#api = new RuntimeApi(options.address, options.ports[0], options.connectTimeoutMs);
+    this.#failing = new FailingSince(options.nowMs);
   }
 
   async ask(): Promise<ProxyAnswer> {
@@ -38,7 +40,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
     try {
-      return { view: proxyViewOf(stat.servers, this.#options.shards, this.#sinceOf) };
+      return { view: proxyViewOf(stat.servers, this.#options.shards, this.#failing.since) };
     } catch (error) {
       return { refusal: (error as Error).message };
     }
@@ -102,14 +104,4 @@ export class ProxyLink implements Watched<ProxyAnswer> {
       return { refusal: (error as Error).message };
     }
   }
-
-  #sinceOf = (name: string, failing: boolean): number | undefined => {
-    if (!failing) {
-      this.#failingSince.delete(name);
-      return undefined;
-    }
-    const since = this.#failingSince.get(name) ?? this.#options.nowMs();
-    this.#failingSince.set(name, since);
-    return since;
-  };
 }

@@ -1,6 +1,13 @@
 /** Parsing what haproxy says of itself: `show stat` (its frontends and servers, as CSV) and `show sess`. */
-import { type RedisMachine, redisMachines } from "../topology.ts";
-import { type Look, noLook, type ProxyServer, type ProxyView, type Silence } from "./facts.ts";
+import { type ProxyMachine, type RedisMachine, redisMachines } from "../topology.ts";
+import {
+  type ClientLook,
+  type Look,
+  noLook,
+  type ProxyServer,
+  type ProxyView,
+  type Silence,
+} from "./facts.ts";
 
 /** The command that lists all frontends (1) and servers (4) of all proxies. */
 export const showStat = "show stat -1 5 -1";
@@ -20,7 +27,13 @@ export interface StatServer {
   /** Taken out by an administrator (or by recovery). */
   maintenance: boolean;
   /** Undefined for a server without checks. */
-  check?: { failures: number; down: boolean; silence?: Silence };
+  check?: {
+    failures: number;
+    down: boolean;
+    silence?: Silence;
+    /** The last check got a reply over HTTP, whatever it said. */
+    replied: boolean;
+  };
 }
 
 /**
@@ -70,7 +83,12 @@ function checkOf(cells: string[], column: Column, checkStatus: string): StatServ
   const health = Number(column(cells, "check_health"));
   const healthMax = rise + Number(column(cells, "check_fall")) - 1;
   const down = health < rise;
-  return { failures: healthMax - health, down, silence: silenceOf(checkStatus, column(cells, "last_chk")) };
+  return {
+    failures: healthMax - health,
+    down,
+    silence: silenceOf(checkStatus, column(cells, "last_chk")),
+    replied: checkStatus === "L7OK" || checkStatus === "L7STS",
+  };
 }
 
 /**
@@ -124,6 +142,28 @@ export function proxyViewOf(
       shards.map((shard) => [shard, byMachine(pair(shard))] as const),
     ) as ProxyView["shards"],
   };
+}
+
+/**
+ * The proxies as app's local proxy sees them.
+ *
+ * @param failingSince as for `proxyViewOf`.
+ * @throws when its haproxy.cfg has no backend `proxies` with both of them.
+ */
+export function clientViewOf(
+  servers: StatServer[],
+  failingSince: (name: string, failing: boolean) => number | undefined,
+): Record<ProxyMachine, ClientLook> {
+  const of = (machine: ProxyMachine): ClientLook => {
+    const line = servers.find(({ backend, server }) => backend === "proxies" && server === machine);
+    if (!line)
+      throw new Error(`app's haproxy has no server "proxies/${machine}"; is its haproxy.cfg barton's?`);
+    const replied = line.check?.replied === true;
+    const since = failingSince(machine, !replied && line.check?.silence !== undefined);
+    const look: Look = replied ? { state: "up" } : lookOfCheck(line.check, since);
+    return { address: line.address, look, usable: replied && line.check?.failures === 0 };
+  };
+  return { haproxy1: of("haproxy1"), haproxy2: of("haproxy2") };
 }
 
 function byMachine<T>(of: (machine: RedisMachine) => T): Record<RedisMachine, T> {

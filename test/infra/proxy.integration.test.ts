@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clientProxyConfig } from "../../infra/roles/app/role.ts";
 import { proxyConfig } from "../../infra/roles/haproxy/role.ts";
+import { AppLink } from "../../recovery/observe/app-link.ts";
 import {
   Client,
   checkHaproxyConfig,
@@ -115,6 +116,7 @@ test("both configurations are valid, without a warning", async () => {
     shards,
     detection,
     adminSocket,
+    runtimeBind: "0.0.0.0:8999",
     clientBind: "127.0.0.1",
     resolver: "10.42.0.2:53",
     haproxy1: "haproxy1.barton",
@@ -304,13 +306,28 @@ describe("app", () => {
     return (await count("haproxy1")) > before ? "haproxy1" : "haproxy2";
   };
 
+  let link: AppLink;
+  /** What monit learns from app. */
+  const seenByApp = async () => {
+    const answer = await link.ask();
+    if ("refusal" in answer) throw new Error(answer.refusal);
+    return answer.view;
+  };
+
   beforeAll(async () => {
+    link = new AppLink({
+      address: "127.0.8.20",
+      ports: [ports.runtime],
+      connectTimeoutMs: 1000,
+      nowMs: () => performance.now(),
+    });
     nameServer = await startNameServer(names);
     [first, second] = await Promise.all([startProxy("127.0.8.11"), startProxy("127.0.8.12")]);
     const config = clientProxyConfig({
       shards: [{ index: 1, clientPort: ports.client, proxyPort: ports.proxy, redisPort: ports.redis }],
       detection,
       adminSocket: socket,
+      runtimeBind: `127.0.8.20:${ports.runtime}`,
       clientBind: "127.0.8.20",
       resolver: `127.0.0.1:${nameServer.port}`,
       haproxy1: "haproxy1.barton",
@@ -324,7 +341,22 @@ describe("app", () => {
       (text) => text.includes("Uptime"),
     );
   });
-  afterAll(() => nameServer.close());
+  afterAll(() => {
+    link.close();
+    return nameServer.close();
+  });
+
+  test("tells monit how it sees the proxies, and takes no commands from it", async () => {
+    // Not registered yet, but they reply.
+    await unusable("haproxy1");
+    const { haproxy1 } = await until("looks", seenByApp, (view) => view.haproxy1.look.state === "up");
+    expect(haproxy1).toEqual({ address: "127.0.8.11", look: { state: "up" }, usable: false });
+    const answer = await runtimeApi(
+      { host: "127.0.8.20", port: ports.runtime },
+      "disable server proxies/haproxy1",
+    );
+    expect(answer).toContain("Permission denied");
+  });
 
   test("waits while no proxy is registered; then in the order in which they come", async () => {
     // A server counts as up until its first check, which is a moment's matter when app boots.
@@ -350,6 +382,9 @@ describe("app", () => {
     await until("the session's end", async () => client.closed, Boolean, 1000);
     await unusable("haproxy1", 2000);
     expect(await way()).toBe("haproxy2");
+    const { haproxy1, haproxy2 } = await seenByApp();
+    expect(haproxy1).toMatchObject({ look: { state: "down", silence: "refused" }, usable: false });
+    expect(haproxy2).toMatchObject({ look: { state: "up" }, usable: true });
   });
 
   test("does not use a proxy that came back until it is registered again", async () => {

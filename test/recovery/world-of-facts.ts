@@ -108,6 +108,13 @@ export class World {
       ) as unknown as Facts["machines"],
       servers: {},
       proxies: { haproxy1: this.#proxy(topology), haproxy2: this.#proxy(topology) },
+      app: {
+        look: up,
+        view: {
+          haproxy1: { address: addresses.haproxy1, look: up, usable: true },
+          haproxy2: { address: addresses.haproxy2, look: up, usable: true },
+        },
+      },
     };
     for (const { index, redisPort } of topology.shards) {
       this.facts.servers[serverId("redis1", index)] = {
@@ -155,6 +162,14 @@ export class World {
   /** The whole machine is seen like this by everybody. */
   lookAll(machine: RedisMachine, look: Look): this {
     for (const shard of this.shards) this.look(machine, shard, look);
+    return this;
+  }
+
+  /** Clients see the proxy like this. */
+  clientLook(proxy: ProxyMachine, look: Look): this {
+    const { view } = this.facts.app;
+    if (!view) throw new Error("app has no view");
+    view[proxy] = { ...view[proxy], look, usable: look.state === "up" };
     return this;
   }
 

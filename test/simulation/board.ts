@@ -1,5 +1,6 @@
 /** The monitor's eyes in the model: what the real board and its watchers would make of the same world. */
 import {
+  type ClientLook,
   type Facts,
   noLook,
   type ProxyFacts,
@@ -24,14 +25,14 @@ import type { Life, SimulatedCloud } from "./cloud.ts";
 import { proxyLink, redisLink } from "./links.ts";
 import type { HaProxy } from "./proxy.ts";
 import type { RedisServer } from "./redis-server.ts";
-import type { World } from "./world.ts";
+import type { Process, World } from "./world.ts";
 
 type Pace = "calm" | "hurry";
 
 /** One server or proxy that is watched at one address. */
 interface Party<Answer, Link> {
   address: string;
-  process: RedisServer | HaProxy | undefined;
+  process: Process | undefined;
   link: Link;
   tally: Tally;
   connected: boolean;
@@ -59,6 +60,7 @@ export class Board {
   readonly #world: World;
   readonly #servers = new Map<string, Party<RedisInfo, RedisLink>>();
   readonly #proxies = new Map<ProxyMachine, Party<ProxyView, ProxyLink>>();
+  readonly #apps = new Map<"app", Party<Record<ProxyMachine, ClientLook>, undefined>>();
   machines: Machines;
   #nextCloudMs = 0;
   #isAskingCloud = false;
@@ -77,12 +79,13 @@ export class Board {
     const { nowMs } = this.#world;
     for (const party of this.#servers.values()) if (nowMs >= party.nextMs) this.#look(party, pace);
     for (const party of this.#proxies.values()) if (nowMs >= party.nextMs) this.#look(party, pace);
+    for (const party of this.#apps.values()) if (nowMs >= party.nextMs) this.#look(party, pace);
     this.#nextCloudMs = Math.min(this.#nextCloudMs, nowMs + cloudPauseMs[cloudPace]);
     if (nowMs >= this.#nextCloudMs && !this.#isAskingCloud) void this.#askCloud(cloudPace);
   }
 
   forgive(): void {
-    for (const party of [...this.#servers.values(), ...this.#proxies.values()]) {
+    for (const party of [...this.#servers.values(), ...this.#proxies.values(), ...this.#apps.values()]) {
       if (party.tally.failures > 0) party.tally = { ...freshTally, looked: true };
     }
   }
@@ -104,7 +107,9 @@ export class Board {
         servers[serverId(machine, shard)] = this.#serverFacts(proxies, machine, shard);
       }
     }
-    return { nowMs, wallMs: scheduler.wallMs, topology, machines: this.machines, servers, proxies };
+    const apps = this.#apps.get("app");
+    const app = { look: this.#lookOf(apps), view: apps?.latest?.value };
+    return { nowMs, wallMs: scheduler.wallMs, topology, machines: this.machines, servers, proxies, app };
   }
 
   learn(topology: Topology, machines: MachineName[]): void {
@@ -121,7 +126,11 @@ export class Board {
   async refresh(shards: number[], timeoutMs: number): Promise<void> {
     const { scheduler } = this.#world;
     const ids = shards.flatMap((shard) => redisMachines.map((machine) => serverId(machine, shard)));
-    const parties = [...this.#proxies.values(), ...ids.flatMap((id) => this.#servers.get(id) ?? [])];
+    const parties = [
+      ...this.#apps.values(),
+      ...this.#proxies.values(),
+      ...ids.flatMap((id) => this.#servers.get(id) ?? []),
+    ];
     const asked = parties.filter(({ connected }) => connected);
     const isSilent = asked.some((party) => this.#knock(party) !== "ok");
     await scheduler.clock.sleep(isSilent ? timeoutMs : 1);
@@ -238,6 +247,16 @@ export class Board {
         link: proxyLink(world, life, process),
       });
     }
+    this.#watchApp();
+  }
+
+  #watchApp(): void {
+    const { address } = this.machines.app;
+    const { clients } = this.#world;
+    if (!address || !clients || this.#apps.get("app")?.address === address) return;
+    const ask = () => clients.view();
+    const process = { running: true, hung: false };
+    this.#apps.set("app", { ...fresh(address), process, ask, gist: gistOfApp, link: undefined });
   }
 
   #doubtedProxyAddresses(): string[] {
@@ -254,6 +273,13 @@ function fresh(address: string) {
 /** What of a redis server's answer is worth a cycle of its own: everything but offsets and idle times. */
 function gistOfServer({ runId, role, loading, follows, epoch }: RedisInfo): string {
   return `${runId} ${role} ${loading} ${epoch} ${follows?.host} ${follows?.linkUp} ${follows?.syncing}`;
+}
+
+/** Likewise of app's. */
+function gistOfApp(view: Record<ProxyMachine, ClientLook>): string {
+  return Object.values(view)
+    .map(({ address, look, usable }) => `${address} ${look.state} ${usable}`)
+    .join(" ");
 }
 
 /** Likewise of a proxy's. */

@@ -1,4 +1,6 @@
 /** The clients on app: the local proxy's choice of haproxy1 or haproxy2, and writes of two kinds through it. */
+import type { ClientLook } from "../../recovery/observe/facts.ts";
+import { count, freshTally, lookOf, type Tally } from "../../recovery/observe/tally.ts";
 import { type ProxyMachine, proxyMachines } from "../../recovery/topology.ts";
 import type { HaProxy } from "./proxy.ts";
 import type { RedisServer } from "./redis-server.ts";
@@ -11,6 +13,8 @@ export class Clients {
   /** Addresses as app's haproxy last resolved them, and its checks of the health page. */
   readonly #addresses = new Map<ProxyMachine, string>();
   readonly #failures = new Map<ProxyMachine, number>();
+  /** The same checks, as to whether the machine answers at all. */
+  readonly #answers = new Map<ProxyMachine, Tally>();
   /** The persistent connection of each shard: session and the proxy it goes through. */
   readonly #persistent = new Map<number, { id: string; proxy: HaProxy }>();
   #nextCheckMs = 0;
@@ -30,6 +34,17 @@ export class Clients {
       if (chosen) this.#write(proxy, chosen.server);
       this.#writePersistently(proxy, shard);
     }
+  }
+
+  /** What app's haproxy says of the proxies when monit asks. */
+  view(): Record<ProxyMachine, ClientLook> {
+    const { failures } = this.#world.topology.detection;
+    const of = (machine: ProxyMachine): ClientLook => ({
+      address: this.#addresses.get(machine) ?? "",
+      look: lookOf(this.#answers.get(machine) ?? freshTally, failures),
+      usable: this.#failures.get(machine) === 0,
+    });
+    return { haproxy1: of("haproxy1"), haproxy2: of("haproxy2") };
   }
 
   /** Sends one write on its way. */
@@ -62,8 +77,13 @@ export class Clients {
     this.#nextCheckMs = world.nowMs + checkMs;
     for (const machine of proxyMachines) {
       const address = world.resolve(`${machine}.barton`);
-      if (address) this.#addresses.set(machine, address);
+      if (address && address !== this.#addresses.get(machine)) {
+        this.#addresses.set(machine, address);
+        this.#answers.delete(machine);
+      }
       const proxy = this.#proxy(machine);
+      const reply = world.knockAt(world.current("app"), this.#addresses.get(machine) ?? "", proxy);
+      this.#answers.set(machine, count(this.#answers.get(machine) ?? freshTally, reply, world.nowMs));
       const isWell = proxy?.serves && proxy.registered && world.talks(world.current("app"), proxy.instance);
       const failures = isWell ? 0 : (this.#failures.get(machine) ?? 0) + 1;
       this.#failures.set(machine, failures);

@@ -50,6 +50,7 @@ export class Simulation {
     this.world = new World({ seed, mutations, trace, shards: seed % 3 === 0 ? 2 : 1 });
     this.cloud = new SimulatedCloud(this.world);
     this.#clients = new Clients(this.world);
+    this.world.clients = this.#clients;
     if (this.world.random.chance(0.95)) this.#beginServing();
   }
 

@@ -14,6 +14,7 @@ import {
   type Topology,
 } from "../../recovery/topology.ts";
 import { beliefMs, Checks } from "./checks.ts";
+import type { Clients } from "./clients.ts";
 import type { Mutations } from "./mutants.ts";
 import { HaProxy } from "./proxy.ts";
 import { Random } from "./random.ts";
@@ -37,6 +38,12 @@ export interface Instance {
   vanished: boolean;
   servers: RedisServer[];
   proxy?: HaProxy;
+}
+
+/** A process, as somebody finds it who tries to talk to it. */
+export interface Process {
+  running: boolean;
+  hung: boolean;
 }
 
 export interface WorldOptions {
@@ -63,6 +70,8 @@ export class World {
   isDnsDown = false;
   /** The share of the monitor's probes that are lost. */
   probeLoss = 0;
+  /** What app's local proxy sees. */
+  clients?: Clients;
   /** A person has ordered a failover, which has its own pace. */
   hasOrders = false;
   /** A fault has destroyed the last copy that could have become master. */
@@ -227,7 +236,7 @@ export class World {
   }
 
   /** What somebody at `from` finds out by trying to talk to a process. */
-  knockAt(from: Instance, address: string, process: RedisServer | HaProxy | undefined): Outcome {
+  knockAt(from: Instance, address: string, process: Process | undefined): Outcome {
     const instance = this.instanceAt(address);
     if (!instance || !this.talks(from, instance)) return "silent";
     if (!process?.running) return "refused";

@@ -27,6 +27,7 @@ export function appMachine({ config, clientPassword }: AppMachineArgs): CloudCon
         shards: config.shardList,
         detection: config.detection,
         adminSocket: "/run/haproxy/admin.sock",
+        runtimeBind: `0.0.0.0:${fixedPorts.runtime}`,
         clientBind: "127.0.0.1",
         // Amazon's resolver is always the third address of the VPC's block.
         resolver: `${addressIn(config.vpcCidr, 2)}:53`,
@@ -45,6 +46,7 @@ export function clientProxyConfig(args: {
   shards: readonly Shard[];
   detection: Detection;
   adminSocket: string;
+  runtimeBind: string;
   clientBind: string;
   /** ADDRESS:PORT of the resolver that knows the proxies' names. */
   resolver: string;

@@ -257,20 +257,55 @@ describe("proxies", () => {
     expect(step).not.toContain("traffic 1/redis2");
   });
 
-  test("lost for good only after patience, and only with another sign than one failed look", () => {
-    const world = new World();
+  test("lost after patience, when app says the same", () => {
+    const world = new World().clientLook("haproxy1", down("silent"));
     world.facts.proxies.haproxy1.look = down("silent", 1_900);
     expect(world.situation("haproxy1")).toBe("doubt");
     world.facts.proxies.haproxy1.look = down("silent", 2_100);
+    expect(world.situation("haproxy1")).toBe("lost");
+    expect(world.decide().sentence).toContain("haproxy1 does not answer on any port (say app and monit)");
+  });
+
+  test("one that only monit cannot see is kept, for as long as clients use it", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("silent", 600_000);
+    expect(world.situation("haproxy1")).toBe("carries-unseen");
+    expect(world.decide().sentence).toContain("monit cannot see haproxy1, but app does: it is kept");
+  });
+
+  test("one that only monit cannot see is given up when it would have to be told something", () => {
+    const world = new World().lookAll("redis1", down("silent"));
+    world.facts.proxies.haproxy1.look = down("silent", 2_100);
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test.each<[string, (world: World) => void]>([
+    ["app cannot be asked", ({ facts }) => Object.assign(facts.app, { look: down("silent") })],
+    [
+      "app still has the old address",
+      ({ facts }) => Object.assign(facts.app.view?.haproxy1 ?? {}, { address: "10.42.9.9" }),
+    ],
+    ["app has not made up its mind", (world) => world.clientLook("haproxy1", failing("silent"))],
+    [
+      "app says that it is not registered",
+      ({ facts }) => Object.assign(facts.app.view?.haproxy1 ?? {}, { usable: false }),
+    ],
+  ])("with monit's word alone there is more time: %s", (_, change) => {
+    const world = new World();
+    change(world);
+    world.facts.proxies.haproxy1.look = down("silent", 14_900);
+    expect(world.situation("haproxy1")).toBe("doubt");
+    world.facts.proxies.haproxy1.look = down("silent", 15_100);
     expect(world.situation("haproxy1")).toBe("lost");
   });
 
   test("one whose traffic the redis servers still see is kept", () => {
     const world = new World();
-    world.facts.proxies.haproxy1.look = down("silent", 3_500);
+    world.facts.app.look = down("silent");
+    world.facts.proxies.haproxy1.look = down("silent", 15_100);
     world.server("redis1", 1).info = masterInfo({ sessionsIdleSeconds: { "10.42.1.21": 0 } });
     expect(world.situation("haproxy1")).toBe("carries-unseen");
-    world.server("redis1", 1).info = masterInfo({ sessionsIdleSeconds: { "10.42.1.21": 4 } });
+    world.server("redis1", 1).info = masterInfo({ sessionsIdleSeconds: { "10.42.1.21": 16 } });
     expect(world.situation("haproxy1")).toBe("lost");
   });
 
@@ -283,7 +318,7 @@ describe("proxies", () => {
   });
 
   test("after monit was blind, patience begins anew", () => {
-    const world = new World();
+    const world = new World().clientLook("haproxy1", down("silent"));
     world.facts.proxies.haproxy1.look = down("silent", 60_000);
     world.memory.sightSinceMs = world.facts.nowMs - 100;
     expect(world.situation("haproxy1")).toBe("doubt");

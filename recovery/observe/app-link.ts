@@ -1,0 +1,58 @@
+/**
+ * Asking app's local proxy how it sees the two proxies. It stands for all clients, so its word is the second one in a
+ * verdict on a proxy: what monit alone cannot see may serve everybody.
+ */
+import type { ProxyMachine } from "../topology.ts";
+import type { ClientLook } from "./facts.ts";
+import { type Knock, knockAny } from "./knock.ts";
+import { clientViewOf, parseStat, showStat } from "./proxy-stat.ts";
+import { RuntimeApi } from "./runtime-api.ts";
+import { FailingSince } from "./since.ts";
+import type { Watched } from "./watcher.ts";
+
+/** What a look at app brings: its view, or why its answer makes no sense. */
+export type AppAnswer = { view: Record<ProxyMachine, ClientLook> } | { refusal: string };
+
+export interface AppLinkOptions {
+  address: string;
+  /** Knocked at when it is silent. The first is the runtime API. */
+  ports: [runtime: number, ...others: number[]];
+  connectTimeoutMs: number;
+  nowMs: () => number;
+}
+
+export class AppLink implements Watched<AppAnswer> {
+  readonly #options: AppLinkOptions;
+  readonly #api: RuntimeApi;
+  readonly #failing: FailingSince;
+
+  constructor(options: AppLinkOptions) {
+    this.#options = options;
+    this.#api = new RuntimeApi(options.address, options.ports[0], options.connectTimeoutMs);
+    this.#failing = new FailingSince(options.nowMs);
+  }
+
+  async ask(): Promise<AppAnswer> {
+    const answer = await this.#api.ask(showStat);
+    try {
+      const { servers, leaving } = parseStat(answer);
+      // After a reload the old process keeps this connection: its successor must be asked next time.
+      if (leaving) this.#api.drop();
+      return { view: clientViewOf(servers, this.#failing.since) };
+    } catch (error) {
+      return { refusal: (error as Error).message };
+    }
+  }
+
+  knock(): Promise<Knock> {
+    return knockAny(this.#options.address, this.#options.ports, this.#options.connectTimeoutMs);
+  }
+
+  drop(): void {
+    this.#api.drop();
+  }
+
+  close(): void {
+    this.#api.close();
+  }
+}
