@@ -126,6 +126,16 @@ const keys = {
       }),
     example: '["203.0.113.7/32"]',
   },
+  /** Who may read the metrics page on monit (port 9464): where Prometheus is. Nobody else, unless set. */
+  monitoringCidrs: {
+    schema: z
+      .array(cidr, "a list of CIDR blocks")
+      .refine((list) => list.every((block) => (parseCidr(block)?.prefix ?? 8) >= 8), {
+        error: "no block wider than /8: the page is not for the world",
+      })
+      .default([]),
+    example: '["203.0.113.8/32"]',
+  },
   /** Which address of a machine ssh goes to from where pulumi runs. */
   connect: {
     schema: z.enum(["public", "private"], '"public" or "private"').default("public"),

@@ -3,13 +3,16 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { Log } from "./log.ts";
 
+/** Where the page is unless a setting says otherwise; the firewall opens this one (infra/firewall.ts). */
+export const defaultMetricsPort = 9464;
+
 /**
- * The port that a setting names; 9464 when it names none.
+ * The port that a setting names; the default one when it names none.
  *
  * @throws when it is no port, with the setting and an example.
  */
 export function metricsPortFrom(text: string | undefined): number {
-  if (text === undefined || text === "") return 9464;
+  if (text === undefined || text === "") return defaultMetricsPort;
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new Error(`BARTON_METRICS_PORT is "${text}"; expected a port, for example 9464, or 0 for none`);

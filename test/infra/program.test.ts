@@ -1,4 +1,5 @@
 /** The whole program under Pulumi's mocks, as stack `barton` with the real Pulumi.barton.yaml. */
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +28,8 @@ beforeAll(async () => {
     "PULUMI_OPTION_CONFIG_FILE",
   ])
     delete process.env[name];
-  pulumi.runtime.setAllConfig(production(), Object.keys(secrets));
+  const config = { ...production(), "barton:monitoringCidrs": '["203.0.113.8/32"]' };
+  pulumi.runtime.setAllConfig(config, Object.keys(secrets));
   await pulumi.runtime.setMocks(
     {
       newResource({ type, name, inputs }) {
@@ -108,8 +110,24 @@ describe("the six machines", () => {
         Name: `${machine.name}.barton`,
         "barton:machine": machine.name,
         "barton:stack": "barton",
+        "barton:build": expect.stringMatching(/^[0-9a-f]{16}$/),
+        "barton:shards": "10",
       });
     }
+  });
+
+  test.each(["redis1", "redis2", "haproxy1", "app"])("%s has a build that knows no password", (name) => {
+    const { inputs } = named("aws:ec2/instance:Instance", name);
+    const userData = gunzipSync(Buffer.from(unwrapped(inputs.userDataBase64) as string, "base64")).toString();
+    const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+    // Whoever may read tags must not be able to try passwords with them.
+    const withoutSecrets = Object.values(secrets).reduce(
+      (text, secret) => text.replaceAll(secret, "").replaceAll(sha256(secret), sha256("")),
+      userData.replace("#cloud-config\n", ""),
+    );
+    const { volumeSize } = inputs.rootBlockDevice as { volumeSize: number };
+    const made = JSON.stringify([inputs.ami, JSON.parse(withoutSecrets), inputs.instanceType, volumeSize]);
+    expect((inputs.tags as Record<string, string>)["barton:build"]).toBe(sha256(made).slice(0, 16));
   });
 
   test("are spread over two zones, one of each pair in each", () => {
@@ -199,8 +217,13 @@ describe("the network", () => {
     }
   });
 
-  test("lets nobody in but machines that need it and the engineers' ssh", () => {
-    for (const { name, inputs } of ingress()) {
+  test("lets nobody in but machines that need it, the engineers' ssh, and Prometheus at monit's page", () => {
+    const monit = named("aws:ec2/securityGroup:SecurityGroup", "monit").id;
+    const page = ingress().filter(({ inputs }) => inputs.cidrIpv4 === "203.0.113.8/32");
+    expect(page.map(({ inputs }) => inputs)).toEqual([
+      expect.objectContaining({ securityGroupId: monit, fromPort: 9464, toPort: 9464 }),
+    ]);
+    for (const { name, inputs } of ingress().filter((one) => !page.includes(one))) {
       expect(inputs.cidrIpv6, name).toBeUndefined();
       if (inputs.cidrIpv4 === undefined) expect(inputs.referencedSecurityGroupId, name).toBeDefined();
       else expect(inputs, name).toMatchObject({ cidrIpv4: "203.0.113.7/32", fromPort: 22, toPort: 22 });
@@ -228,6 +251,7 @@ describe("the network", () => {
       `monit to haproxy: ${fixedPorts.runtime}-${fixedPorts.runtime}`,
       `monit to haproxy: ${fixedPorts.health}-${fixedPorts.health}`,
       "monit to haproxy: 22-22",
+      `monit to app: ${fixedPorts.runtime}-${fixedPorts.runtime}`,
     ].sort();
     expect(rows(ingress(), "to").sort()).toEqual(expected);
     expect(rows(egress(), "from").sort()).toEqual(expected);
@@ -261,19 +285,19 @@ describe("what monit may do", () => {
     }
   });
 
-  test("launch and end only redis and haproxy machines of this stack", () => {
-    const ours = ["redis1", "redis2", "haproxy1", "haproxy2"];
+  test("launch and end only the machines of this stack that recovery replaces", () => {
+    const ours = ["redis1", "redis2", "haproxy1", "haproxy2", "app"];
     for (const [sid, key] of [
-      ["LaunchAsOneOfTheFour", "aws:RequestTag"],
-      ["EndOneOfTheFour", "aws:ResourceTag"],
+      ["LaunchAsOneOfTheFive", "aws:RequestTag"],
+      ["EndOneOfTheFive", "aws:ResourceTag"],
     ]) {
       expect(statements().find(({ Sid }) => Sid === sid)?.Condition).toEqual({
         StringEquals: { [`${key}/barton:stack`]: "barton", [`${key}/barton:machine`]: ours },
       });
     }
     const launch = statements().find(({ Sid }) => Sid === "LaunchFromWhatIsOurs")?.Resource as string[];
-    expect(launch.filter((arn) => arn.includes(":image/"))).toHaveLength(2);
-    expect(launch.filter((arn) => arn.includes(":security-group/"))).toHaveLength(2);
+    expect(launch.filter((arn) => arn.includes(":image/"))).toHaveLength(3);
+    expect(launch.filter((arn) => arn.includes(":security-group/"))).toHaveLength(3);
   });
 
   test("nothing about identities", () => {
@@ -318,5 +342,7 @@ test("the output `topology` is what recovery reads", () => {
     address: expect.stringMatching(/^10\.42\.1\.\d+$/),
     urn: expect.stringMatching(/::barton:infra:Machine\$aws:ec2\/instance:Instance::redis2$/),
     recordUrn: expect.stringMatching(/::barton:infra:Machine\$aws:route53\/record:Record::redis2$/),
+    build: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
+    wantedBuild: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
   });
 });
