@@ -1,7 +1,7 @@
 /** Who may do what: the engineers' ssh key, and what the monit machine may ask of AWS. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { proxyMachines, redisMachines } from "../recovery/topology.ts";
+import { replaceableMachines } from "../recovery/topology.ts";
 import type { Config } from "./config.ts";
 
 /** What the permissions of `monit` are limited to. All are ids, not ARNs. */
@@ -22,13 +22,10 @@ type Statement = {
   Condition?: Record<string, Record<string, string | string[]>>;
 };
 
-/** The machines that recovery replaces; `monit` may touch no other. */
-const replaceable = [...redisMachines, ...proxyMachines];
-
 /**
  * The least that `pulumi up` of one replaced machine and its record needs, and nothing else: launch from our images into
- * our subnets with our groups, tagged as one of the four machines; terminate what carries such tags; change these
- * machines' records; read and write the stack's state. Account numbers are wildcards: a role acts in its own account only.
+ * our subnets with our groups, tagged as one of the five machines that recovery replaces; terminate what carries such
+ * tags; change these machines' records; read and write the stack's state. Account numbers are wildcards: a role acts in its own account only.
  */
 export function monitPolicy(scope: MonitScope): { Version: "2012-10-17"; Statement: Statement[] } {
   return {
@@ -53,7 +50,7 @@ function launchStatements({
     `arn:aws:ec2:${config.region}:${account}:${kind}/${id}`;
   const ours = (prefix: "aws:RequestTag" | "aws:ResourceTag") => ({
     [`${prefix}/barton:stack`]: config.stack,
-    [`${prefix}/barton:machine`]: replaceable,
+    [`${prefix}/barton:machine`]: [...replaceableMachines],
   });
   return [
     {
@@ -85,7 +82,7 @@ function launchStatements({
       ],
     },
     {
-      Sid: "LaunchAsOneOfTheFour",
+      Sid: "LaunchAsOneOfTheFive",
       Effect: "Allow",
       Action: ["ec2:RunInstances"],
       Resource: arn("instance", "*"),
@@ -99,7 +96,7 @@ function launchStatements({
       Condition: { StringEquals: { "ec2:CreateAction": "RunInstances" } },
     },
     {
-      Sid: "EndOneOfTheFour",
+      Sid: "EndOneOfTheFive",
       Effect: "Allow",
       Action: ["ec2:TerminateInstances"],
       Resource: arn("instance", "*"),
@@ -111,13 +108,13 @@ function launchStatements({
 function recordStatements({ config, zoneId }: MonitScope): Statement[] {
   return [
     {
-      Sid: "ChangeTheFourRecords",
+      Sid: "ChangeTheFiveRecords",
       Effect: "Allow",
       Action: ["route53:ChangeResourceRecordSets"],
       Resource: `arn:aws:route53:::hostedzone/${zoneId}`,
       Condition: {
         "ForAllValues:StringEquals": {
-          "route53:ChangeResourceRecordSetsNormalizedRecordNames": replaceable.map(
+          "route53:ChangeResourceRecordSetsNormalizedRecordNames": replaceableMachines.map(
             (machine) => `${machine}.${config.domain}`,
           ),
           "route53:ChangeResourceRecordSetsRecordTypes": ["A"],

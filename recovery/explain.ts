@@ -1,5 +1,6 @@
 /** `barton explain`: the tables of situations and their diagrams, printed as Markdown from the tables themselves. */
-import { otherSituations, proxySituations, redisSituations } from "./decide/machine-situations.ts";
+import { appSituations, monitSituations } from "./decide/app-situations.ts";
+import { proxySituations, redisSituations } from "./decide/machine-situations.ts";
 import { replacementSituations } from "./decide/replacement-situations.ts";
 import { shardSituations } from "./decide/shard-situations.ts";
 
@@ -20,7 +21,8 @@ export const tables: { title: string; rows: ExplainedRow[] }[] = [
   { title: "A redis machine", rows: redisSituations },
   { title: "A proxy machine", rows: proxySituations },
   { title: "The replacement", rows: replacementSituations },
-  { title: "app and monit", rows: otherSituations },
+  { title: "app", rows: appSituations },
+  { title: "monit", rows: monitSituations },
 ];
 
 const legend =

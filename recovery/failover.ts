@@ -3,7 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { Engine } from "./cloud/engine.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
-import { type MachineName, machineNames, proxyMachines, redisMachines } from "./topology.ts";
+import { type MachineName, replaceableMachines } from "./topology.ts";
 import { until } from "./until.ts";
 
 export interface FailoverOptions {
@@ -18,6 +18,8 @@ export interface FailoverOptions {
 export interface FailoverResult {
   ok: boolean;
   message: string;
+  /** The monitor ended in the middle of it; its next run goes on. */
+  interrupted?: true;
 }
 
 /** How long the reconciler may take to see the world, before an order makes sense. */
@@ -26,10 +28,10 @@ const timeoutMs = 900_000;
 
 /** Why there is no failover of something by this name, or undefined. */
 export function whyNoFailover(name: string): string | undefined {
-  const replaceable: string[] = [...redisMachines, ...proxyMachines];
+  const replaceable: string[] = [...replaceableMachines];
   if (replaceable.includes(name)) return undefined;
-  if (machineNames.some((machine) => machine === name)) {
-    return `${name} is not replaced by this version of recovery; it can be: ${replaceable.join(", ")}`;
+  if (name === "monit") {
+    return "monit is not replaced by recovery, which runs on it, but by its auto scaling group: terminate its instance and the group launches another one";
   }
   return `there is no machine "${name}"; a failover can be of: ${replaceable.join(", ")}`;
 }

@@ -4,7 +4,7 @@
  */
 import { recentReplacements } from "./decide/budget.ts";
 import type { JournalEvent } from "./incidents/journal.ts";
-import { type MachineName, machineNames, redisMachines } from "./topology.ts";
+import { type MachineName, redisMachines, replaceableMachines } from "./topology.ts";
 import type { Status } from "./view-status.ts";
 
 type Labels = Record<string, string | number>;
@@ -163,19 +163,21 @@ function shardLines(status: Status | undefined): string[] {
 
 function budgetLines({ replacements, replacementsPerHourMax, wallMs }: Gauges): string[] {
   const done = (machine: MachineName) => recentReplacements(replacements, machine, wallMs).length;
-  const replaceable = machineNames.filter((name) => name !== "app" && name !== "monit");
   return [
     ...family(
       "barton_replacements_last_hour",
       "gauge",
       "Replacements of the machine within the last hour.",
-      replaceable.map((machine) => [{ machine }, done(machine)]),
+      replaceableMachines.map((machine) => [{ machine }, done(machine)]),
     ),
     ...family(
       "barton_replacements_left",
       "gauge",
       "How often the machine may still be replaced within the hour before it is held.",
-      replaceable.map((machine) => [{ machine }, Math.max(replacementsPerHourMax - done(machine), 0)]),
+      replaceableMachines.map((machine) => [
+        { machine },
+        Math.max(replacementsPerHourMax - done(machine), 0),
+      ]),
     ),
   ];
 }

@@ -7,8 +7,8 @@
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
+import { appSituations, monitSituations } from "./app-situations.ts";
 import {
-  otherSituations,
   type ProxyMachineView,
   proxySituations,
   type RedisMachineView,
@@ -124,10 +124,13 @@ function decideAll(known: Known, shards: OrderedShardView[], busy: ReadonlySet<S
       decideRedis({ known, machine, shards, servers: shards.map((v) => v.servers[machine]) }),
     ),
     ...proxyMachines.map((machine) => decideProxy(viewProxy(known, machine, shards, intents))),
-    ...(["app", "monit"] as const).map((machine) => {
-      const view = { machine, facts: known.facts.machines[machine] };
-      return decision(machine, otherSituations, view, () => `${machine} is ${view.facts.cloud}`);
-    }),
+    decision("app", appSituations, { machine: "app", known }, () => "app"),
+    decision(
+      "monit",
+      monitSituations,
+      { machine: "monit", facts: known.facts.machines.monit },
+      () => "monit",
+    ),
     decideReplacement(known, shards),
   ];
 }
