@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config";
 /** Real servers, sshd, the Pulumi engine, machines: one file at a time, because there are two cores. */
 const real = { fileParallelism: false, pool: "forks" as const };
 
+/** The second tier of end-to-end tests: `scripts/test --all`. */
+const long = "test/end-to-end/**/*.long.test.ts";
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/closing-line.ts"],
@@ -29,6 +32,7 @@ export default defineConfig({
         test: {
           name: "end-to-end",
           include: ["test/end-to-end/**/*.test.ts"],
+          exclude: process.env.BARTON_TEST_ALL ? [] : [long],
           globalSetup: ["test/end-to-end/lab.ts"],
           testTimeout: 300_000,
           hookTimeout: 600_000,

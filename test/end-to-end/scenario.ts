@@ -1,0 +1,159 @@
+/** What the end-to-end tests of failures share: a healthy lab under traffic before each, and what must hold after it. */
+import { afterEach, beforeEach, expect, inject } from "vitest";
+import {
+  LabOperator,
+  type LabStatus,
+  type Traffic,
+  type TrafficSummary,
+  waitFor,
+} from "../../lab/operate.ts";
+
+export const lab = new LabOperator(inject("labName"));
+
+/** The longest pause of writes through 7001 that the traffic may have seen, in ms (issue: go on within 2 s). */
+const pauseMsMax = 2000;
+/** How long a replacement may take until all is well again, in ms. */
+export const replacementMsMax = 60_000;
+
+/** One test's healthy lab and its traffic through 7001. */
+export class Scenario {
+  /** The lab before the fault. */
+  before: LabStatus;
+  #traffic: Traffic | undefined;
+  #incidents: ReadonlySet<string>;
+
+  private constructor(before: LabStatus, incidents: ReadonlySet<string>) {
+    this.before = before;
+    this.#incidents = incidents;
+  }
+
+  /** A fault is injected only into a healthy system under traffic; anything else would prove nothing. */
+  static async begin(): Promise<Scenario> {
+    const before = await lab.untilHealthy(120_000);
+    const incidents = new Set((await lab.incidents()).map(({ id }) => id));
+    const scenario = new Scenario(before, incidents);
+    scenario.#traffic = lab.startTraffic(7001);
+    await scenario.untilFlowing();
+    return scenario;
+  }
+
+  /** The machine with the master, and that with the replica, of shard 1 before the fault. */
+  get master(): string {
+    return this.before.shards[0]?.master ?? "";
+  }
+  get replica(): string {
+    return this.before.shards[0]?.replica ?? "";
+  }
+
+  /** Waits until writes flow steadily again. */
+  async untilFlowing(seconds = 2): Promise<void> {
+    await this.#traffic?.untilFlowing(seconds, 30_000);
+  }
+
+  /** Ends the traffic; resolves with its summary. */
+  async endTraffic(): Promise<TrafficSummary> {
+    const traffic = this.#traffic;
+    this.#traffic = undefined;
+    if (traffic === undefined) throw new Error("there was no traffic");
+    return traffic.stop();
+  }
+
+  /** Waits until `machines` are new ones and the desired state is reached, and writes flow. */
+  async replaced(...machines: string[]): Promise<{ after: LabStatus; summary: TrafficSummary }> {
+    let last: LabStatus | undefined;
+    const after = await waitFor(
+      `${machines.join(" and ")} replaced and the lab healthy`,
+      replacementMsMax,
+      async () => {
+        const now = await lab.status();
+        last = now;
+        const areNew = machines.every((name) => addressIn(now, name) !== addressIn(this.before, name));
+        return areNew && now.healthy ? now : undefined;
+      },
+      () => `Last status: ${JSON.stringify(last)}`,
+    );
+    return { after, summary: await this.ended() };
+  }
+
+  /** Waits until writes flow, and ends them. */
+  async ended(): Promise<TrafficSummary> {
+    await this.untilFlowing();
+    return this.endTraffic();
+  }
+
+  /** What recovery noticed since the test began. */
+  async newIncidents() {
+    return (await lab.incidents()).filter(({ id }) => !this.#incidents.has(id));
+  }
+
+  /**
+   * Expects that a disturbance was not taken for a failure: the same masters on the same machines, and nothing was
+   * done to any of them.
+   */
+  async expectLeftAlone(): Promise<void> {
+    const after = await lab.untilHealthy(30_000);
+    const roles = ({ shards }: LabStatus) => shards.map(({ index, master }) => ({ index, master }));
+    expect(roles(after)).toEqual(roles(this.before));
+    expect(after.machines).toEqual(this.before.machines);
+    const acted = (await this.newIncidents()).filter(({ steps }) => steps.length > 0);
+    expect(acted).toEqual([]);
+  }
+}
+
+/** Begins a scenario before each test of the file; all faults are healed after each. */
+export function scenarioBeforeEach(): { readonly current: Scenario } {
+  let current: Scenario | undefined;
+  beforeEach(async () => {
+    current = await Scenario.begin();
+  });
+  afterEach(async () => {
+    await current?.endTraffic().catch(() => {});
+    current = undefined;
+    await lab.fault("heal");
+  });
+  return {
+    get current() {
+      if (current === undefined) throw new Error("no test is running");
+      return current;
+    },
+  };
+}
+
+export const addressIn = (status: LabStatus, name: string) =>
+  status.machines.find((machine) => machine.name === name)?.address;
+
+/** The address that the VPC's resolver gives app for a machine. */
+export async function recordOf(name: string): Promise<string> {
+  return (await lab.exec("app", "getent", "hosts", `${name}.barton`)).split(/\s+/)[0] ?? "";
+}
+
+/** Expects that nothing acknowledged was lost and nobody saw an error, except for a write in flight. */
+export function expectNothingLost({ lost, acknowledged, errors }: TrafficSummary): void {
+  expect(lost).toBe(0);
+  expect(acknowledged).toBeGreaterThan(100);
+  // One write at a time is in flight, and only that one may fail.
+  expect(errors).toBeLessThanOrEqual(1);
+}
+
+/** Expects, besides, that writes went on within the time that a failure may take. */
+export function expectSmooth(summary: TrafficSummary): void {
+  expectNothingLost(summary);
+  expect(summary.slowestMs).toBeLessThanOrEqual(pauseMsMax);
+}
+
+/**
+ * Makes recovery forget how often it replaced machines. These tests put a month of failures into an hour, which its
+ * budget (rule 8) rightly holds against them.
+ */
+export async function freshBudget(): Promise<void> {
+  const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
+    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
+    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
+  await lab.untilHealthy(120_000);
+  await lab.exec("monit", "systemctl", "stop", "barton-monitor");
+  try {
+    await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
+  } finally {
+    await lab.exec("monit", "systemctl", "start", "barton-monitor");
+  }
+}
