@@ -121,7 +121,11 @@ monitRole.allow({
   keyName,
   zoneId: zone.zoneId,
   subnetIds: pulumi.all(network.subnets.map((subnet) => subnet.id)),
-  securityGroupIds: pulumi.all([firewall.groups.redis.id, firewall.groups.haproxy.id, firewall.groups.app.id]),
+  securityGroupIds: pulumi.all([
+    firewall.groups.redis.id,
+    firewall.groups.haproxy.id,
+    firewall.groups.app.id,
+  ]),
   imageIds: pulumi.all([images.redis.imageId, images.haproxy.imageId, images.app.imageId]),
 });
 const bundle = writeBundle({
