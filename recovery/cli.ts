@@ -1,18 +1,21 @@
 /** `barton` on the monit machine. `status`, `plan`, `incidents`, `incident` and `explain` only look. */
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { getView, NoMonitor, order, orderFailover, tellMonitor } from "./client.ts";
 import { systemClock } from "./clock.ts";
+import { describeStatus, incidentLine } from "./describe-status.ts";
 import { explain } from "./explain.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
 import { replaceFile } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
-import { describeIncident, type Incident } from "./incidents/record.ts";
-import { newPause, parseDuration, pauseFile, whyPaused } from "./pause.ts";
+import { describeIncident } from "./incidents/record.ts";
+import { maintenanceCommands } from "./maintenance-commands.ts";
+import { newPause, parseDuration, pauseFile } from "./pause.ts";
 import type { PlannedSubject } from "./reconciler.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
+import { replaceableMachines } from "./topology.ts";
 import type { Status } from "./view-status.ts";
+import { watchStatus } from "./watch-status.ts";
 
 const { stateDir, runDir } = pathsFrom();
 const socket = monitorSocket(runDir);
@@ -28,16 +31,14 @@ program
   .command("status")
   .description("who is master, where the proxies send traffic, machines, open incidents")
   .option("--json", "as JSON")
-  .option("--watch", "again every second, until Ctrl-C")
+  .option("--watch", "again every second, until Ctrl-C; without a terminal only what has changed")
   .option("--check", "exit status 1 unless all is well and recovery is not paused, for other monitors")
   .action(async (options: { json?: boolean; watch?: boolean; check?: boolean }) => {
-    do {
-      const status = await getView<Status>(socket, "status", viewTimeoutMs).catch(lookWithoutMonitor);
-      if (options.watch && !options.json) process.stdout.write("\x1b[2J\x1b[H");
-      say(options.json ? asJson(status) : describeStatus(status));
-      if (options.check && (!status.healthy || status.paused)) process.exitCode = 1;
-      if (options.watch) await delay(1_000);
-    } while (options.watch);
+    const look = () => getView<Status>(socket, "status", viewTimeoutMs).catch(lookWithoutMonitor);
+    if (options.watch) return watchStatus(look, { json: options.json, output: process.stdout });
+    const status = await look();
+    say(options.json ? asJson(status) : describeStatus(status));
+    if (options.check && (!status.healthy || status.paused)) process.exitCode = 1;
   });
 
 program
@@ -75,7 +76,7 @@ program
 program
   .command("failover")
   .description("replaces a machine as if it had failed; ends when the new one is well")
-  .argument("<machine>", "redis1, redis2, haproxy1 or haproxy2", replaceable)
+  .argument("<machine>", "redis1, redis2, haproxy1, haproxy2 or app", replaceable)
   .action(async (machine: string) => {
     const result = await orderFailover(socket, machine, say).catch((error: Error) =>
       error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),
@@ -126,6 +127,16 @@ program
   });
 
 program
+  .command("forgive")
+  .description(
+    "a machine that was replaced too often may be replaced again: what is held for it begins at once",
+  )
+  .argument("<machine>", replaceableMachines.join(", "), replaceable)
+  .action(async (machine: string) => say(await tellMonitor(socket, `/forgive/${machine}`, viewTimeoutMs)));
+
+maintenanceCommands(program, socket, say);
+
+program
   .command("explain")
   .description("prints the tables of situations by which recovery decides, with diagrams (Markdown)")
   .action(() => say(explain()));
@@ -162,30 +173,6 @@ async function failoverWithoutMonitor(machine: string): Promise<FailoverResult> 
   return failoverAlone(machine, say);
 }
 
-function describeStatus(status: Status): string {
-  const machines = status.machines.map(
-    ({ name, address, state }) => `  ${name.padEnd(10)} ${(address ?? "-").padEnd(16)} ${state}`,
-  );
-  const shards = status.shards.map((shard) => {
-    const { haproxy1, haproxy2 } = shard.proxies;
-    return (
-      `  ${String(shard.index).padEnd(3)} port ${shard.port}  master ${(shard.master ?? "none").padEnd(7)} ` +
-      `replica ${(shard.replica ?? "none").padEnd(7)} link ${shard.replicaLink.padEnd(5)} ` +
-      `haproxy1 → ${(haproxy1 ?? "holds").padEnd(7)} haproxy2 → ${haproxy2 ?? "holds"}`
-    );
-  });
-  const open = status.incidents.filter(({ endedAt }) => endedAt === undefined);
-  return [
-    ...(status.paused ? [`PAUSED, nothing is acted upon: ${whyPaused(status.paused)}`] : []),
-    `${status.healthy ? "healthy" : "NOT HEALTHY"}${status.inProgress ? ", recovery is at work" : ""}: ${status.sentence}`,
-    "machines",
-    ...machines,
-    "shards",
-    ...shards,
-    ...(open.length > 0 ? ["open incidents", ...open.map((incident) => `  ${incidentLine(incident)}`)] : []),
-  ].join("\n");
-}
-
 function describePlan(plan: PlannedSubject[]): string {
   if (plan.length === 0) return "nothing to do: the desired state is reached";
   return plan
@@ -197,11 +184,6 @@ function describePlan(plan: PlannedSubject[]): string {
       ].join("\n"),
     )
     .join("\n");
-}
-
-function incidentLine({ id, because, endedAt, tookMs }: Incident): string {
-  const took = tookMs === undefined ? "" : ` after ${(tookMs / 1000).toFixed(1)} s`;
-  return `${id}  ${endedAt ? `over${took}` : "OPEN"}  ${because}`;
 }
 
 program.parseAsync().catch((error: Error) => {
