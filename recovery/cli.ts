@@ -12,6 +12,7 @@ import { describeIncident } from "./incidents/record.ts";
 import { maintenanceCommands } from "./maintenance-commands.ts";
 import { newPause, parseDuration, pauseFile } from "./pause.ts";
 import type { PlannedSubject } from "./reconciler.ts";
+import { rehearseCommand } from "./rehearsal/command.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
 import { replaceableMachines } from "./topology.ts";
 import type { Status } from "./view-status.ts";
@@ -135,6 +136,7 @@ program
   .action(async (machine: string) => say(await tellMonitor(socket, `/forgive/${machine}`, viewTimeoutMs)));
 
 maintenanceCommands(program, socket, say);
+rehearseCommand(program, socket, say);
 
 program
   .command("explain")

@@ -1,7 +1,7 @@
 /** `barton roll`: what people do to a system that is well. */
 import { resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
+import { isTyped } from "./ask.ts";
 import { getView, order } from "./client.ts";
 import { systemClock } from "./clock.ts";
 import { rollReason } from "./decide/memory.ts";
@@ -49,10 +49,11 @@ async function runRoll(socket: string, only: MachineName[], flags: RollFlags, sa
   }
   const refusal = whyNoRoll(status);
   if (refusal) throw new Error(refusal);
-  if (plan.replace.length > 0 && !flags.yes && !(await isConfirmed())) {
+  const isAsked = plan.replace.length > 0 && !flags.yes;
+  if (isAsked && !(await isTyped("Replace them, one after the other?", "yes", 'say "--yes" to begin'))) {
     throw new Error("nothing was done");
   }
-  process.once("SIGINT", () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   const result = await roll(tools, only);
   say(flags.json ? JSON.stringify(result, null, 2) : result.message);
   // The connection to the monitor would keep an interrupted command waiting for the machine under way.
@@ -84,17 +85,6 @@ function describePlan({ replace, left }: RollPlan): string {
     ...left.map(({ machine, why }) => `${machine} is outdated too, and left: ${why}`),
   ];
   return lines.join("\n");
-}
-
-/** @throws when nobody can be asked. */
-async function isConfirmed(): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new Error('nobody can be asked here: say "--yes" to begin');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return (await terminal.question('Replace them, one after the other? Type "yes": ')).trim() === "yes";
-  } finally {
-    terminal.close();
-  }
 }
 
 function machineList(name: string, before: MachineName[] | undefined): MachineName[] {

@@ -62,9 +62,9 @@ const attemptsMax = 3;
 export function planRoll(topology: Topology, status: Status, only: readonly MachineName[] = []): RollPlan {
   const outdated = machineNames.filter((name) => {
     const { build, wantedBuild } = topology.machines[name];
-    if (wantedBuild === undefined)
+    if (wantedBuild === undefined && !whyNoFailover(name))
       throw new Error('the last "up" ran a program without "barton roll": run "pulumi up"');
-    return build !== wantedBuild && (only.length === 0 || only.includes(name));
+    return wantedBuild !== undefined && build !== wantedBuild && (only.length === 0 || only.includes(name));
   });
   const left = outdated.flatMap((machine) => {
     const why = whyNoFailover(machine);

@@ -1,4 +1,5 @@
 /** What all images and all machines share. */
+import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Config } from "../../config.ts";
 import { roleFile } from "../../template.ts";
 import type { CloudConfig, CloudFile } from "../../user-data.ts";
@@ -42,6 +43,11 @@ export function machineConfig(
     ...(authorizedKeys.length > 0 ? { ssh_authorized_keys: authorizedKeys } : {}),
     write_files: files,
   };
+}
+
+/** The script that rehearsals break a machine with, for the images of the machines that can be broken by it. */
+export function faultFile(): CloudFile {
+  return file(faultScript, roleFile(import.meta.dirname, "fault"), "0755");
 }
 
 /** A file of root's that everybody may read; `permissions` and `owner` say otherwise. */
