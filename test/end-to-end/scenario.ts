@@ -7,6 +7,7 @@ import {
   type TrafficSummary,
   waitFor,
 } from "../../lab/operate.ts";
+import { replaceableMachines } from "../../recovery/topology.ts";
 
 export const lab = new LabOperator(inject("labName"));
 
@@ -146,14 +147,5 @@ export function expectSmooth(summary: TrafficSummary): void {
  * budget (rule 8) rightly holds against them.
  */
 export async function freshBudget(): Promise<void> {
-  const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
-    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
-  await lab.untilHealthy(120_000);
-  await lab.exec("monit", "systemctl", "stop", "barton-monitor");
-  try {
-    await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
-  } finally {
-    await lab.exec("monit", "systemctl", "start", "barton-monitor");
-  }
+  for (const machine of replaceableMachines) await lab.exec("monit", "barton", "forgive", machine);
 }
