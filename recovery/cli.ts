@@ -24,9 +24,20 @@ const viewTimeoutMs = 700;
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const asJson = (value: unknown) => JSON.stringify(value, null, 2);
 
+/** A mistake in the command line, as short as every other error. */
+const asOneLine = (text: string) =>
+  `barton: ${text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll("\n", " ")}`;
+/** Progress beside a result that a machine reads. */
+const sayBeside = (text: string) => void process.stderr.write(`${text}\n`);
+
+const resultAsJson = "how it ended as JSON; what happens meanwhile goes to standard error";
+
 const program = new Command("barton")
   .description("What recovery sees, plans and did. Run it as root on the monit machine.")
-  .showHelpAfterError();
+  .configureOutput({ outputError: (text, write) => write(`${asOneLine(text)}; see "barton --help"\n`) });
 
 program
   .command("status")
@@ -78,53 +89,59 @@ program
   .command("failover")
   .description("replaces a machine as if it had failed; ends when the new one is well")
   .argument("<machine>", "redis1, redis2, haproxy1, haproxy2 or app", replaceable)
-  .action(async (machine: string) => {
-    const result = await orderFailover(socket, machine, say).catch((error: Error) =>
-      error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),
+  .option("--json", resultAsJson)
+  .action(async (machine: string, { json }: { json?: boolean }) => {
+    const tell = json ? sayBeside : say;
+    conclude(
+      await orderFailover(socket, machine, tell).catch((error: Error) =>
+        error instanceof NoMonitor ? failoverWithoutMonitor(machine, tell) : Promise.reject(error),
+      ),
+      json,
     );
-    if (!result.ok) throw new Error(result.message);
-    say(result.message);
   });
 
 program
   .command("switchover")
   .description("makes the counterpart master, without error and without loss; ends when it is done")
   .argument("<target>", "redis1 or redis2: all shards whose master is there; or one shard by its index")
-  .action(async (target: string) => {
-    const result = await order(socket, "switchover", target, say);
-    if (!result.ok) throw new Error(result.message);
-    say(result.message);
-  });
+  .option("--json", resultAsJson)
+  .action(async (target: string, { json }: { json?: boolean }) =>
+    conclude(await order(socket, "switchover", target, json ? sayBeside : say), json),
+  );
 
 program
   .command("pause")
   .description("recovery looks on and reports, but begins nothing; ends by itself")
   .option("--for <duration>", "90s, 30m, 1h, 1h30m; up to 24h", duration, 3_600_000)
   .option("--why <text>", "shown in the status", "")
-  .action(async ({ for: forMs, why }: { for: number; why: string }) => {
-    say(
-      await tellMonitor(socket, `/pause/${forMs}/${encodeURIComponent(why)}`, viewTimeoutMs).catch(
-        withoutMonitor(async () => {
-          const pause = newPause(systemClock, forMs, why);
-          await replaceFile(pauseFile(stateDir), JSON.stringify(pause));
-          return `the monitor does not run; when it is back it will be paused until ${pause.untilAt}`;
-        }),
-      ),
+  .option("--json", resultAsJson)
+  .action(async ({ for: forMs, why, json }: { for: number; why: string; json?: boolean }) => {
+    const message = await tellMonitor(
+      socket,
+      `/pause/${forMs}/${encodeURIComponent(why)}`,
+      viewTimeoutMs,
+    ).catch(
+      withoutMonitor(async () => {
+        const pause = newPause(systemClock, forMs, why);
+        await replaceFile(pauseFile(stateDir), JSON.stringify(pause));
+        return `the monitor does not run; when it is back it will be paused until ${pause.untilAt}`;
+      }),
     );
+    conclude({ ok: true, message }, json);
   });
 
 program
   .command("resume")
   .description("ends a pause")
-  .action(async () => {
-    say(
-      await tellMonitor(socket, "/resume", viewTimeoutMs).catch(
-        withoutMonitor(async () => {
-          await replaceFile(pauseFile(stateDir), "null");
-          return "the monitor does not run; when it is back it will not be paused";
-        }),
-      ),
+  .option("--json", resultAsJson)
+  .action(async ({ json }: { json?: boolean }) => {
+    const message = await tellMonitor(socket, "/resume", viewTimeoutMs).catch(
+      withoutMonitor(async () => {
+        await replaceFile(pauseFile(stateDir), "null");
+        return "the monitor does not run; when it is back it will not be paused";
+      }),
     );
+    conclude({ ok: true, message }, json);
   });
 
 program
@@ -133,7 +150,10 @@ program
     "a machine that was replaced too often may be replaced again: what is held for it begins at once",
   )
   .argument("<machine>", replaceableMachines.join(", "), replaceable)
-  .action(async (machine: string) => say(await tellMonitor(socket, `/forgive/${machine}`, viewTimeoutMs)));
+  .option("--json", resultAsJson)
+  .action(async (machine: string, { json }: { json?: boolean }) =>
+    conclude({ ok: true, message: await tellMonitor(socket, `/forgive/${machine}`, viewTimeoutMs) }, json),
+  );
 
 maintenanceCommands(program, socket, say);
 rehearseCommand(program, socket, say);
@@ -170,9 +190,19 @@ async function lookWithoutMonitor(error: Error): Promise<Status> {
 }
 
 /** The same code in this process, under the same lock. */
-async function failoverWithoutMonitor(machine: string): Promise<FailoverResult> {
+async function failoverWithoutMonitor(
+  machine: string,
+  tell: (line: string) => void,
+): Promise<FailoverResult> {
   const { failoverAlone } = await import("./failover-alone.ts");
-  return failoverAlone(machine, say);
+  return failoverAlone(machine, tell);
+}
+
+/** Prints how an order ended; one that was not carried out is an error. */
+function conclude({ ok, message }: FailoverResult, json: boolean | undefined): void {
+  if (!json && !ok) throw new Error(message);
+  say(json ? asJson({ ok, message }) : message);
+  if (!ok) process.exitCode = 1;
 }
 
 function describePlan(plan: PlannedSubject[]): string {

@@ -83,7 +83,9 @@ export function order(
 
 function asNoMonitor(error: NodeJS.ErrnoException): Error {
   const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
-  return isAbsent ? new NoMonitor("the monitor does not run", { cause: error }) : error;
+  return isAbsent
+    ? new NoMonitor('the monitor does not run: "systemctl start barton-monitor"', { cause: error })
+    : error;
 }
 
 /** Asks the monitor for the failover of a machine; see `order`. */

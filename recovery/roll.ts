@@ -111,7 +111,9 @@ export async function roll(tools: RollTools, only: readonly MachineName[] = []):
     const outcome = await replace(tools, machine, status);
     refusal = outcome.why ?? (await untilWell(tools));
     if (!(await look(tools, only)).plan.replace.includes(machine)) {
-      replaced.push({ machine, tookMs: Math.round(tools.clock.now() - beganMs) });
+      const tookMs = Math.round(tools.clock.now() - beganMs);
+      replaced.push({ machine, tookMs });
+      if (!refusal) tools.say(`${machine} is new and well after ${(tookMs / 1000).toFixed(1)} s`);
       attempts = 0;
     } else if (!outcome.interrupted || ++attempts >= attemptsMax) {
       refusal ??= `${machine} was replaced, but not by what the last "up" made: run "pulumi up" to its end`;

@@ -12,7 +12,13 @@ import type { Status } from "../view-status.ts";
 import { type Fault, faultKinds, faultOf, isReplacing } from "./fault.ts";
 import { heal, inject } from "./inject.ts";
 import { Probe } from "./probe.ts";
-import { describeReport, type RehearsalTools, rehearse, whyNoRehearsal } from "./rehearse.ts";
+import {
+  describeReport,
+  type RehearsalReport,
+  type RehearsalTools,
+  rehearse,
+  whyNoRehearsal,
+} from "./rehearse.ts";
 
 interface Flags {
   for: number;
@@ -47,11 +53,25 @@ async function run({ kind, target, flags, socket, say }: Order): Promise<void> {
   const settings = await readSettings();
   const topology = await cachedTopology(settings.stateDir);
   if (!topology) throw new Error("the monitor has never run here: see journalctl -u barton-monitor");
-  const fault = faultOf(kind, target, topology.shards, flags.for);
+  const fault = faultOf(kind, target, topology, flags.for);
   const refusal = whyNotAllowed(process.env.BARTON_REHEARSAL, flags);
   if (refusal) throw new Error(`nothing was broken: ${refusal}`);
   const lock = await tryLock(`${settings.runDir}/rehearsal`);
   if (!lock) throw new Error("nothing was broken: another rehearsal is under way on this machine");
+  try {
+    const report = await perform(fault, topology, settings, { flags, socket, say });
+    process.exitCode = report.ok ? 0 : 1;
+  } finally {
+    await lock.release();
+  }
+}
+
+async function perform(
+  fault: Fault,
+  topology: Topology,
+  settings: Settings,
+  { flags, socket, say }: Pick<Order, "flags" | "socket" | "say">,
+): Promise<RehearsalReport> {
   const status = () => getView<Status>(socket, "status", statusTimeoutMs);
   const unwell = whyNoRehearsal(await status());
   if (unwell) throw new Error(`nothing was broken: ${unwell}`);
@@ -61,7 +81,7 @@ async function run({ kind, target, flags, socket, say }: Order): Promise<void> {
   const live = flags.json ? (line: string) => void process.stderr.write(`${line}\n`) : say;
   const report = await rehearse(fault, await toolsFor(fault, topology, settings, status, live, stop.signal));
   say(flags.json ? JSON.stringify(report, null, 2) : `\n${describeReport(report)}`);
-  process.exit(report.ok ? 0 : 1);
+  return report;
 }
 
 /** @param mode the stack's barton:rehearsal, as monit's environment has it. */

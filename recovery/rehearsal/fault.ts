@@ -5,7 +5,6 @@ import {
   type ProxyMachine,
   proxyMachines,
   type RedisMachine,
-  redisMachines,
   type Topology,
 } from "../topology.ts";
 
@@ -35,7 +34,7 @@ const vanishedSeconds = 900;
 export function faultOf(
   kind: string,
   target: string,
-  shards: Pick<Topology["shards"][number], "redisPort">[],
+  { shards, detection }: Pick<Topology, "shards" | "detection">,
   seconds: number,
 ): Fault {
   if (!isKind(kind)) throw new Error(`there is no fault "${kind}"; there are: ${faultKinds.join(", ")}`);
@@ -59,7 +58,11 @@ export function faultOf(
     );
   if (kind === "vanish") return { text, kind, machine, seconds: vanishedSeconds };
   const unit = unitOf(machine, process, shards);
-  return kind === "crash" ? { text, kind, machine, unit } : { text, kind, machine, unit, seconds };
+  if (kind === "crash") return { text, kind, machine, unit };
+  if (seconds * 1000 > detection.stallMs) return { text, kind, machine, unit, seconds };
+  throw new Error(
+    `a hang of ${seconds} s is within recovery's patience (${detection.stallMs / 1000} s): it would rightly do nothing`,
+  );
 }
 
 /** Is the machine expected to be another one in the end? A process may come back by itself, or be replaced with it. */
@@ -68,7 +71,7 @@ export const isReplacing = ({ kind }: Fault) => kind === "poweroff" || kind === 
 function unitOf(
   machine: RedisMachine | ProxyMachine,
   process: string | undefined,
-  shards: Pick<Topology["shards"][number], "redisPort">[],
+  shards: Topology["shards"],
 ): string {
   if (proxyMachines.some((proxy) => proxy === machine)) {
     if (process === undefined || process === "haproxy") return "haproxy.service";
@@ -89,6 +92,3 @@ export function commandOf(fault: Fault): string | undefined {
     fault.kind === "vanish" ? [fault.seconds] : [fault.unit, ...("seconds" in fault ? [fault.seconds] : [])];
   return [faultScript, fault.kind, ...words].join(" ");
 }
-
-export const isRedisMachine = (machine: MachineName): machine is RedisMachine =>
-  redisMachines.some((name) => name === machine);

@@ -23,7 +23,7 @@ export interface ProbeAccount {
   slowestPath: string;
 }
 
-const pauseMs = 20;
+const pauseMs = 50;
 /** A connection that is held is no error for as long as a client would wait; beyond it something is wrong. */
 const giveUpMs = 60_000;
 

@@ -171,7 +171,7 @@ function verdict(
   if (noticedMs === undefined) return end(false, `recovery noticed nothing within ${noticeMs / 1000} s`);
   if (seen.wellMs === undefined)
     return end(false, `not well again within ${wellMs / 60_000} minutes: ${sentence}`);
-  const renewed = isReplacing(fault) ? "is replaced" : "is in use again";
+  const renewed = isReplacing(fault) || from !== to ? "is replaced" : "is in use again";
   return end(true, `recovery has healed it: ${fault.machine} ${renewed}, and all is well`);
 }
 

@@ -27,7 +27,7 @@ const pathsThrough = (...proxies: ("haproxy1" | "haproxy2")[]) =>
     }),
   );
 
-const faultIn = (kind: string, target: string) => faultOf(kind, target, world.shards, 10);
+const faultIn = (kind: string, target: string) => faultOf(kind, target, world.topology, 10);
 
 function tools(overrides: Partial<RehearsalTools> = {}): RehearsalTools {
   return {

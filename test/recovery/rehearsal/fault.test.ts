@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { whyNotAllowed } from "../../../recovery/rehearsal/command.ts";
 import { commandOf, faultOf, isReplacing } from "../../../recovery/rehearsal/fault.ts";
+import { topologyOf } from "../world-of-facts.ts";
 
-const shards = [{ redisPort: 9001 }, { redisPort: 9002 }];
-const parse = (kind: string, target: string) => faultOf(kind, target, shards, 10);
+const parse = (kind: string, target: string, seconds = 10) => faultOf(kind, target, topologyOf(), seconds);
+
+test("a hang that recovery rightly leaves alone proves nothing", () => {
+  expect(() => parse("hang", "redis1:9001", 4)).toThrow("within recovery's patience (4 s)");
+});
 
 test.each([
   ["crash", "redis1:9001", "/usr/local/lib/barton/fault crash redis-server@9001.service"],
