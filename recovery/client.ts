@@ -51,7 +51,10 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
   });
 }
 
-/** Asks the monitor to do something, perhaps with a reason (see `rollReason`), and passes every line of progress on; see `getView` for errors. */
+/**
+ * Asks the monitor to do something, perhaps with a reason (see `rollReason`), and passes every line of progress on; see
+ * `getView` for errors.
+ */
 export function order(
   socketPath: string,
   what: "failover" | "switchover",
