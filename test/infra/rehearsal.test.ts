@@ -18,11 +18,12 @@ function stack(rehearsal: string) {
   const config = { ...plain, stack: "barton", shardList: shardsOf(plain.shards, plain.ports) };
   const ids = { zoneId: "Z1", subnetIds: ["s1"], securityGroupIds: ["g1"], imageIds: ["a1"], keyName: "k" };
   const monit = monitMachine({ config, secrets: { ...passwords, recoverySshPrivateKey: "key" } });
+  const redis = redisMachine({ name: "redis1", config, secrets: passwords });
   return {
     config,
     rules: trafficRules(config).map(({ from, to, ports }) => `${from} to ${to}: ${ports.join("-")}`),
     policy: monitPolicy({ ...ids, config: config as never }).Statement,
-    redisKeys: redisMachine({ name: "redis1", config, secrets: passwords }).ssh_authorized_keys,
+    redisKeys: redis.write_files?.find(({ path }) => path === "/root/.ssh/authorized_keys2"),
     environment: monit.write_files?.find(({ path }) => path === "/etc/barton/monitor.env")?.content ?? "",
   };
 }
@@ -46,9 +47,10 @@ describe.each(["confirmed", "free"])("%s", (mode) => {
 
   test("monit's key starts one script on a redis machine, from inside the VPC, and nothing else", () => {
     expect(rules).toContain("monit to redis: 22-22");
-    expect(redisKeys).toEqual([
-      `restrict,from="10.42.0.0/16",command="/usr/local/lib/barton/fault" ${config.recoverySshPublicKey}`,
-    ]);
+    expect(redisKeys).toMatchObject({
+      content: `restrict,from="10.42.0.0/16",command="/usr/local/lib/barton/fault" ${config.recoverySshPublicKey}\n`,
+      permissions: "0600",
+    });
   });
 
   test("the power of one of the five machines can be cut, and the proxies' ports be probed", () => {
