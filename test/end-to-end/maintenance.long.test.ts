@@ -30,7 +30,7 @@ describe("barton roll", () => {
   }
 
   test("new images and configuration reach every machine, one by one, without an error", {
-    timeout: 600_000,
+    timeout: 400_000,
   }, async () => {
     expect(await outdated()).toMatchObject({ replace: [] });
     const before = await lab.status();
