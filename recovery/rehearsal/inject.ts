@@ -15,7 +15,7 @@ export interface InjectOptions {
   addressOf: (machine: MachineName) => Promise<string>;
 }
 
-/** Resolves when the fault is in effect (a link goes down half a second later). @throws when it could not be done. */
+/** Resolves when the fault is in effect (a link goes down a second later). @throws when it could not be done. */
 export async function inject(fault: Fault, { remote, power, addressOf }: InjectOptions): Promise<void> {
   const command = commandOf(fault);
   if (command === undefined) return power.cut(fault.machine);

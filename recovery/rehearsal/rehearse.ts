@@ -24,7 +24,7 @@ export interface RehearsalTools {
   signal: AbortSignal;
 }
 
-/** What `barton rehearse --json` prints. All times are milliseconds since the fault. */
+/** What `barton rehearse --json` prints. All times are milliseconds since the fault was ordered. */
 export interface RehearsalReport {
   ok: boolean;
   result: string;
@@ -51,128 +51,145 @@ export function whyNoRehearsal(status: Status): string | undefined {
   return undefined;
 }
 
-/** Breaks, watches and reports. @throws when nothing was broken: it is refused, or the fault could not be injected. */
+/** Breaks, watches and reports. @throws when it is refused, or the fault could not be injected. */
 export async function rehearse(fault: Fault, tools: RehearsalTools): Promise<RehearsalReport> {
   const before = await tools.status();
   const refusal = whyNoRehearsal(before);
   if (refusal) throw new Error(`nothing was broken: ${refusal}`);
   await tools.probe.begin();
-  const injected = tools.clock.date();
+  const account = new Account(fault, before, tools);
   try {
     if (tools.signal.aborted) throw new Error("interrupted");
     tools.say(`    0.00 s  ${fault.text}`);
     await tools.inject(fault);
   } catch (error) {
     await tools.probe.end();
-    throw new Error(`nothing was broken: ${(error as Error).message}`, { cause: error });
+    throw new Error(`the fault could not be injected: ${(error as Error).message}`, { cause: error });
   }
-  const seen = await watch(fault, before, injected, tools);
-  const healed = tools.signal.aborted ? await tools.heal(fault).catch((error: Error) => error.message) : "";
-  const clients = await tools.probe.end();
-  return { fault: fault.text, injectedAt: injected.toISOString(), clients, ...verdict(fault, seen, healed) };
+  while (!account.isOver) {
+    account.take(await tools.status().catch((error: Error) => error));
+    await tools.clock.sleep(lookMs, tools.signal);
+  }
+  const healed = account.isInterrupted
+    ? await tools.heal(fault).catch((error: Error) => `not healed: ${error.message}`)
+    : "";
+  return { ...account.verdict(healed), clients: await tools.probe.end() };
 }
 
-/** What was seen of recovery's work. */
-interface Seen {
-  incidents: Incident[];
-  from: string;
-  to: string;
-  sinceMs: (iso: string) => number;
-  noticedMs?: number;
-  wellMs?: number;
-  interrupted: boolean;
-  sentence: string;
-}
+/** What was seen of recovery's work since the fault was ordered, told as it happens. */
+class Account {
+  readonly #fault: Fault;
+  readonly #tools: RehearsalTools;
+  readonly #known: Set<string>;
+  readonly #from: string;
+  readonly #orderedAt: Date;
+  readonly #orderedMs: number;
+  readonly #told = new Set<string>();
+  #incidents: Incident[] = [];
+  #to: string;
+  #noticedMs: number | undefined;
+  /** Since when the desired state holds. */
+  #wellMs: number | undefined;
+  /** It has held for long enough. */
+  #isWell = false;
+  #sentence = "";
 
-async function watch(fault: Fault, before: Status, injected: Date, tools: RehearsalTools): Promise<Seen> {
-  const { clock, signal } = tools;
-  const known = new Set(before.incidents.map(({ id }) => id));
-  const from = addressIn(before, fault);
-  const beganMs = clock.now();
-  const passedMs = () => Math.round(clock.now() - beganMs);
-  const seen: Seen = {
-    incidents: [],
-    from,
-    to: from,
-    sinceMs: (iso) => Date.parse(iso) - injected.getTime(),
-    interrupted: false,
-    sentence: "",
-  };
-  const said = new Set<string>();
-  const tell = (ms: number, line: string) => {
-    if (said.has(line)) return;
-    said.add(line);
-    tools.say(`${(ms / 1000).toFixed(2).padStart(8)} s  ${line}`);
-  };
-  let wellSinceMs: number | undefined;
-  while (passedMs() < (seen.noticedMs === undefined ? noticeMs : wellMs)) {
-    if (signal.aborted) return { ...seen, interrupted: true };
-    const status = await tools.status().catch((error: Error) => error);
-    if (status instanceof Error) tell(passedMs(), status.message);
-    else {
-      seen.incidents = status.incidents.filter(({ id }) => !known.has(id));
-      seen.to = addressIn(status, fault);
-      seen.sentence = status.sentence;
-      const [first] = seen.incidents;
-      if (first) seen.noticedMs = seen.sinceMs(first.noticedAt);
-      else if (!status.healthy) seen.noticedMs ??= passedMs();
-      for (const line of storyOf(seen)) tell(line.ms, line.text);
-      const isDone =
-        status.healthy && seen.noticedMs !== undefined && (!isReplacing(fault) || isReplaced(fault, seen));
-      wellSinceMs = isDone ? (wellSinceMs ?? passedMs()) : undefined;
-      if (wellSinceMs !== undefined && passedMs() - wellSinceMs >= steadyMs) {
-        tell(wellSinceMs, "all well again");
-        return { ...seen, wellMs: wellSinceMs };
+  constructor(fault: Fault, before: Status, tools: RehearsalTools) {
+    this.#fault = fault;
+    this.#tools = tools;
+    this.#known = new Set(before.incidents.map(({ id }) => id));
+    this.#from = addressIn(before, fault);
+    this.#to = this.#from;
+    this.#orderedAt = tools.clock.date();
+    this.#orderedMs = tools.clock.now();
+  }
+
+  get isInterrupted(): boolean {
+    return this.#tools.signal.aborted && !this.#isWell;
+  }
+
+  get isOver(): boolean {
+    const limitMs = this.#noticedMs === undefined ? noticeMs : wellMs;
+    return this.#tools.signal.aborted || this.#isWell || this.#passedMs() > limitMs;
+  }
+
+  /** Takes in what recovery says now, or why it says nothing. */
+  take(status: Status | Error): void {
+    if (status instanceof Error) {
+      this.#tell(this.#passedMs(), status.message);
+      return;
+    }
+    this.#incidents = status.incidents.filter(({ id }) => !this.#known.has(id));
+    this.#to = addressIn(status, this.#fault);
+    this.#sentence = status.sentence;
+    const [first] = this.#incidents;
+    if (first) this.#noticedMs = this.#since(first.noticedAt);
+    else if (!status.healthy) this.#noticedMs ??= this.#passedMs();
+    this.#tellStory();
+    const isHealed = status.healthy && this.#noticedMs !== undefined && this.#isReplaced;
+    this.#wellMs = isHealed ? (this.#wellMs ?? this.#passedMs()) : undefined;
+    if (this.#wellMs === undefined || this.#passedMs() - this.#wellMs < steadyMs) return;
+    this.#isWell = true;
+    this.#tell(this.#wellMs, "all well again");
+  }
+
+  verdict(healed: string): Omit<RehearsalReport, "clients"> {
+    const [ok, result] = this.#result(healed);
+    return {
+      ok,
+      result,
+      fault: this.#fault.text,
+      injectedAt: this.#orderedAt.toISOString(),
+      noticedMs: this.#noticedMs,
+      steps: this.#incidents
+        .flatMap(({ steps }) => steps)
+        .map(({ step, startedAt, tookMs, outcome = "under way" }) => {
+          return { atMs: this.#since(startedAt), step, tookMs, outcome };
+        }),
+      wellMs: this.#wellMs,
+      replaced: this.#from === this.#to ? undefined : { from: this.#from, to: this.#to },
+    };
+  }
+
+  #result(healed: string): [ok: boolean, text: string] {
+    if (this.isInterrupted) return [false, `interrupted: ${healed}`];
+    if (this.#noticedMs === undefined) return [false, `recovery noticed nothing within ${noticeMs / 1000} s`];
+    if (!this.#isWell) return [false, `not well again within ${wellMs / 60_000} minutes: ${this.#sentence}`];
+    const isNew = isReplacing(this.#fault) || this.#from !== this.#to;
+    const renewed = isNew ? "is replaced" : "is in use again";
+    return [true, `recovery has healed it: ${this.#fault.machine} ${renewed}, and all is well`];
+  }
+
+  /** … if it has to be. The address would not do: the new machine may get that of the old one. */
+  get #isReplaced(): boolean {
+    const { machine } = this.#fault;
+    const isClosed = this.#incidents.some((one) => one.machine === machine && one.endedAt !== undefined);
+    return isClosed || !isReplacing(this.#fault);
+  }
+
+  /** A line for each notice, and for each begin and end of a step. */
+  #tellStory(): void {
+    for (const { because, noticedAt, steps } of this.#incidents) {
+      this.#tell(this.#since(noticedAt), `noticed: ${because}`);
+      for (const { step, startedAt, endedAt, outcome } of steps) {
+        this.#tell(this.#since(endedAt ?? startedAt), endedAt ? `${step}: ${outcome}` : `${step} …`);
       }
     }
-    await clock.sleep(lookMs, signal);
   }
-  return seen;
-}
 
-/** The address would not do: the new machine may get that of the old one. */
-const isReplaced = ({ machine }: Fault, { incidents }: Seen) =>
-  incidents.some((incident) => incident.machine === machine && incident.endedAt !== undefined);
+  #tell(ms: number, line: string): void {
+    if (this.#told.has(line)) return;
+    this.#told.add(line);
+    this.#tools.say(`${(ms / 1000).toFixed(2).padStart(8)} s  ${line}`);
+  }
 
-/** What happened so far, a line for each notice and each end of a step. */
-function storyOf({ incidents, sinceMs }: Seen): { ms: number; text: string }[] {
-  return incidents.flatMap(({ because, noticedAt, steps }) => [
-    { ms: sinceMs(noticedAt), text: `noticed: ${because}` },
-    ...steps.flatMap(({ step, startedAt, endedAt, outcome }) => {
-      const ms = sinceMs(endedAt ?? startedAt);
-      return endedAt ? { ms, text: `${step}: ${outcome}` } : { ms, text: `${step} …` };
-    }),
-  ]);
-}
+  #passedMs(): number {
+    return Math.round(this.#tools.clock.now() - this.#orderedMs);
+  }
 
-function verdict(
-  fault: Fault,
-  seen: Seen,
-  healed: string,
-): Omit<RehearsalReport, "fault" | "injectedAt" | "clients"> {
-  const { from, to, noticedMs, interrupted, sentence } = seen;
-  const steps = seen.incidents
-    .flatMap((incident) => incident.steps)
-    .map(({ step, startedAt, tookMs, outcome = "under way" }) => ({
-      atMs: seen.sinceMs(startedAt),
-      step,
-      ...(tookMs === undefined ? {} : { tookMs }),
-      outcome,
-    }));
-  const end = (ok: boolean, result: string) => ({
-    ok,
-    result,
-    noticedMs,
-    steps,
-    wellMs: seen.wellMs,
-    ...(from === to ? {} : { replaced: { from, to } }),
-  });
-  if (interrupted) return end(false, `interrupted: ${healed}`);
-  if (noticedMs === undefined) return end(false, `recovery noticed nothing within ${noticeMs / 1000} s`);
-  if (seen.wellMs === undefined)
-    return end(false, `not well again within ${wellMs / 60_000} minutes: ${sentence}`);
-  const renewed = isReplacing(fault) || from !== to ? "is replaced" : "is in use again";
-  return end(true, `recovery has healed it: ${fault.machine} ${renewed}, and all is well`);
+  #since(iso: string): number {
+    return Date.parse(iso) - this.#orderedAt.getTime();
+  }
 }
 
 const addressIn = ({ machines }: Status, { machine }: Fault) =>
