@@ -64,6 +64,8 @@ export class TestWorld {
   #dead: Instance[] = [];
   #generation = 0;
   #running: { reconciler: Reconciler; stop: () => Promise<void> } | undefined;
+  /** Every recovery that this world had: one that was stopped may have steps under way. */
+  readonly #recoveries: Reconciler[] = [];
   /** Set to make the cloud's API fail with this message. */
   cloudFailure: string | undefined;
   /** Set to hold replacements: the message says that the program differs. */
@@ -135,6 +137,7 @@ export class TestWorld {
       incidents: await readIncidents(join(stateDir, "incidents")),
       afterStep,
     });
+    this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
     this.#running = {
       reconciler,
@@ -191,6 +194,7 @@ export class TestWorld {
   async close(): Promise<void> {
     try {
       await this.stopRecovery();
+      await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
     } finally {
       await Promise.all([...this.machines.values()].map((machine) => machine.end()));
       await rm(this.folder, { recursive: true, force: true });
