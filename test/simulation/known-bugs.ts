@@ -17,11 +17,6 @@ export const knownBugs: KnownBug[] = [
     why: "a given-up machine that is back has the only data: it is not used, and its counterpart not replaced",
   },
   {
-    seed: 342,
-    check: "eventuallyWell",
-    why: "a given-up machine that is back has the better copy: both it and its counterpart are blocked for ever",
-  },
-  {
     seed: 1513,
     check: "promotedInTime",
     why: "as above: a machine given up just before the loss of its counterpart is back, whole, and not used",
