@@ -123,7 +123,8 @@ export class Reconciler {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
-    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
+    const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -324,6 +325,12 @@ export class Reconciler {
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
     return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
+  #sentenceWithTroubles(sentence: string): string {
+    const subjects = [...this.#executor.troubles.keys()];
+    return [sentence, ...subjects.map((subject) => `${subject} ${this.#troubleText(subject)}`)].join("; ");
   }
 
   #world(): World {
