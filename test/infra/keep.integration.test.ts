@@ -154,6 +154,16 @@ test("a machine that boots knows nothing", async () => {
   expect(await states()).toEqual({ redis1: out, redis2: out, registered: out });
 });
 
+test("where nothing can be kept, nothing is restored, and recovery is not held up", async () => {
+  rmSync(kept, { recursive: true });
+  await register("redis1");
+  expect(await states()).toMatchObject({ redis1: ready, registered: ready });
+  await restart();
+  await restorable();
+  expect(await states()).toEqual({ redis1: out, redis2: out, registered: out });
+  mkdirSync(kept);
+});
+
 test("a process whose successor has started confirms nothing any more", async () => {
   await register("redis1");
   const former = link;
