@@ -56,6 +56,8 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
+/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+const keptMs = 100;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -97,6 +99,7 @@ export class Reconciler {
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -313,11 +316,15 @@ export class Reconciler {
     this.#persist();
   }
 
+  get #memoryFile(): string {
+    return join(this.#options.stateDir, "memory.json");
+  }
+
   #persist(): void {
     const text = JSON.stringify(this.#memory.durable);
     if (text === this.#durableText) return;
     this.#durableText = text;
-    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+    this.#options.files.write(this.#memoryFile, this.#memory.durable);
   }
 
   #troubleText(subject: Decision["subject"]): string | undefined {

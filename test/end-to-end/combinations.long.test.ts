@@ -7,6 +7,7 @@ import {
   expectNothingLost,
   expectSmooth,
   freshBudget,
+  isRegistered,
   lab,
   readyServers,
   recordOf,
@@ -103,12 +104,6 @@ describe("a failed machine comes back by itself", () => {
     expectSmooth(summary);
   });
 });
-
-/** Does a proxy say on its health page that it may be used? */
-async function isRegistered(proxy: string): Promise<boolean> {
-  const ask = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8999/ || true";
-  return (await lab.exec(proxy, "sh", "-c", ask)).trim() === "200";
-}
 
 describe("a proxy process crashes and restarts", () => {
   test.each(["haproxy1", "haproxy2"])("%s: it is told again who is master", async (proxy) => {

@@ -141,9 +141,20 @@ export const runtime = (proxy: string, command: string) =>
 
 /** The redis machines that a proxy sends traffic of shard 1 to. */
 export async function readyServers(proxy: string): Promise<string[]> {
-  const lines = (await runtime(proxy, "show stat shard1 4 -1")).split("\n").map((line) => line.split(","));
-  return lines
-    .filter(([, server = "", ...rest]) => server.startsWith("redis") && rest[15] !== "MAINT")
+  return (await serversInUse(proxy, "shard1")).filter((server) => server.startsWith("redis"));
+}
+
+/** May app use the proxy? */
+export async function isRegistered(proxy: string): Promise<boolean> {
+  return (await serversInUse(proxy, "registered")).includes("self");
+}
+
+async function serversInUse(proxy: string, backend: string): Promise<string[]> {
+  const [header = "", ...rows] = (await runtime(proxy, "show stat")).split("\n");
+  const status = header.split(",").indexOf("status");
+  return rows
+    .map((row) => row.split(","))
+    .filter((fields) => fields[0] === backend && fields[status] !== "MAINT")
     .map(([, server = ""]) => server);
 }
 
