@@ -8,6 +8,7 @@ import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Detection, MachineName, ProxyMachine, Topology } from "../../../recovery/topology.ts";
+import { keepScript } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -79,6 +80,7 @@ export class FakeMachine {
 
   startProxy(): void {
     const { folder, address, shards, detection } = this.#options;
+    mkdirSync(join(folder, "kept"), { recursive: true });
     const text = proxyConfig({
       shards,
       detection,
@@ -86,6 +88,8 @@ export class FakeMachine {
       runtimeBind: `${address}:8999`,
       healthBind: `${address}:8900`,
       proxyBind: address,
+      keepScript: keepScript,
+      keptIn: join(folder, "kept"),
     });
     writeFileSync(this.configFile, withoutChroot(text));
     this.restartProxy();
