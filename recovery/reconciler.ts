@@ -57,6 +57,8 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
+/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+const keptMs = 100;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -98,6 +100,7 @@ export class Reconciler {
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -130,7 +133,8 @@ export class Reconciler {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
-    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
+    const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -334,11 +338,15 @@ export class Reconciler {
     this.#persist();
   }
 
+  get #memoryFile(): string {
+    return join(this.#options.stateDir, "memory.json");
+  }
+
   #persist(): void {
     const text = JSON.stringify(this.#memory.durable);
     if (text === this.#durableText) return;
     this.#durableText = text;
-    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+    this.#options.files.write(this.#memoryFile, this.#memory.durable);
   }
 
   #troubleText(subject: Decision["subject"]): string | undefined {
@@ -346,6 +354,12 @@ export class Reconciler {
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
     return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
+  #sentenceWithTroubles(sentence: string): string {
+    const subjects = [...this.#executor.troubles.keys()];
+    return [sentence, ...subjects.map((subject) => `${subject} ${this.#troubleText(subject)}`)].join("; ");
   }
 
   #world(): World {
