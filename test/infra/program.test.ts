@@ -104,7 +104,11 @@ const secretSignature = "4dabf18193072939515e22adb298388d";
 const isWrapped = (value: unknown) => typeof value === "object" && value !== null && secretSignature in value;
 const unwrapped = (value: unknown) => {
   if (value instanceof pulumi.asset.FileAsset) {
-    return { [secretSignature]: "c44067f5952c0a294b673a41bacd8c17", path: value.path, hash: "of its content" };
+    return {
+      [secretSignature]: "c44067f5952c0a294b673a41bacd8c17",
+      path: value.path,
+      hash: "of its content",
+    };
   }
   return isWrapped(value) ? (value as unknown as { value: unknown }).value : value;
 };
