@@ -5,7 +5,7 @@ import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
 import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
 import { cut, release } from "./release.ts";
-import { checkProgram, launch, powerOff, stopMonitoring, taint } from "./replace.ts";
+import { checkProgram, launch, powerOff, stopMonitoring, taint, updateRecord } from "./replace.ts";
 import { catchUp, follow } from "./replicate.ts";
 import type { World } from "./world.ts";
 
@@ -46,5 +46,7 @@ export function perform(world: World, step: Step): Promise<void> {
       return powerOff(world, step);
     case "launch":
       return launch(world, step);
+    case "update record":
+      return updateRecord(world, step);
   }
 }
