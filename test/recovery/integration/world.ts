@@ -63,6 +63,9 @@ const network = { second: 10 + (process.pid % 240), third: (Math.floor(process.p
 const addressOf = (generation: number, number: number) =>
   `127.${network.second}.${network.third + generation}.${number}`;
 
+/** The last number of each machine's address. */
+const numbers = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 };
+
 export class TestWorld {
   readonly folder = mkdtempSync(join(tmpdir(), "barton-recovery-"));
   readonly machines = new Map<MachineName, FakeMachine>();
@@ -91,7 +94,9 @@ export class TestWorld {
   /** Starts all machines that have processes. */
   async startMachines(): Promise<void> {
     await Promise.all(
-      (["redis1", "redis2", "haproxy1", "haproxy2"] as const).map((machine) => this.#launch(machine, 0)),
+      (["redis1", "redis2", "haproxy1", "haproxy2", "app"] as const).map((machine) =>
+        this.#launch(machine, 0),
+      ),
     );
   }
 
@@ -222,8 +227,7 @@ export class TestWorld {
 
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
-    const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
-    const address = addressOf(generation, number);
+    const address = addressOf(generation, numbers[name]);
     const counterpart = name === "redis1" ? "redis2" : "redis1";
     const machine = await startMachine({
       name,
@@ -234,9 +238,14 @@ export class TestWorld {
       detection,
       passwords,
       // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, number === 11 ? 12 : 11),
+      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, numbers[counterpart]),
+      proxyAddresses: () => ({
+        haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
+        haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
+      }),
     });
     this.machines.set(name, machine);
+    if (generation > 0 && name.startsWith("haproxy")) await this.machines.get("app")?.resolveProxies();
     return machine;
   }
 
@@ -244,20 +253,14 @@ export class TestWorld {
     return {
       describe: async () => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
-        const others = (["app", "monit"] as const).map(
-          (machine): Instance => ({
-            machine,
-            instanceId: `i-${machine}`,
-            state: "running",
-            address: "127.0.0.1",
-            launchedAt: "1",
-          }),
-        );
-        return [
-          ...[...this.machines.values()].map((machine) => machine.asInstance()),
-          ...this.#dead,
-          ...others,
-        ];
+        const monit: Instance = {
+          machine: "monit",
+          instanceId: "i-monit",
+          state: "running",
+          address: "127.0.0.1",
+          launchedAt: "1",
+        };
+        return [...[...this.machines.values()].map((machine) => machine.asInstance()), ...this.#dead, monit];
       },
       powerOff: async (instanceId) => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
