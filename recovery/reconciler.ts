@@ -124,6 +124,12 @@ export class Reconciler {
     await this.#options.files.settled();
   }
 
+  /** After `run`: resolves when the steps that were under way have ended too, and what they noted is on disk. */
+  async idle(): Promise<void> {
+    await this.#executor.idle();
+    await this.#options.files.settled();
+  }
+
   /** The last cycle's view; undefined before the first. */
   status(): Status | undefined {
     if (!this.#outcome) return undefined;

@@ -76,6 +76,8 @@ export class TestWorld {
   #dead: Instance[] = [];
   #generation = 0;
   #running: Monitor | undefined;
+  /** Every recovery that this world had: one that was stopped may have steps under way. */
+  readonly #recoveries: Reconciler[] = [];
   /** Set to make the cloud's API fail with this message. */
   cloudFailure: string | undefined;
   /** Set to hold replacements: the message says that the program differs. */
@@ -159,6 +161,7 @@ export class TestWorld {
       incidents: await readIncidents(join(stateDir, "incidents")),
       afterStep,
     });
+    this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
     const ended = async () => {
       stop.abort();
@@ -212,6 +215,7 @@ export class TestWorld {
   async close(): Promise<void> {
     try {
       await this.stopRecovery();
+      await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
     } finally {
       await Promise.all([...this.machines.values()].map((machine) => machine.end()));
       await rm(this.folder, { recursive: true, force: true });
