@@ -11,6 +11,7 @@ import { type Clock, within } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Engine } from "./cloud/engine.ts";
 import type { Remote } from "./cloud/remote.ts";
+import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
@@ -182,6 +183,19 @@ export class Reconciler {
     this.#remember({ event: "withdrawn", machine });
   }
 
+  /** Gives a machine its whole budget of replacements again; what is held for it begins at once. */
+  forgive(machine: MachineName): void {
+    this.#remember({ event: "forgiven", machine });
+    this.#wake();
+  }
+
+  /** Why the machine may not be replaced again without a person (rule 8), or undefined. */
+  whyBudgetSpent(machine: MachineName): string | undefined {
+    const { limits, clock } = this.#options;
+    const wallMs = clock.date().getTime();
+    return whyBudgetSpent(this.#memory.durable, machine, wallMs, limits.replacementsPerHourMax);
+  }
+
   /** Orders a planned switch of one shard. */
   orderSwitch(shard: number, to: RedisMachine): void {
     this.#switches = { ...this.#switches, [shard]: to };
@@ -247,7 +261,9 @@ export class Reconciler {
     if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
-    return this.#memory.durable.givenUp[machine]?.held?.why;
+    const { givenUp, ordered } = this.#memory.durable;
+    const waits = givenUp[machine] && !givenUp[machine].launched && ordered[machine] === undefined;
+    return givenUp[machine]?.held?.why ?? (waits ? this.whyBudgetSpent(machine) : undefined);
   }
 
   #isSettledAbout(machine: string): boolean {

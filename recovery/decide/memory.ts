@@ -27,9 +27,14 @@ export interface GivenUp {
   launched?: boolean;
   /** It is used again, and only its taint is still to be taken away. */
   takenBack?: boolean;
+  /** A person renews all machines: it says nothing of how often this one fails. */
+  planned?: boolean;
   /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
   held?: { why: string; untilMs: number };
 }
+
+/** Why a machine is replaced by `barton roll`. Such a replacement does not count for the budget (rule 8). */
+export const rollReason = "barton roll";
 
 export interface Durable {
   /** Per shard, the highest epoch that its data were ever seen to carry. */
@@ -214,6 +219,8 @@ function forgetArrived(memory: Memory, facts: Facts): void {
 export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
+  /** A person has found out why the machine failed so often: its budget is whole again (rule 8). */
+  | { event: "forgiven"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
   | { event: "taken back"; machine: MachineName; because: string }
   | { event: "tainted" | "untainted" | "power-off requested"; machine: MachineName }
@@ -237,8 +244,15 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
     case "withdrawn":
       delete durable.ordered[event.machine];
       break;
+    case "forgiven":
+      durable.replacements = durable.replacements.filter(({ machine }) => machine !== event.machine);
+      break;
     case "given up":
-      durable.givenUp[event.machine] = { instanceId: event.instanceId, because: event.because };
+      durable.givenUp[event.machine] = {
+        instanceId: event.instanceId,
+        because: event.because,
+        ...(durable.ordered[event.machine] === rollReason ? { planned: true } : {}),
+      };
       if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false, failedAttempts: 0 };
       break;
     case "registered":
@@ -289,6 +303,7 @@ function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: numbe
   // launched yet.
   if (event.event === "launched" && event.instanceId !== givenUp.instanceId) {
     givenUp.launched = true;
+    if (givenUp.planned) return;
     const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
     durable.replacements = [...recent, { machine: event.machine, wallMs }];
   }

@@ -142,7 +142,7 @@ describe("proxies", () => {
   });
 
   test("let monit copy their configuration, from inside the VPC", () => {
-    expect(proxy("haproxy1").ssh_authorized_keys).toEqual([
+    expect(content(proxy("haproxy1"), "/root/.ssh/authorized_keys2").content.trim().split("\n")).toEqual([
       expect.stringMatching(/^from="10\.42\.0\.0\/16" ssh-ed25519 \S+ monit$/),
     ]);
   });

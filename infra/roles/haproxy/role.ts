@@ -4,7 +4,7 @@ import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.
 import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
-import { file, imageConfig, machineConfig } from "../common/common.ts";
+import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
 
 const here = import.meta.dirname;
 
@@ -31,7 +31,7 @@ export const unconfigured = [
 
 /** Unconfigured haproxy, as in the original. */
 export function haproxyImage(): CloudConfig {
-  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles], unconfigured);
+  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
 }
 
 const keepScript = "/etc/haproxy/keep.lua";
