@@ -65,7 +65,9 @@ async function rollTools(socket: string, say: Say, signal: AbortSignal): Promise
   const { pulumiEngine } = await import("./cloud/pulumi.ts");
   const programDir = resolve(import.meta.dirname, "..");
   const log = createLog(process.stderr, { BARTON_LOG_LEVEL: "warn" });
-  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock: systemClock });
+  // Only outputs are read here, which needs no lock.
+  const mayJudgeLocks = () => false;
+  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock: systemClock, mayJudgeLocks });
   return {
     topology: () => engine.topology(),
     status: () => getView<Status>(socket, "status", statusTimeoutMs),

@@ -26,6 +26,7 @@ import { Board } from "./observe/board.ts";
 import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
+import { Presence } from "./presence.ts";
 import type { Limits } from "./settings.ts";
 import type { MachineName, RedisMachine, Topology } from "./topology.ts";
 import { type Status, statusOf } from "./view-status.ts";
@@ -41,6 +42,8 @@ export interface ReconcilerOptions {
   log: Log;
   files: BackgroundFiles;
   stateDir: string;
+  /** This monitor's id; without one it does not ask whether there is another monitor. */
+  self?: string;
   /** What an earlier run left: its memory, and all its incidents. */
   memory?: Memory;
   incidents?: Incident[];
@@ -75,6 +78,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #board: Board;
   readonly #executor: Executor;
+  readonly #presence: Presence;
   readonly journal: Journal;
   readonly pause: Pause;
   #memory: Memory;
@@ -96,6 +100,7 @@ export class Reconciler {
     const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
+    this.#presence = new Presence({ board: this.#board, clock, self: options.self });
     this.#executor = new Executor({
       world: this.#world(),
       journal: this.journal,
@@ -111,6 +116,7 @@ export class Reconciler {
     const { clock } = this.#options;
     signal.addEventListener("abort", () => this.#executor.stop(), { once: true });
     this.#board.start();
+    void this.#presence.run(signal);
     let lastMs = clock.now();
     while (!signal.aborted) {
       this.#forgiveAfterPause(clock.now() - lastMs);
@@ -227,6 +233,11 @@ export class Reconciler {
     return this.#board;
   }
 
+  /** May an instance of monit be alive beside the present one? */
+  get isAnotherMonitAlive(): boolean {
+    return this.#board.facts().machines.monit.othersAlive.length > 0;
+  }
+
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return this.#memory.durable.givenUp[machine] !== undefined;
@@ -276,7 +287,7 @@ export class Reconciler {
     }
     this.#openIncidents(outcome.decisions);
     for (const watcher of this.#watchers) watcher(outcome.decisions);
-    if (!paused) this.#executor.consider(outcome.decisions);
+    if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
   }

@@ -25,10 +25,10 @@ export interface GivenUp {
   tainted?: boolean;
   powerOffRequested?: boolean;
   launched?: boolean;
-  /** A person renews all machines: it says nothing of how often this one fails. */
-  planned?: boolean;
   /** It is used again, and only its taint is still to be taken away. */
   takenBack?: boolean;
+  /** A person renews all machines: it says nothing of how often this one fails. */
+  planned?: boolean;
   /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
   held?: { why: string; untilMs: number };
 }
@@ -50,6 +50,8 @@ export interface Durable {
   newcomers: Partial<Record<ProxyMachine, { configured: boolean; failedAttempts: number }>>;
   /** Verdicts that stand until the server answers again, by `serverId`. */
   out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
+  /** The instance that monit's record names, as far as is known: a new monit that its group has launched takes it over. */
+  recordedMonit?: string;
   /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
   replacements: { machine: MachineName; wallMs: number }[];
 }
@@ -226,6 +228,7 @@ export type Remembered =
   | { event: "launched"; machine: MachineName; instanceId?: string }
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
+  | { event: "recorded"; instanceId?: string }
   | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
 
 const hourMs = 3_600_000;
@@ -260,6 +263,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "configuration failed":
       addFailedAttempt(durable, event.proxy);
+      break;
+    case "recorded":
+      durable.recordedMonit = event.instanceId;
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);

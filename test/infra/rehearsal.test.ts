@@ -12,12 +12,20 @@ const passwords = {
   replicationPassword: "replication-password-for-tests",
   recoveryPassword: "recovery-password-for-tests",
 };
+const program = { bucket: "b", key: "program/x.tar.gz", sha256: "x", hash: "x" };
 
 function stack(rehearsal: string) {
   const plain = parseConfig("barton", { ...production(), "barton:rehearsal": rehearsal });
   const config = { ...plain, stack: "barton", shardList: shardsOf(plain.shards, plain.ports) };
-  const ids = { zoneId: "Z1", subnetIds: ["s1"], securityGroupIds: ["g1"], imageIds: ["a1"], keyName: "k" };
-  const monit = monitMachine({ config, secrets: { ...passwords, recoverySshPrivateKey: "key" } });
+  const ids = {
+    zoneId: "Z1",
+    subnetIds: ["s1"],
+    securityGroupIds: ["g1"],
+    imageIds: ["a1"],
+    keyName: "k",
+    programBucket: "b",
+  };
+  const monit = monitMachine({ config, secrets: { ...passwords, recoverySshPrivateKey: "key" }, program });
   const redis = redisMachine({ name: "redis1", config, secrets: passwords });
   return {
     config,
