@@ -1,5 +1,6 @@
 /** What the end-to-end tests of failures share: a healthy lab under traffic before each, and what must hold after it. */
 import { afterEach, beforeEach, expect, inject } from "vitest";
+import { freshBudget as giveFreshBudget } from "../../lab/budget.ts";
 import {
   LabOperator,
   type LabStatus,
@@ -146,14 +147,6 @@ export function expectSmooth(summary: TrafficSummary): void {
  * budget (rule 8) rightly holds against them.
  */
 export async function freshBudget(): Promise<void> {
-  const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
-    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
   await lab.untilHealthy(120_000);
-  await lab.exec("monit", "systemctl", "stop", "barton-monitor");
-  try {
-    await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
-  } finally {
-    await lab.exec("monit", "systemctl", "start", "barton-monitor");
-  }
+  await giveFreshBudget(lab);
 }

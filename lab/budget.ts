@@ -1,0 +1,41 @@
+/**
+ * Recovery's budget of replacements (rule 8) from outside. Whoever rehearses puts a month of failures into an hour, which
+ * the budget rightly holds against them: then it is given anew, openly.
+ */
+import { readFileSync } from "node:fs";
+import { recentReplacements } from "../recovery/decide/budget.ts";
+import { defaultLimits } from "../recovery/settings.ts";
+import { replaceableMachines } from "../recovery/topology.ts";
+import type { Lab } from "./lab.ts";
+import { runningMachine } from "./machines.ts";
+import type { LabOperator } from "./operate.ts";
+
+const memoryFile = "/var/lib/barton/memory.json";
+
+/** How many replacements a machine has left in this hour, for the machine that has the fewest. */
+export function replacementsLeft(lab: Lab): { machine: string; left: number } {
+  const { leader } = runningMachine(lab, "monit");
+  const { replacements = [] } = JSON.parse(readFileSync(`/proc/${leader}/root${memoryFile}`, "utf8")) as {
+    replacements?: Parameters<typeof recentReplacements>[0];
+  };
+  return replaceableMachines
+    .map((machine) => ({
+      machine,
+      left:
+        defaultLimits.replacementsPerHourMax - recentReplacements(replacements, machine, Date.now()).length,
+    }))
+    .reduce((a, b) => (b.left < a.left ? b : a));
+}
+
+/** Makes recovery forget how often it replaced machines; it is restarted for that. */
+export async function freshBudget(operator: LabOperator): Promise<void> {
+  const edit = `const fs = require("node:fs"), file = ${JSON.stringify(memoryFile)};
+    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
+    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
+  await operator.exec("monit", "systemctl", "stop", "barton-monitor");
+  try {
+    await operator.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
+  } finally {
+    await operator.exec("monit", "systemctl", "start", "barton-monitor");
+  }
+}
