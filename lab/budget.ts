@@ -2,7 +2,7 @@
  * Recovery's budget of replacements (rule 8) from outside. Whoever rehearses puts a month of failures into an hour, which
  * the budget rightly holds against them: then it is given anew, openly.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { recentReplacements } from "../recovery/decide/budget.ts";
 import { defaultLimits } from "../recovery/settings.ts";
 import { replaceableMachines } from "../recovery/topology.ts";
@@ -14,10 +14,7 @@ const memoryFile = "/var/lib/barton/memory.json";
 
 /** How many replacements a machine has left in this hour, for the machine that has the fewest. */
 export function replacementsLeft(lab: Lab): { machine: string; left: number } {
-  const { leader } = runningMachine(lab, "monit");
-  const { replacements = [] } = JSON.parse(readFileSync(`/proc/${leader}/root${memoryFile}`, "utf8")) as {
-    replacements?: Parameters<typeof recentReplacements>[0];
-  };
+  const replacements = replacementsOn(runningMachine(lab, "monit").leader);
   return replaceableMachines
     .map((machine) => ({
       machine,
@@ -25,6 +22,13 @@ export function replacementsLeft(lab: Lab): { machine: string; left: number } {
         defaultLimits.replacementsPerHourMax - recentReplacements(replacements, machine, Date.now()).length,
     }))
     .reduce((a, b) => (b.left < a.left ? b : a));
+}
+
+/** What the monitor remembers; nothing before it has anything to remember. */
+function replacementsOn(leader: number): Parameters<typeof recentReplacements>[0] {
+  const file = `/proc/${leader}/root${memoryFile}`;
+  if (!existsSync(file)) return [];
+  return (JSON.parse(readFileSync(file, "utf8")) as { replacements?: [] }).replacements ?? [];
 }
 
 /** Makes recovery forget how often it replaced machines; it is restarted for that. */

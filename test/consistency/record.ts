@@ -21,8 +21,10 @@ export interface FaultRecord {
   doneAt: number;
   /** When what lasts was undone; missing for what needs no hand. */
   healedAt?: number;
-  /** When the system was seen in its desired state again; missing when it was not. */
+  /** When the system was seen in its desired state again; missing when it was not (yet). */
   healthyAt?: number;
+  /** Set when it was waited for in vain, so many milliseconds long. */
+  waitedInVainMs?: number;
   /** Writes per second and shard in the two seconds before the fault. */
   loadBefore: Record<string, number>;
   /** The host's load average (1 min) at the fault: how busy the machine was. */

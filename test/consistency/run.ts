@@ -16,7 +16,7 @@ import { loadOf, lookBackMs, whyNotReady } from "./faults/gate.ts";
 import { healEverything, inject, NotPossible } from "./faults/injector.ts";
 import { planned, type Wanted } from "./faults/plan.ts";
 import { type FinalLine, finalStates, now, type Operation, readLines } from "./history.ts";
-import { quickStatus } from "./observer/lab-view.ts";
+import { activeProxy, quickStatus } from "./observer/lab-view.ts";
 import { Logs } from "./observer/logs.ts";
 import { Observer } from "./observer/observer.ts";
 import type { Evidence, FaultRecord, Observation } from "./record.ts";
@@ -40,6 +40,8 @@ export interface RunOptions {
   signal: AbortSignal;
 }
 
+/** How long the lab may take to be healthy when the run begins. */
+const fitMsMax = 60_000;
 /** How long the system may take until it is healthy and loaded, before the run says that it is not. */
 const readyMsMax = 180_000;
 /** How long until the desired state is reached again after a fault (and, for what lasts, its healing). */
@@ -86,10 +88,10 @@ export class Run {
 
   /** Runs to the end, or until it is interrupted; gives everything that is known then. */
   async go(): Promise<{ run: RunRecord; evidence: Evidence }> {
-    const { lab, signal, say } = this.#options;
-    const status = await quickStatus(lab);
-    if (!status.healthy)
-      throw new Error(`lab ${lab.name} is not healthy, so nothing could be shown: ${status.sentence}`);
+    const { lab, say } = this.#options;
+    const status = await this.#untilHealthy(fitMsMax, (why) => {
+      throw new Error(`lab ${lab.name} is not healthy, so nothing could be shown: ${why}`);
+    });
     const secrets = await this.#secrets();
     mkdirSync(this.#file("logs"));
     const logs = new Logs(lab, this.#file("logs"), hideIn(secrets.hidden));
@@ -103,12 +105,15 @@ export class Run {
     try {
       await this.#startLoad(secrets.client);
       await this.#injectAll(status.shards.length).catch((error: Error) => this.#invalid(error));
+      // A run that did not come to its end leaves no fault behind.
+      if (this.#record.invalid !== undefined) {
+        say(`healed: ${(await healEverything(lab)).join("; ") || "nothing had to be"}`);
+      }
       finals = await this.#endLoad().catch((error: Error) => {
         this.#invalid(error);
         return undefined;
       });
     } finally {
-      if (signal.aborted) say(`healed: ${(await healEverything(lab)).join("; ") || "nothing had to be"}`);
       await this.#workload?.end();
       await observer.stop();
       await logs.stop();
@@ -195,7 +200,7 @@ export class Run {
     const { lab, say, signal } = this.#options;
     const scene: Scene = {
       shards: status.shards,
-      activeProxy: await new LabOperator(lab.name).activeProxy(),
+      activeProxy: await activeProxy(lab),
       random: this.#random,
       ...(target === undefined ? {} : { wanted: target }),
     };
@@ -214,10 +219,14 @@ export class Run {
     this.#faults.push(fault);
     const healedAt = await healed;
     if (healedAt !== undefined) fault.healedAt = healedAt;
-    const healthyAt = await this.#untilHealthy(fault);
-    fault.healthyAt = healthyAt;
+    await this.#untilNoticed();
+    await this.#untilHealthy(healthyMsMax, (why) => {
+      fault.waitedInVainMs = healthyMsMax;
+      throw new Invalid(`not healthy ${healthyMsMax / 1000} s after ${fault.title}: ${why}`);
+    });
+    fault.healthyAt = now();
     const slowest = this.#slowestSince(at);
-    say(`  all well after ${inSeconds(healthyAt - at)}, longest answer ${inSeconds(slowest)}`);
+    say(`  all well after ${inSeconds(fault.healthyAt - at)}, longest answer ${inSeconds(slowest)}`);
   }
 
   #slowestSince(at: number): number {
@@ -225,23 +234,23 @@ export class Run {
     return Math.max(0, ...ticks.flatMap((tick) => Object.values(tick.shards).map((each) => each.slowestMs)));
   }
 
-  /** When the desired state was seen again, after the fault had shown (or had not, for long enough). */
-  async #untilHealthy({ at, doneAt, title }: FaultRecord): Promise<number> {
+  /** Waits until the fault shows in the status, or has not for so long that it never will. */
+  async #untilNoticed(): Promise<void> {
+    const deadline = now() + noticeMsMax;
+    while ((await quickStatus(this.#options.lab)).healthy && now() < deadline) await this.#pause(lookMs);
+  }
+
+  /** Waits for the desired state, and says what is amiss meanwhile; calls `onLate` with the last of it. */
+  async #untilHealthy(msMax: number, onLate: (why: string) => never): Promise<LabStatus> {
     const { lab, say } = this.#options;
-    const deadline = now() + healthyMsMax;
-    let isNoticed = false;
+    const began = now();
     let said = "";
     for (;;) {
       const status = await quickStatus(lab);
-      isNoticed ||= !status.healthy;
-      if (status.healthy && (isNoticed || now() - doneAt > noticeMsMax)) return now();
-      if (!status.healthy && status.sentence !== said) {
-        said = status.sentence;
-        say(`  ${inSeconds(now() - at)}: ${said}`);
-      }
-      if (now() > deadline) {
-        throw new Invalid(`not healthy ${healthyMsMax / 1000} s after ${title}: ${status.sentence}`);
-      }
+      if (status.healthy) return status;
+      if (status.sentence !== said) say(`  ${inSeconds(now() - began)}: ${status.sentence}`);
+      said = status.sentence;
+      if (now() - began > msMax) onLate(status.sentence);
       await this.#pause(lookMs);
     }
   }
@@ -252,8 +261,7 @@ export class Run {
 
   /** Ends the load and reads back what there is. */
   async #endLoad(): Promise<FinalLine[] | undefined> {
-    const { say, signal, lab } = this.#options;
-    if (signal.aborted) await healEverything(lab);
+    const { say } = this.#options;
     const operations = await this.#load.stop();
     this.#record.endedAt = now();
     this.#record.host.loadAverages.push(loadavg()[0] ?? 0);

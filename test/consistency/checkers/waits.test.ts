@@ -29,10 +29,18 @@ describe("waits", () => {
     expect(longestWaits([slow, lost, set(3, { shard: 2 })])).toEqual({ 1: 740, 2: 1 });
   });
 
-  test("a shard that never writes again after a fault has been left waiting", () => {
-    const own = paused(1000, 20_000);
-    expect(run(waits, evidence(own)).verdict).toBe("fail");
-    expect(run(waits, evidence(paused(1000, 1700))).verdict).toBe("pass");
+  test("a client that never gets an answer again after a fault has been left waiting", () => {
+    const faults = [fault({ healthyAt: 5000 })];
+    const others = paused(1000, 1700).map((each) => ({ ...each, process: "1/other" }));
+    const finding = run(waits, evidence([...paused(1000, 20_000), ...others], { faults }));
+    expect(finding).toMatchObject({ verdict: "fail" });
+    expect(finding.sentence).toContain("left waiting: 1/anew-1");
+    expect(run(waits, evidence([...paused(1000, 1700), ...others], { faults })).verdict).toBe("pass");
+  });
+
+  test("a run that was ended right after the fault says nothing of who was left waiting", () => {
+    const faults = [fault({ healthyAt: 9500 })];
+    expect(run(waits, evidence(paused(1000, 20_000), { faults })).verdict).toBe("pass");
   });
 });
 
@@ -53,10 +61,12 @@ describe("validity of a run", () => {
 describe("full redundancy", () => {
   test("must be reached after every fault", () => {
     expect(run(redundancy, evidence([])).verdict).toBe("pass");
-    const stuck = evidence([], { faults: [fault(), fault({ number: 2, healthyAt: undefined })] });
-    expect(run(redundancy, stuck)).toMatchObject({
+    const second = fault({ number: 2, healthyAt: undefined, waitedInVainMs: 240_000 });
+    expect(run(redundancy, evidence([], { faults: [fault(), second] }))).toMatchObject({
       verdict: "fail",
-      examples: ["not after fault 2: vanish redis1"],
+      examples: ["not within 240.00 s after fault 2: vanish redis1"],
     });
+    const interrupted = evidence([], { faults: [fault({ healthyAt: undefined })] });
+    expect(run(redundancy, interrupted).verdict).toBe("unknown");
   });
 });

@@ -41,6 +41,7 @@ const askFor = (lab: Lab, request: FaultRequest) =>
 async function killMonitor(lab: Lab, { killMonitorAfterMs }: Injury, signal: AbortSignal): Promise<void> {
   if (killMonitorAfterMs === undefined) return;
   await delay(killMonitorAfterMs, undefined, { signal }).catch(() => {});
+  if (signal.aborted) return;
   await askMachine(lab, "monit", ["systemctl", "kill", "--signal=KILL", "barton-monitor"], 10_000);
 }
 
@@ -64,7 +65,7 @@ async function healAll(lab: Lab): Promise<number> {
   return now();
 }
 
-/** Undoes everything, vanished machines too: for the end of a run that was broken off. */
+/** Undoes everything, vanished machines too: for the end of a run that did not come to its end. */
 export async function healEverything(lab: Lab): Promise<string[]> {
   const { healed } = await ask<{ healed: string[] }>(lab, "POST", "/lab/heal", {});
   return healed;

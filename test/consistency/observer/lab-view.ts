@@ -4,7 +4,8 @@ import type { LabView } from "../../../lab/control-plane/server.ts";
 import type { Lab } from "../../../lab/lab.ts";
 import { type LabStatus, type RecoveryView, statusOf } from "../../../lab/status.ts";
 import { getView } from "../../../recovery/client.ts";
-import { pathInside } from "./sockets.ts";
+import { usedProxies } from "./haproxy-tables.ts";
+import { adminSocket, askHaproxy, pathInside } from "./sockets.ts";
 
 const viewMsMax = 2000;
 
@@ -22,4 +23,13 @@ async function monitorsView(lab: Lab): Promise<RecoveryView | string> {
   } catch (error) {
     return `The monitor gives no status: ${(error as Error).message}.`;
   }
+}
+
+/** The proxy that app's clients of the first shard go through. */
+export async function activeProxy(lab: Lab): Promise<string> {
+  const path = pathInside(lab, "app", adminSocket);
+  const table = path && (await askHaproxy(path, "show stat", viewMsMax));
+  const [proxy] = Object.values(usedProxies(table ?? ""))[0] ?? [];
+  if (proxy === undefined) throw new Error("app's haproxy has no usable proxy");
+  return proxy;
 }

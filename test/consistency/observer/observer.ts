@@ -7,11 +7,10 @@ import { now } from "../history.ts";
 import type { Observation } from "../record.ts";
 import { enabledServers, usedProxies } from "./haproxy-tables.ts";
 import { keepAlive } from "./kept-alive.ts";
-import { askHaproxy, pathInside } from "./sockets.ts";
+import { adminSocket, askHaproxy, pathInside } from "./sockets.ts";
 
 /** From one look to the next, in milliseconds. */
 const lookMs = 200;
-const adminSocket = "/run/haproxy/admin.sock";
 
 export interface ObserverOptions {
   lab: Lab;

@@ -6,6 +6,9 @@ import { connect } from "node:net";
 import { type Lab, LabError } from "../../../lab/lab.ts";
 import { runningMachine } from "../../../lab/machines.ts";
 
+/** Where haproxy listens for its administrator, on the proxies and on app. */
+export const adminSocket = "/run/haproxy/admin.sock";
+
 /** A path inside a running machine, as the host sees it; undefined while the machine is not on. */
 export function pathInside(lab: Lab, machine: string, path: string): string | undefined {
   try {

@@ -23,7 +23,7 @@ describe("statistics", () => {
 describe("results", () => {
   test("the closing line", () => {
     expect(results.line).toBe(
-      "PASS vanish redis1: 0 of 1 482 confirmed writes lost, 0 of 5 930 acknowledged, longest wait 0.73 s",
+      "PASS vanish redis1: 0 of 1 482 confirmed writes lost, 0 of 5 933 acknowledged, longest wait 0.73 s",
     );
     expect(results.verdict).toBe("pass");
   });

@@ -26,22 +26,31 @@ const writes: Operation[] = [1, 2].flatMap((shard) =>
   }),
 );
 
-const others: Operation[] = [1, 2].flatMap((shard) => [
-  operation({ shard, action: "add", value: 1, at: zero + 100, process: `${shard}/set`, server: undefined }),
-  operation({ shard, action: "read", value: 0, at: zero + 100, process: `${shard}/reader` }),
-]);
+/** The other clients, before the fault and after it. */
+const others: Operation[] = [1, 2].flatMap((shard) =>
+  [100, 29_000].flatMap((ms) => [
+    ...[
+      operation({ shard, action: "add", value: ms, process: `${shard}/set`, at: zero + ms }),
+      operation({ shard, action: "read", value: 0, process: `${shard}/reader`, at: zero + ms }),
+    ].map((each) => ({ ...each, server: undefined })),
+  ]),
+);
 
-const broken: Operation[] = [
+const counter = {
+  process: "1/persistent",
+  client: "persistent",
+  action: "increment",
+  server: undefined,
+} as const;
+const increments: Operation[] = [
   operation({
-    process: "1/persistent",
-    client: "persistent",
-    action: "increment",
+    ...counter,
     invokedAt: zero + 4995,
     completedAt: zero + 5600,
     outcome: "unknown",
-    server: undefined,
     error: 'Connection is closed. <b>"&"</b>',
   }),
+  operation({ ...counter, value: 2, at: zero + 29_000 }),
 ];
 
 export const incident: Incident = {
@@ -74,14 +83,14 @@ const observations: Observation[] = [0, 1].flatMap((i): Observation[] => [
 ]);
 
 export function sampleRun(): { run: RunRecord; evidence: Evidence } {
-  const operations = [...writes, ...others, ...broken];
+  const operations = [...writes, ...others, ...increments];
   const finals = [1, 2].map((shard) => ({
     shard,
     keys: new Map(
       writes.filter((each) => each.shard === shard).map(({ key = "", value = 0 }) => [key, value]),
     ),
-    members: new Set([1]),
-    counter: 0,
+    members: new Set([100, 29_000]),
+    counter: shard === 1 ? 2 : 0,
     register: null,
   }));
   const faults = [

@@ -24,7 +24,7 @@ interface Answer {
   error?: string;
 }
 
-const noAnswer = Symbol("no answer");
+const noAnswer: unique symbol = Symbol("no answer");
 
 export class Client {
   readonly #options: ClientOptions;
@@ -91,16 +91,14 @@ export class Client {
       (text) => serverOf(String(text)),
       () => undefined,
     );
-    const confirmed = spec.confirm
-      ? redis.wait(1, waitMs).then(
-          (replicas) => ({ confirmed: replicas >= 1, confirmedAt: now() }),
-          () => ({ confirmed: false }),
-        )
-      : {};
+    const confirmed = spec.confirm ? redis.wait(1, waitMs).then(sealOf, () => unsealed) : {};
     const answers = await Promise.all(sent);
-    // What is in no hurry any more must not wait for ever either.
-    if (answers.some(({ error }) => error === givenUp)) redis.disconnect(spec.client !== "anew");
-    const [by, seal] = await Promise.all([server, confirmed]);
+    const rest = Promise.all([server, confirmed]);
+    const isLate =
+      answers.some(({ error }) => error === givenUp) || (await within(patienceMs, rest)) === noAnswer;
+    // A connection that has stopped answering is given up; that answers what is still open.
+    if (isLate) redis.disconnect(spec.client !== "anew");
+    const [by, seal] = await rest;
     for (const [i, answer] of answers.entries()) this.#record(numbers[i] ?? 0, invokedAt, answer, by, seal);
   }
 
@@ -125,10 +123,8 @@ export class Client {
   }
 
   async #answer(sent: Promise<unknown>, { wasMade, lastError }: Connection): Promise<Answer> {
-    const timer = new AbortController();
-    const late = delay(patienceMs, noAnswer, { signal: timer.signal }).catch(() => noAnswer);
     try {
-      const reply = await Promise.race([sent, late]);
+      const reply = await within(patienceMs, sent);
       const completedAt = now();
       if (reply === noAnswer) return { completedAt, outcome: "unknown", error: givenUp };
       return { completedAt, outcome: "ok", reply };
@@ -136,9 +132,6 @@ export class Client {
       const { message } = error as Error;
       const text = [message.split("\n")[0], lastError()].filter(Boolean).join(" · ");
       return { completedAt: now(), outcome: outcomeOf(error as Error, wasMade()), error: text };
-    } finally {
-      timer.abort();
-      sent.catch(() => {});
     }
   }
 
@@ -165,6 +158,24 @@ export class Client {
       ...(server === undefined ? {} : { server }),
       ...errorOf(spec, outcome, reply, error),
     });
+  }
+}
+
+const unsealed = { confirmed: false };
+const sealOf = (replicas: number) => ({ confirmed: replicas >= 1, confirmedAt: now() });
+
+/** What a promise gives, or `noAnswer` when that takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | typeof noAnswer> {
+  const timer = new AbortController();
+  const late = delay(ms, undefined, { signal: timer.signal }).then(
+    (): typeof noAnswer => noAnswer,
+    (): typeof noAnswer => noAnswer,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timer.abort();
+    promise.catch(() => {}); // it may be rejected when nobody waits for it any more
   }
 }
 

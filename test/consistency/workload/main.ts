@@ -74,6 +74,8 @@ class Load {
   }
 }
 
+// Whoever started this is gone, or has all it wants; also while something is under way.
+process.stdin.on("end", () => process.exit(0));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const first = await lines.next();
 if (first.done) throw new Error("the workload expects its specification on standard input");
@@ -92,5 +94,3 @@ for (let line = await lines.next(); !line.done; line = await lines.next()) {
     tell({ trouble: `${order}: ${(error as Error).message}` });
   }
 }
-// Whoever started this is gone, or has all it wants.
-process.exit(0);
