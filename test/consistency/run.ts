@@ -17,7 +17,7 @@ import { healEverything, inject, NotPossible } from "./faults/injector.ts";
 import { planned, type Wanted } from "./faults/plan.ts";
 import { type FinalLine, finalStates, now, type Operation, readLines } from "./history.ts";
 import { activeProxy, quickStatus } from "./observer/lab-view.ts";
-import { Logs } from "./observer/logs.ts";
+import { hideIn, Logs } from "./observer/logs.ts";
 import { Observer } from "./observer/observer.ts";
 import type { Evidence, FaultRecord, Observation } from "./record.ts";
 import type { RunRecord } from "./report/results.ts";
@@ -292,11 +292,6 @@ export class Run {
     const all = await new LabOperator(this.#options.lab.name).incidents().catch(() => []);
     return all.filter(({ noticedAt }) => Date.parse(noticedAt) >= this.#record.startedAt);
   }
-}
-
-/** Takes secrets out of a line. */
-export function hideIn(secrets: readonly string[]): (line: string) => string {
-  return (line) => secrets.reduce((text, secret) => text.replaceAll(secret, "(hidden)"), line);
 }
 
 /** What runs: the commit of this clone, or the name of the folder without one. */

@@ -43,3 +43,8 @@ export class Logs {
     await Promise.all(this.#files.map((file) => new Promise<void>((resolve) => file.end(resolve))));
   }
 }
+
+/** Takes secrets out of a line. */
+export function hideIn(secrets: readonly string[]): (line: string) => string {
+  return (line) => secrets.reduce((text, secret) => text.replaceAll(secret, "(hidden)"), line);
+}
