@@ -31,11 +31,14 @@ function replacementsOn(leader: number): Parameters<typeof recentReplacements>[0
   return (JSON.parse(readFileSync(file, "utf8")) as { replacements?: [] }).replacements ?? [];
 }
 
-/** Makes recovery forget how often it replaced machines; it is restarted for that. */
-export async function freshBudget(operator: LabOperator): Promise<void> {
+/** Replaces recovery's memory of what it has replaced, which needs a restart of the monitor. */
+export async function rememberReplacements(
+  operator: LabOperator,
+  replacements: readonly { machine: string; wallMs: number }[],
+): Promise<void> {
   const edit = `const fs = require("node:fs"), file = ${JSON.stringify(memoryFile)};
     const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
+    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: ${JSON.stringify(replacements)} }));`;
   await operator.exec("monit", "systemctl", "stop", "barton-monitor");
   try {
     await operator.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);

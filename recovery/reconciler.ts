@@ -56,6 +56,8 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
+/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+const keptMs = 100;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -97,6 +99,7 @@ export class Reconciler {
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -118,12 +121,19 @@ export class Reconciler {
     await this.#options.files.settled();
   }
 
+  /** After `run`: resolves when the steps that were under way have ended too, and what they noted is on disk. */
+  async idle(): Promise<void> {
+    await this.#executor.idle();
+    await this.#options.files.settled();
+  }
+
   /** The last cycle's view; undefined before the first. */
   status(): Status | undefined {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
-    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
+    const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -312,11 +322,15 @@ export class Reconciler {
     this.#persist();
   }
 
+  get #memoryFile(): string {
+    return join(this.#options.stateDir, "memory.json");
+  }
+
   #persist(): void {
     const text = JSON.stringify(this.#memory.durable);
     if (text === this.#durableText) return;
     this.#durableText = text;
-    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+    this.#options.files.write(this.#memoryFile, this.#memory.durable);
   }
 
   #troubleText(subject: Decision["subject"]): string | undefined {
@@ -324,6 +338,12 @@ export class Reconciler {
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
     return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
+  #sentenceWithTroubles(sentence: string): string {
+    const subjects = [...this.#executor.troubles.keys()];
+    return [sentence, ...subjects.map((subject) => `${subject} ${this.#troubleText(subject)}`)].join("; ");
   }
 
   #world(): World {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { freshBudget, replacementsLeft } from "../../lab/budget.ts";
+import { rememberReplacements, replacementsLeft } from "../../lab/budget.ts";
 import { askMachine } from "../../lab/exec.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { type Incident, LabOperator } from "../../lab/operate.ts";
@@ -192,7 +192,7 @@ export class Run {
     const because = `${machine} had ${left} replacements left in this hour (rule 8); the run gave recovery a new budget, and restarted it`;
     this.#options.say(because);
     this.#record.budgets.push({ at: now(), because });
-    await freshBudget(new LabOperator(this.#options.lab.name));
+    await rememberReplacements(new LabOperator(this.#options.lab.name), []);
     return true;
   }
 

@@ -73,8 +73,8 @@ describe("the monitor's socket", () => {
   });
 
   test("what cannot be failed over is refused with the reason", async () => {
-    const result = await orderFailover(socket, "app", () => {});
-    expect(result).toEqual({ ok: false, message: expect.stringContaining("app is not replaced") });
+    const result = await orderFailover(socket, "monit", () => {});
+    expect(result).toEqual({ ok: false, message: expect.stringContaining("monit is not replaced") });
     expect((await orderFailover(socket, "nonsense", () => {})).ok).toBe(false);
     expect(world.calls).toEqual([]);
   });

@@ -51,6 +51,9 @@ const network = { second: 10 + (process.pid % 240), third: (Math.floor(process.p
 const addressOf = (generation: number, number: number) =>
   `127.${network.second}.${network.third + generation}.${number}`;
 
+/** The last number of each machine's address. */
+const numbers = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 };
+
 export class TestWorld {
   readonly folder = mkdtempSync(join(tmpdir(), "barton-recovery-"));
   readonly machines = new Map<MachineName, FakeMachine>();
@@ -61,6 +64,8 @@ export class TestWorld {
   #dead: Instance[] = [];
   #generation = 0;
   #running: { reconciler: Reconciler; stop: () => Promise<void> } | undefined;
+  /** Every recovery that this world had: one that was stopped may have steps under way. */
+  readonly #recoveries: Reconciler[] = [];
   /** Set to make the cloud's API fail with this message. */
   cloudFailure: string | undefined;
   /** Set to hold replacements: the message says that the program differs. */
@@ -79,7 +84,9 @@ export class TestWorld {
   /** Starts all machines that have processes. */
   async startMachines(): Promise<void> {
     await Promise.all(
-      (["redis1", "redis2", "haproxy1", "haproxy2"] as const).map((machine) => this.#launch(machine, 0)),
+      (["redis1", "redis2", "haproxy1", "haproxy2", "app"] as const).map((machine) =>
+        this.#launch(machine, 0),
+      ),
     );
   }
 
@@ -130,6 +137,7 @@ export class TestWorld {
       incidents: await readIncidents(join(stateDir, "incidents")),
       afterStep,
     });
+    this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
     this.#running = {
       reconciler,
@@ -186,6 +194,7 @@ export class TestWorld {
   async close(): Promise<void> {
     try {
       await this.stopRecovery();
+      await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
     } finally {
       await Promise.all([...this.machines.values()].map((machine) => machine.end()));
       await rm(this.folder, { recursive: true, force: true });
@@ -201,9 +210,7 @@ export class TestWorld {
 
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
-    const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
-    const address = addressOf(generation, number);
-    const counterpart = name === "redis1" ? "redis2" : "redis1";
+    const address = addressOf(generation, numbers[name]);
     const machine = await startMachine({
       name,
       instanceId: `i-${name}-${generation}`,
@@ -212,10 +219,13 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
-      // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, number === 11 ? 12 : 11),
+      proxyAddresses: () => ({
+        haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
+        haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
+      }),
     });
     this.machines.set(name, machine);
+    if (generation > 0 && name.startsWith("haproxy")) await this.machines.get("app")?.resolveProxies();
     return machine;
   }
 
@@ -223,20 +233,14 @@ export class TestWorld {
     return {
       describe: async () => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
-        const others = (["app", "monit"] as const).map(
-          (machine): Instance => ({
-            machine,
-            instanceId: `i-${machine}`,
-            state: "running",
-            address: "127.0.0.1",
-            launchedAt: "1",
-          }),
-        );
-        return [
-          ...[...this.machines.values()].map((machine) => machine.asInstance()),
-          ...this.#dead,
-          ...others,
-        ];
+        const monit: Instance = {
+          machine: "monit",
+          instanceId: "i-monit",
+          state: "running",
+          address: "127.0.0.1",
+          launchedAt: "1",
+        };
+        return [...[...this.machines.values()].map((machine) => machine.asInstance()), ...this.#dead, monit];
       },
       powerOff: async (instanceId) => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
@@ -257,6 +261,9 @@ export class TestWorld {
       whyProgramDiffers: async () => this.programDiffers,
       taint: async (machines) => {
         this.calls.push(`taint ${machines.join(",")}`);
+      },
+      untaint: async (machines) => {
+        this.calls.push(`untaint ${machines.join(",")}`);
       },
       launch: async (machines) => {
         this.calls.push(`launch ${machines.join(",")}`);
