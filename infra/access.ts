@@ -111,6 +111,17 @@ function launchStatements({
       Resource: arn("instance", "*"),
       Condition: { StringEquals: ours("aws:ResourceTag") },
     },
+    ...(config.rehearsal === "off"
+      ? []
+      : [
+          {
+            Sid: "RehearseThePowerLossOfOneOfTheFive",
+            Effect: "Allow" as const,
+            Action: ["ec2:StopInstances"],
+            Resource: arn("instance", "*"),
+            Condition: { StringEquals: ours("aws:ResourceTag") },
+          },
+        ]),
   ];
 }
 

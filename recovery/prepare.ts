@@ -5,6 +5,7 @@ import { ec2Cloud } from "./cloud/ec2.ts";
 import type { Engine } from "./cloud/engine.ts";
 import { pulumiEngine } from "./cloud/pulumi.ts";
 import { sshRemote } from "./cloud/remote.ts";
+import { crashPoint } from "./crash-point.ts";
 import { revive } from "./decide/memory.ts";
 import { ownMonitorId } from "./identity.ts";
 import { BackgroundFiles, readJson } from "./incidents/files.ts";
@@ -62,6 +63,7 @@ export async function prepare(
     memory,
     incidents: await readIncidents(join(stateDir, "incidents")),
     pause: await readJson(pauseFile(stateDir)),
+    afterStep: crashPoint(process.env.BARTON_LAB_CRASH_POINTS),
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);

@@ -11,6 +11,7 @@ import { type Clock, within } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Engine } from "./cloud/engine.ts";
 import type { Remote } from "./cloud/remote.ts";
+import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
@@ -59,6 +60,8 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
+/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+const keptMs = 100;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -102,6 +105,7 @@ export class Reconciler {
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -135,7 +139,8 @@ export class Reconciler {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
-    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
+    const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -176,6 +181,19 @@ export class Reconciler {
   /** Takes an order back that cannot be carried out. */
   withdraw(machine: MachineName): void {
     this.#remember({ event: "withdrawn", machine });
+  }
+
+  /** Gives a machine its whole budget of replacements again; what is held for it begins at once. */
+  forgive(machine: MachineName): void {
+    this.#remember({ event: "forgiven", machine });
+    this.#wake();
+  }
+
+  /** Why the machine may not be replaced again without a person (rule 8), or undefined. */
+  whyBudgetSpent(machine: MachineName): string | undefined {
+    const { limits, clock } = this.#options;
+    const wallMs = clock.date().getTime();
+    return whyBudgetSpent(this.#memory.durable, machine, wallMs, limits.replacementsPerHourMax);
   }
 
   /** Orders a planned switch of one shard. */
@@ -243,7 +261,9 @@ export class Reconciler {
     if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
-    return this.#memory.durable.givenUp[machine]?.held?.why;
+    const { givenUp, ordered } = this.#memory.durable;
+    const waits = givenUp[machine] && !givenUp[machine].launched && ordered[machine] === undefined;
+    return givenUp[machine]?.held?.why ?? (waits ? this.whyBudgetSpent(machine) : undefined);
   }
 
   #isSettledAbout(machine: string): boolean {
@@ -329,11 +349,15 @@ export class Reconciler {
     this.#persist();
   }
 
+  get #memoryFile(): string {
+    return join(this.#options.stateDir, "memory.json");
+  }
+
   #persist(): void {
     const text = JSON.stringify(this.#memory.durable);
     if (text === this.#durableText) return;
     this.#durableText = text;
-    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+    this.#options.files.write(this.#memoryFile, this.#memory.durable);
   }
 
   #troubleText(subject: Decision["subject"]): string | undefined {
@@ -341,6 +365,12 @@ export class Reconciler {
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
     return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
+  #sentenceWithTroubles(sentence: string): string {
+    const subjects = [...this.#executor.troubles.keys()];
+    return [sentence, ...subjects.map((subject) => `${subject} ${this.#troubleText(subject)}`)].join("; ");
   }
 
   #world(): World {

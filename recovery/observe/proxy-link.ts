@@ -18,6 +18,8 @@ import type { Watched } from "./watcher.ts";
 /** What a look at a proxy brings: its view, or why its answer makes no sense. */
 export type ProxyAnswer = { view: ProxyView } | { refusal: string };
 
+const keepCommand = "keep servers";
+
 export interface ProxyLinkOptions {
   address: string;
   /** Knocked at when the proxy is silent: any open port proves that the machine lives. The first is the runtime API. */
@@ -62,14 +64,24 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
   }
 
-  /** Leaves or renews a monitor's entry; see decide/presence.ts. */
+  /** Leaves or renews a monitor's entry; see decide/presence.ts. A process that restarts need not know it. */
   introduce(monitor: string, timeoutMs: number): Promise<void> {
     return this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`], timeoutMs);
   }
 
-  /** See `RuntimeApi.tell`. */
-  tell(commands: string[], timeoutMs: number): Promise<void> {
-    return this.#api.tell(commands, timeoutMs);
+  /**
+   * Changes something (see `RuntimeApi.tell`), and has the proxy keep it for a process that restarts: what was fenced is
+   * never used again, whenever the process dies (infra/roles/haproxy/keep.lua).
+   */
+  async tell(commands: string[], timeoutMs: number): Promise<void> {
+    const told = this.#api.tell(commands, timeoutMs);
+    const [, answer] = await Promise.all([told, this.#api.ask(keepCommand, timeoutMs)]);
+    const complaint = answer.trim();
+    // A proxy that keeps nothing restores nothing.
+    if (complaint === "" || complaint.startsWith("Unknown command")) return;
+    // The process that has taken over must be told instead.
+    this.#api.drop();
+    throw new Error(`haproxy at ${this.#options.address} did not keep what it was told: ${complaint}`);
   }
 
   /**

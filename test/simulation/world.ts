@@ -5,11 +5,9 @@
 import type { CloudState } from "../../recovery/observe/facts.ts";
 import type { Outcome } from "../../recovery/observe/tally.ts";
 import {
-  counterpartOf,
   type MachineName,
   machineNames,
   proxyMachines,
-  type RedisMachine,
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
@@ -174,7 +172,7 @@ export class World {
     instance.on = true;
     this.setState(instance, "running");
     for (const server of instance.servers) server.start();
-    instance.proxy?.start();
+    instance.proxy?.boot();
   }
 
   /** The power goes off; `state` is what the cloud calls it. */
@@ -228,11 +226,6 @@ export class World {
   resolve(host: string): string | undefined {
     if (!host.endsWith(".barton")) return host;
     return this.isDnsDown ? undefined : this.records.get(host);
-  }
-
-  /** Whom a redis server follows by its boot configuration. */
-  bootMaster({ machine }: Instance): string {
-    return `${counterpartOf(machine as RedisMachine)}.barton`;
   }
 
   /** What somebody at `from` finds out by trying to talk to a process. */

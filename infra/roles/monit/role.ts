@@ -89,7 +89,10 @@ export function toolVersions(root: string): ToolVersions {
 }
 
 export type MonitMachineArgs = {
-  config: Pick<Config, "domain" | "stack" | "region" | "backendUrl" | "projectFolder" | "monitEnvironment">;
+  config: Pick<
+    Config,
+    "domain" | "stack" | "region" | "backendUrl" | "projectFolder" | "monitEnvironment" | "rehearsal"
+  >;
   secrets: { recoveryPassword: string; recoverySshPrivateKey: string };
   /** Of the stack's secrets, where it has one (else its key is in KMS). */
   passphrase?: string;
@@ -103,6 +106,7 @@ export function monitMachine({ config, secrets, passphrase, program }: MonitMach
   const passphraseFile = "/etc/barton/passphrase";
   const environment = {
     ...(passphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
+    ...(config.rehearsal === "off" ? {} : { BARTON_REHEARSAL: config.rehearsal }),
     ...config.monitEnvironment,
   };
   return machineConfig("monit", config, [

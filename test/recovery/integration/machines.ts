@@ -8,6 +8,7 @@ import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Detection, MachineName, ProxyMachine, Topology } from "../../../recovery/topology.ts";
+import { keepScript } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -17,7 +18,6 @@ export interface MachineOptions {
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
-  counterpartAddress: string;
   /** Where app finds the proxies, by address: there is no resolver in this world. */
   proxyAddresses: () => Record<ProxyMachine, string>;
 }
@@ -63,7 +63,7 @@ export class FakeMachine {
 
   /** Starts one redis server from its boot configuration, as systemd does after a crash. */
   startRedis(port: number): void {
-    const { folder, address, passwords, counterpartAddress } = this.#options;
+    const { folder, address, passwords } = this.#options;
     const dataDir = join(folder, String(port));
     mkdirSync(dataDir, { recursive: true });
     const aclFile = join(dataDir, "users.acl");
@@ -74,15 +74,13 @@ export class FakeMachine {
       commonFile,
       redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
     );
-    writeFileSync(
-      configFile,
-      shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }),
-    );
+    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir }));
     this.#spawn(port, "redis-server", [configFile]);
   }
 
   startProxy(): void {
     const { folder, address, shards, detection } = this.#options;
+    mkdirSync(join(folder, "kept"), { recursive: true });
     const text = proxyConfig({
       shards,
       detection,
@@ -90,6 +88,8 @@ export class FakeMachine {
       runtimeBind: `${address}:8999`,
       healthBind: `${address}:8900`,
       proxyBind: address,
+      keepScript: keepScript,
+      keptIn: join(folder, "kept"),
     });
     writeFileSync(this.configFile, withoutChroot(text));
     this.restartProxy();

@@ -232,7 +232,6 @@ export class TestWorld {
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
     const address = addressOf(generation, numbers[name]);
-    const counterpart = name === "redis1" ? "redis2" : "redis1";
     const machine = await startMachine({
       name,
       instanceId: `i-${name}-${generation}`,
@@ -241,8 +240,6 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
-      // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, numbers[counterpart]),
       proxyAddresses: () => ({
         haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
         haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
@@ -285,6 +282,9 @@ export class TestWorld {
       whyProgramDiffers: async () => this.programDiffers,
       taint: async (machines) => {
         this.calls.push(`taint ${machines.join(",")}`);
+      },
+      untaint: async (machines) => {
+        this.calls.push(`untaint ${machines.join(",")}`);
       },
       updateRecords: async (machines) => {
         this.calls.push(`records of ${machines.join(",")}`);
