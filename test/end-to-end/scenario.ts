@@ -208,9 +208,10 @@ export async function writeOnMonit(file: string, text: string): Promise<void> {
   await lab.exec("monit", "sh", "-c", script, "sh", file, text);
 }
 
-/** Starts the monitor anew with a variable in its environment, until `plainMonitor`. */
-export async function monitorWith(name: string, value: string): Promise<void> {
-  await writeOnMonit(`${dropIns}/test.conf`, `[Service]\nEnvironment="${name}=${value}"\n`);
+/** Starts the monitor anew with variables in its environment, until `plainMonitor`. */
+export async function monitorWith(variables: Record<string, string>): Promise<void> {
+  const lines = Object.entries(variables).map(([name, value]) => `Environment="${name}=${value}"\n`);
+  await writeOnMonit(`${dropIns}/test.conf`, `[Service]\n${lines.join("")}`);
   await restartMonitor();
 }
 
