@@ -11,6 +11,7 @@ import { type Clock, within } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Engine } from "./cloud/engine.ts";
 import type { Remote } from "./cloud/remote.ts";
+import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
@@ -25,6 +26,7 @@ import { Board } from "./observe/board.ts";
 import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
+import { Presence } from "./presence.ts";
 import type { Limits } from "./settings.ts";
 import type { MachineName, RedisMachine, Topology } from "./topology.ts";
 import { type Status, statusOf } from "./view-status.ts";
@@ -40,6 +42,8 @@ export interface ReconcilerOptions {
   log: Log;
   files: BackgroundFiles;
   stateDir: string;
+  /** This monitor's id; without one it does not ask whether there is another monitor. */
+  self?: string;
   /** What an earlier run left: its memory, and all its incidents. */
   memory?: Memory;
   incidents?: Incident[];
@@ -74,6 +78,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #board: Board;
   readonly #executor: Executor;
+  readonly #presence: Presence;
   readonly journal: Journal;
   readonly pause: Pause;
   #memory: Memory;
@@ -95,6 +100,7 @@ export class Reconciler {
     const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
+    this.#presence = new Presence({ board: this.#board, clock, self: options.self });
     this.#executor = new Executor({
       world: this.#world(),
       journal: this.journal,
@@ -110,6 +116,7 @@ export class Reconciler {
     const { clock } = this.#options;
     signal.addEventListener("abort", () => this.#executor.stop(), { once: true });
     this.#board.start();
+    void this.#presence.run(signal);
     let lastMs = clock.now();
     while (!signal.aborted) {
       this.#forgiveAfterPause(clock.now() - lastMs);
@@ -176,6 +183,19 @@ export class Reconciler {
     this.#remember({ event: "withdrawn", machine });
   }
 
+  /** Gives a machine its whole budget of replacements again; what is held for it begins at once. */
+  forgive(machine: MachineName): void {
+    this.#remember({ event: "forgiven", machine });
+    this.#wake();
+  }
+
+  /** Why the machine may not be replaced again without a person (rule 8), or undefined. */
+  whyBudgetSpent(machine: MachineName): string | undefined {
+    const { limits, clock } = this.#options;
+    const wallMs = clock.date().getTime();
+    return whyBudgetSpent(this.#memory.durable, machine, wallMs, limits.replacementsPerHourMax);
+  }
+
   /** Orders a planned switch of one shard. */
   orderSwitch(shard: number, to: RedisMachine): void {
     this.#switches = { ...this.#switches, [shard]: to };
@@ -213,6 +233,11 @@ export class Reconciler {
     return this.#board;
   }
 
+  /** May an instance of monit be alive beside the present one? */
+  get isAnotherMonitAlive(): boolean {
+    return this.#board.facts().machines.monit.othersAlive.length > 0;
+  }
+
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return this.#memory.durable.givenUp[machine] !== undefined;
@@ -236,7 +261,9 @@ export class Reconciler {
     if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
-    return this.#memory.durable.givenUp[machine]?.held?.why;
+    const { givenUp, ordered } = this.#memory.durable;
+    const waits = givenUp[machine] && !givenUp[machine].launched && ordered[machine] === undefined;
+    return givenUp[machine]?.held?.why ?? (waits ? this.whyBudgetSpent(machine) : undefined);
   }
 
   #isSettledAbout(machine: string): boolean {
@@ -260,7 +287,7 @@ export class Reconciler {
     }
     this.#openIncidents(outcome.decisions);
     for (const watcher of this.#watchers) watcher(outcome.decisions);
-    if (!paused) this.#executor.consider(outcome.decisions);
+    if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
   }

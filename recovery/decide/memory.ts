@@ -25,9 +25,16 @@ export interface GivenUp {
   tainted?: boolean;
   powerOffRequested?: boolean;
   launched?: boolean;
+  /** It is used again, and only its taint is still to be taken away. */
+  takenBack?: boolean;
+  /** A person renews all machines: it says nothing of how often this one fails. */
+  planned?: boolean;
   /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
   held?: { why: string; untilMs: number };
 }
+
+/** Why a machine is replaced by `barton roll`. Such a replacement does not count for the budget (rule 8). */
+export const rollReason = "barton roll";
 
 export interface Durable {
   /** Per shard, the highest epoch that its data were ever seen to carry. */
@@ -43,6 +50,8 @@ export interface Durable {
   newcomers: Partial<Record<ProxyMachine, { configured: boolean; failedAttempts: number }>>;
   /** Verdicts that stand until the server answers again, by `serverId`. */
   out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
+  /** The instance that monit's record names, as far as is known: a new monit that its group has launched takes it over. */
+  recordedMonit?: string;
   /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
   replacements: { machine: MachineName; wallMs: number }[];
 }
@@ -85,7 +94,18 @@ export const emptyMemory: Memory = {
 /** Is the machine's present instance the one that was given up? */
 export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): boolean {
   const givenUp = memory.durable.givenUp[machine];
-  return givenUp !== undefined && givenUp.instanceId === facts.machines[machine].instanceId;
+  const isPresent = givenUp?.instanceId === facts.machines[machine].instanceId;
+  return givenUp !== undefined && isPresent && !givenUp.takenBack;
+}
+
+/**
+ * Was another instance launched in the failed one's place, by a run of the engine that has not ended? It may have
+ * been killed before it knew of that instance: the next run will launch one more.
+ */
+export function isUnfinished(facts: Facts, memory: Memory, machine: MachineName): boolean {
+  const givenUp = memory.durable.givenUp[machine];
+  const isAnother = givenUp?.instanceId !== facts.machines[machine].instanceId;
+  return givenUp !== undefined && isAnother && !givenUp.launched && !givenUp.takenBack;
 }
 
 /** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
@@ -191,7 +211,7 @@ function forgetArrived(memory: Memory, facts: Facts): void {
     const machine = name as MachineName;
     if (facts.machines[machine].instanceId === givenUp.instanceId) continue;
     delete memory.durable.ordered[machine];
-    if (givenUp.launched) delete memory.durable.givenUp[machine];
+    if (givenUp.launched || givenUp.takenBack) delete memory.durable.givenUp[machine];
   }
 }
 
@@ -199,12 +219,16 @@ function forgetArrived(memory: Memory, facts: Facts): void {
 export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
+  /** A person has found out why the machine failed so often: its budget is whole again (rule 8). */
+  | { event: "forgiven"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
-  | { event: "tainted" | "power-off requested"; machine: MachineName }
+  | { event: "taken back"; machine: MachineName; because: string }
+  | { event: "tainted" | "untainted" | "power-off requested"; machine: MachineName }
   /** `instanceId`: the new instance, as far as the engine says it. */
   | { event: "launched"; machine: MachineName; instanceId?: string }
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
+  | { event: "recorded"; instanceId?: string }
   | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
 
 const hourMs = 3_600_000;
@@ -220,8 +244,15 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
     case "withdrawn":
       delete durable.ordered[event.machine];
       break;
+    case "forgiven":
+      durable.replacements = durable.replacements.filter(({ machine }) => machine !== event.machine);
+      break;
     case "given up":
-      durable.givenUp[event.machine] = { instanceId: event.instanceId, because: event.because };
+      durable.givenUp[event.machine] = {
+        instanceId: event.instanceId,
+        because: event.because,
+        ...(durable.ordered[event.machine] === rollReason ? { planned: true } : {}),
+      };
       if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false, failedAttempts: 0 };
       break;
     case "registered":
@@ -232,6 +263,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "configuration failed":
       addFailedAttempt(durable, event.proxy);
+      break;
+    case "recorded":
+      durable.recordedMonit = event.instanceId;
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
@@ -252,19 +286,24 @@ function addFailedAttempt(durable: Durable, proxy: ProxyMachine): void {
 
 type ReplacementEvent = Extract<
   Remembered,
-  { event: "tainted" | "power-off requested" | "launched" | "held" }
+  { event: "taken back" | "tainted" | "untainted" | "power-off requested" | "launched" | "held" }
 >;
 
 function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: number): void {
   const givenUp = durable.givenUp[event.machine];
   if (!givenUp) return;
   if (event.event === "tainted") givenUp.tainted = true;
+  // Not simply forgotten: the taint must be taken away, and one may be under way this moment.
+  if (event.event === "taken back") Object.assign(givenUp, { takenBack: true, because: event.because });
+  // It may have been given up anew meanwhile.
+  if (event.event === "untainted" && givenUp.takenBack) delete durable.givenUp[event.machine];
   if (event.event === "power-off requested") givenUp.powerOffRequested = true;
   if (event.event === "held") givenUp.held = { why: event.why, untilMs: event.untilMs };
   // The new instance may have failed and been given up while its launch was still under way: that one is to be
   // launched yet.
   if (event.event === "launched" && event.instanceId !== givenUp.instanceId) {
     givenUp.launched = true;
+    if (givenUp.planned) return;
     const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
     durable.replacements = [...recent, { machine: event.machine, wallMs }];
   }

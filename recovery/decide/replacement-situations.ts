@@ -17,8 +17,20 @@ export interface ReplacementView {
 
 export const replacementSituations: Row<ReplacementView>[] = [
   {
+    situation: "name-to-be-moved",
+    leadsTo: ["nothing-to-replace"],
+    meaning:
+      "The auto scaling group has launched another monit: its record is updated when no machine is to be replaced.",
+    when: (view) => view.pending.length === 0 && isRecordBehind(view.known),
+    steps: ({ known }) => [
+      { do: "check program", machines: ["monit"] },
+      { do: "update record", machine: "monit", instanceId: known.facts.machines.monit.instanceId },
+    ],
+    because: ({ known }) => `monit is ${known.facts.machines.monit.instanceId} now: its record is updated`,
+  },
+  {
     situation: "nothing-to-replace",
-    leadsTo: ["to-be-tainted"],
+    leadsTo: ["to-be-tainted", "to-be-untainted"],
     meaning: "Every machine is in use.",
     settled: true,
     when: ({ pending }) => pending.length === 0,
@@ -28,13 +40,19 @@ export const replacementSituations: Row<ReplacementView>[] = [
     situation: "to-be-tainted",
     leadsTo: ["ready-to-launch", "held"],
     meaning: "The taint is written the moment a machine is given up: whoever runs up next replaces it.",
-    when: ({ pending }) => pending.some(({ givenUp }) => !givenUp.tainted),
-    steps: ({ pending }) => {
-      const machines = pending.filter(({ givenUp }) => !givenUp.tainted).map(({ machine }) => machine);
-      return [{ do: "taint", machines }];
-    },
-    because: ({ pending }) => `${namesOf(pending)} will be replaced by whoever runs up next`,
+    when: (view) => toBeTainted(view).length > 0,
+    steps: (view) => [{ do: "taint", machines: toBeTainted(view) }],
+    because: (view) => `${list(toBeTainted(view))} will be replaced by whoever runs up next`,
     about: firstPending,
+  },
+  {
+    situation: "to-be-untainted",
+    leadsTo: ["nothing-to-replace", "ready-to-launch"],
+    meaning: "A machine was taken back: nobody's up may replace it any more.",
+    when: (view) => takenBack(view).length > 0,
+    steps: (view) => [{ do: "untaint", machines: takenBack(view) }],
+    because: (view) => `${list(takenBack(view))} will not be replaced by whoever runs up next`,
+    about: (view) => takenBack(view)[0],
   },
   {
     situation: "ready-to-launch",
@@ -72,14 +90,30 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
 ];
 
+function isRecordBehind({ facts, memory }: Known): boolean {
+  const { instanceId, cloud } = facts.machines.monit;
+  const { recordedMonit } = memory.durable;
+  return cloud === "running" && recordedMonit !== undefined && recordedMonit !== instanceId;
+}
+
 function firstPending({ pending }: ReplacementView): MachineName | undefined {
   return pending[0]?.machine;
 }
 
+function toBeTainted({ pending }: ReplacementView): MachineName[] {
+  return namesIn(pending.filter(({ givenUp }) => !givenUp.tainted && !givenUp.takenBack));
+}
+
+function takenBack({ pending }: ReplacementView): MachineName[] {
+  return namesIn(pending.filter(({ givenUp }) => givenUp.takenBack));
+}
+
 function launchable(view: ReplacementView): MachineName[] {
-  return view.pending
-    .filter(({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined)
-    .map(({ machine }) => machine);
+  return namesIn(
+    view.pending.filter(
+      ({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined,
+    ),
+  );
 }
 
 /** Why this machine is not launched anew now, or undefined. */
@@ -94,11 +128,12 @@ function whyHeld(
   if (givenUp.held && known.facts.nowMs < givenUp.held.untilMs) {
     return `the replacement of ${machine} holds: ${givenUp.held.why}`;
   }
-  // An `up` whose instance is there but which failed later must still be finished.
-  if (!isGivenUp(known.facts, known.memory, machine)) return undefined;
+  // An `up` whose instance is there but which failed later must still be finished, whatever the budget. It may launch
+  // one more and end that instance, so the counterpart is looked at all the same.
+  const isBegun = !isGivenUp(known.facts, known.memory, machine);
   const isOrdered = durable.ordered[machine] !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
-  if (spent && !isOrdered) return `the replacement of ${machine} holds: ${spent}`;
+  if (spent && !isOrdered && !isBegun) return `the replacement of ${machine} holds: ${spent}`;
   const reason = isRedis(machine) ? whyCounterpartDoesNotServe(machine, shards) : undefined;
   return reason && `the replacement of ${machine} waits: ${reason}`;
 }
@@ -109,6 +144,7 @@ function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
   return [{ do: "power off", machine, instanceId: givenUp.instanceId }];
 }
 
-const namesOf = (pending: ReplacementView["pending"]) => list(pending.map(({ machine }) => machine));
+const namesIn = (pending: ReplacementView["pending"]) => pending.map(({ machine }) => machine);
+const namesOf = (pending: ReplacementView["pending"]) => list(namesIn(pending));
 const isRedis = (machine: MachineName): machine is RedisMachine =>
   redisMachines.some((name) => name === machine);

@@ -1,7 +1,16 @@
 /** Looking at one proxy, and acting on it, through its runtime API. */
 import type { ProxyView } from "./facts.ts";
 import { type Knock, knockAny } from "./knock.ts";
-import { parseSessions, parseStat, proxyViewOf, type Session, type Stat, showStat } from "./proxy-stat.ts";
+import {
+  parseMonitors,
+  parseSessions,
+  parseStat,
+  proxyViewOf,
+  type Session,
+  type Stat,
+  showMonitors,
+  showStat,
+} from "./proxy-stat.ts";
 import { RuntimeApi } from "./runtime-api.ts";
 import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
@@ -34,7 +43,8 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   }
 
   async ask(): Promise<ProxyAnswer> {
-    const stat = this.#parse(await this.#api.ask(showStat));
+    const [csv, table] = await Promise.all([this.#api.ask(showStat), this.#api.ask(showMonitors)]);
+    const stat = this.#parse(csv);
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
       // After a reload the old process keeps this connection: its successor must be asked.
@@ -42,7 +52,8 @@ export class ProxyLink implements Watched<ProxyAnswer> {
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
     try {
-      return { view: proxyViewOf(stat.servers, this.#options.shards, this.#failing.since) };
+      const view = proxyViewOf(stat.servers, this.#options.shards, this.#failing.since);
+      return { view: { ...view, monitors: parseMonitors(table) } };
     } catch (error) {
       return { refusal: (error as Error).message };
     }
@@ -51,6 +62,11 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   /** The process that answers: another one after a restart or a reload. */
   async processId(timeoutMs: number): Promise<string | undefined> {
     return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
+  }
+
+  /** Leaves or renews a monitor's entry; see decide/presence.ts. A process that restarts need not know it. */
+  introduce(monitor: string, timeoutMs: number): Promise<void> {
+    return this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`], timeoutMs);
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   type TrafficSummary,
   waitFor,
 } from "../../lab/operate.ts";
+import { replaceableMachines } from "../../recovery/topology.ts";
 
 export const lab = new LabOperator(inject("labName"));
 
@@ -176,21 +177,16 @@ export function expectSmooth(summary: TrafficSummary): void {
  * Makes recovery forget how often it replaced machines. These tests put a month of failures into an hour, which its
  * budget (rule 8) rightly holds against them.
  */
-export function freshBudget(): Promise<void> {
-  return rememberReplacements("[]");
+export async function freshBudget(): Promise<void> {
+  for (const machine of replaceableMachines) await lab.exec("monit", "barton", "forgive", machine);
 }
 
 /** Makes recovery believe that it has replaced `machine` so often within the last minutes that its budget is spent. */
-export function spendBudget(machine: string, times: number): Promise<void> {
-  return rememberReplacements(
-    `Array.from({ length: ${times} }, (_, i) => ({ machine: "${machine}", wallMs: Date.now() - i * 60_000 }))`,
-  );
-}
-
-async function rememberReplacements(expression: string): Promise<void> {
+export async function spendBudget(machine: string, times: number): Promise<void> {
   const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
     const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: ${expression} }));`;
+    const replacements = Array.from({ length: ${times} }, (_, i) => ({ machine: "${machine}", wallMs: Date.now() - i * 60_000 }));
+    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements }));`;
   await lab.untilHealthy(120_000);
   await lab.exec("monit", "systemctl", "stop", "barton-monitor");
   try {

@@ -19,8 +19,8 @@ let link: ProxyLink;
 beforeAll(async () => {
   const [a = 0, b = 0, c = 0, d = 0] = await freePorts(4);
   ports = { redis: a, proxy: b, runtime: c, health: d };
-  bench.startRedis("redis1", redis.redis1, ports.redis, redis.redis2);
-  bench.startRedis("redis2", redis.redis2, ports.redis, redis.redis1);
+  bench.startRedis("redis1", redis.redis1, ports.redis);
+  bench.startRedis("redis2", redis.redis2, ports.redis);
   for (const host of Object.values(redis))
     await until(
       "redis",

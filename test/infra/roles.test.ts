@@ -26,6 +26,7 @@ function config(shards = 2) {
 }
 const redis1 = (shards?: number) =>
   redisMachine({ name: "redis1", config: config(shards), secrets: passwords });
+const program = { bucket: "barton-program-1", key: "program/abc.tar", sha256: "5".repeat(64), hash: "abc" };
 const content = (cloud: CloudConfig, path: string) => {
   const found = cloud.write_files?.find((file) => file.path === path);
   if (!found) throw new Error(`no ${path} among ${cloud.write_files?.map((file) => file.path).join(", ")}`);
@@ -40,6 +41,7 @@ describe("user data", () => {
     monit: monitMachine({
       config: config(shards),
       secrets: { ...passwords, recoverySshPrivateKey: "k".repeat(3400) },
+      program,
     }),
   });
 
@@ -80,16 +82,14 @@ describe("user data", () => {
 });
 
 describe("redis", () => {
-  test("every server is born a replica of its counterpart", () => {
+  test("every server is born a replica of nobody", () => {
     for (const port of [9001, 9002]) {
       const { content: conf, ...file } = content(redis1(), `/etc/redis/redis-${port}.conf`);
       expect(conf).toMatch(new RegExp(`^port ${port}$`, "m"));
-      expect(conf).toMatch(new RegExp(`^replicaof redis2\\.barton ${port}$`, "m"));
+      expect(conf).toMatch(/^replicaof 127\.0\.0\.1 1$/m);
       expect(conf).toMatch(new RegExp(`^dir /var/lib/redis-${port}$`, "m"));
       expect(file).toMatchObject({ permissions: "0640", owner: "root:redis" });
     }
-    const other = redisMachine({ name: "redis2", config: config(), secrets: passwords });
-    expect(content(other, "/etc/redis/redis-9001.conf").content).toMatch(/^replicaof redis1\.barton 9001$/m);
   });
 
   test("the only password in clear is the one that redis itself must send", () => {
@@ -142,7 +142,7 @@ describe("proxies", () => {
   });
 
   test("let monit copy their configuration, from inside the VPC", () => {
-    expect(proxy("haproxy1").ssh_authorized_keys).toEqual([
+    expect(content(proxy("haproxy1"), "/root/.ssh/authorized_keys2").content.trim().split("\n")).toEqual([
       expect.stringMatching(/^from="10\.42\.0\.0\/16" ssh-ed25519 \S+ monit$/),
     ]);
   });
@@ -181,6 +181,7 @@ describe("monit", () => {
       },
       secrets: { ...passwords, recoverySshPrivateKey: "key" },
       passphrase,
+      program,
     });
 
   test("its environment is the same for systemd and for a shell", () => {
@@ -193,6 +194,14 @@ describe("monit", () => {
     expect(shell.toString().trim()).toBe(
       "/opt/barton/program/lab s3://test-bucket/barton?region=eu-central-1 http://169.254.169.254",
     );
+  });
+
+  test("knows where its program is, and how to tell that it is the right one", () => {
+    const { content: text } = content(machine(), "/etc/barton/program.env");
+    const arguments_ =
+      "$BARTON_PROGRAM_BUCKET $BARTON_PROGRAM_KEY $BARTON_PROGRAM_SHA256 $BARTON_PROGRAM_HASH";
+    const shell = execFileSync("/bin/sh", ["-c", `${text}\necho "${arguments_}"`]);
+    expect(shell.toString().trim()).toBe(Object.values(program).join(" "));
   });
 
   test("has the passphrase of the stack's secrets only if the stack has one", () => {

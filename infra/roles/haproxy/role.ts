@@ -1,9 +1,10 @@
 /** The TCP proxies: identical, and without a master until recovery names one. */
+import { monitorExpirySeconds } from "../../../recovery/decide/presence.ts";
 import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.ts";
 import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
-import { file, imageConfig, machineConfig } from "../common/common.ts";
+import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
 
 const here = import.meta.dirname;
 
@@ -30,7 +31,7 @@ export const unconfigured = [
 
 /** Unconfigured haproxy, as in the original. */
 export function haproxyImage(): CloudConfig {
-  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles], unconfigured);
+  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
 }
 
 const keepScript = "/etc/haproxy/keep.lua";
@@ -82,6 +83,7 @@ export function proxyConfig(args: {
     ...rest,
     ...detectionValues(detection),
     firstProxyPort: shards[0]?.proxyPort ?? 0,
+    monitorExpirySeconds,
     shards: shards.map(({ index, proxyPort }) => ({ index, proxyPort })),
   });
 }

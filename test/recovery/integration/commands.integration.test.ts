@@ -47,6 +47,7 @@ describe("the monitor's socket", () => {
         master: "redis1",
         replica: "redis2",
         replicaLink: "up",
+        lagBytes: expect.any(Number),
         proxies: { haproxy1: "redis1", haproxy2: "redis1" },
       },
       {
@@ -55,6 +56,7 @@ describe("the monitor's socket", () => {
         master: "redis1",
         replica: "redis2",
         replicaLink: "up",
+        lagBytes: expect.any(Number),
         proxies: { haproxy1: "redis1", haproxy2: "redis1" },
       },
     ]);

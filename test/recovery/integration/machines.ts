@@ -18,7 +18,6 @@ export interface MachineOptions {
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
-  counterpartAddress: string;
   /** Where app finds the proxies, by address: there is no resolver in this world. */
   proxyAddresses: () => Record<ProxyMachine, string>;
 }
@@ -64,7 +63,7 @@ export class FakeMachine {
 
   /** Starts one redis server from its boot configuration, as systemd does after a crash. */
   startRedis(port: number): void {
-    const { folder, address, passwords, counterpartAddress } = this.#options;
+    const { folder, address, passwords } = this.#options;
     const dataDir = join(folder, String(port));
     mkdirSync(dataDir, { recursive: true });
     const aclFile = join(dataDir, "users.acl");
@@ -75,10 +74,7 @@ export class FakeMachine {
       commonFile,
       redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
     );
-    writeFileSync(
-      configFile,
-      shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }),
-    );
+    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir }));
     this.#spawn(port, "redis-server", [configFile]);
   }
 

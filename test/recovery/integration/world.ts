@@ -43,6 +43,18 @@ export interface WorldOptions {
   limits?: Partial<Limits>;
 }
 
+export interface MonitorOptions {
+  afterStep?: (step: Step) => void;
+  clock?: Clock;
+  self?: string;
+  state?: string;
+}
+
+export interface Monitor {
+  reconciler: Reconciler;
+  stop: () => Promise<void>;
+}
+
 /**
  * Different for every test process, so that test runs beside each other never meet: haproxy would share an
  * address with another one without a word. The generation of a machine is added to the third number.
@@ -63,7 +75,7 @@ export class TestWorld {
   readonly #limits: Limits;
   #dead: Instance[] = [];
   #generation = 0;
-  #running: { reconciler: Reconciler; stop: () => Promise<void> } | undefined;
+  #running: Monitor | undefined;
   /** Every recovery that this world had: one that was stopped may have steps under way. */
   readonly #recoveries: Reconciler[] = [];
   /** Set to make the cloud's API fail with this message. */
@@ -116,10 +128,21 @@ export class TestWorld {
 
   /** Starts recovery, as the monitor does. `afterStep` may stop it anywhere. */
   async startRecovery(afterStep?: (step: Step) => void, clock: Clock = systemClock): Promise<Reconciler> {
+    this.#running = await this.startMonitor({ afterStep, clock });
+    return this.#running.reconciler;
+  }
+
+  /** Starts one more monitor; `self` is its id, and `state` its folder for what it remembers. */
+  async startMonitor({
+    afterStep,
+    clock = systemClock,
+    self,
+    state = "state",
+  }: MonitorOptions): Promise<Monitor> {
     const stop = new AbortController();
-    const stateDir = join(this.folder, "state");
+    const stateDir = join(this.folder, state);
     const log = createLog(
-      { write: (text) => this.lines.push(`${Math.round(performance.now())} ${text.trim()}`) },
+      { write: (text) => this.lines.push(`${Math.round(performance.now())} ${self ?? ""} ${text.trim()}`) },
       {},
     );
     const reconciler = new Reconciler({
@@ -133,20 +156,18 @@ export class TestWorld {
       log,
       files: new BackgroundFiles((error) => this.lines.push(error.message)),
       stateDir,
+      self,
       memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
       incidents: await readIncidents(join(stateDir, "incidents")),
       afterStep,
     });
     this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
-    this.#running = {
-      reconciler,
-      stop: async () => {
-        stop.abort();
-        await running;
-      },
+    const ended = async () => {
+      stop.abort();
+      await running;
     };
-    return reconciler;
+    return { reconciler, stop: ended };
   }
 
   async stopRecovery(): Promise<void> {
@@ -211,7 +232,6 @@ export class TestWorld {
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
     const address = addressOf(generation, numbers[name]);
-    const counterpart = name === "redis1" ? "redis2" : "redis1";
     const machine = await startMachine({
       name,
       instanceId: `i-${name}-${generation}`,
@@ -220,8 +240,6 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
-      // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, numbers[counterpart]),
       proxyAddresses: () => ({
         haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
         haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
@@ -264,6 +282,12 @@ export class TestWorld {
       whyProgramDiffers: async () => this.programDiffers,
       taint: async (machines) => {
         this.calls.push(`taint ${machines.join(",")}`);
+      },
+      untaint: async (machines) => {
+        this.calls.push(`untaint ${machines.join(",")}`);
+      },
+      updateRecords: async (machines) => {
+        this.calls.push(`records of ${machines.join(",")}`);
       },
       launch: async (machines) => {
         this.calls.push(`launch ${machines.join(",")}`);
