@@ -142,6 +142,6 @@ describe("two monitors by mistake", () => {
       return (healthy && shards[0]?.master === master) || undefined;
     });
     expect(await journal()).toMatch(/make \S+ master of shard 1/);
-    expectNothingLost(await scenario.current.ended());
+    expectNothingLost(await scenario.current.ended(), 2);
   });
 });
