@@ -1,5 +1,6 @@
 /** What the end-to-end tests of failures share: a healthy lab under traffic before each, and what must hold after it. */
 import { afterEach, beforeEach, expect, inject } from "vitest";
+import { rememberReplacements } from "../../lab/budget.ts";
 import {
   LabOperator,
   type LabStatus,
@@ -183,17 +184,11 @@ export async function freshBudget(): Promise<void> {
 
 /** Makes recovery believe that it has replaced `machine` so often within the last minutes that its budget is spent. */
 export async function spendBudget(machine: string, times: number): Promise<void> {
-  const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
-    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    const replacements = Array.from({ length: ${times} }, (_, i) => ({ machine: "${machine}", wallMs: Date.now() - i * 60_000 }));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements }));`;
   await lab.untilHealthy(120_000);
-  await lab.exec("monit", "systemctl", "stop", "barton-monitor");
-  try {
-    await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
-  } finally {
-    await lab.exec("monit", "systemctl", "start", "barton-monitor");
-  }
+  await rememberReplacements(
+    lab,
+    Array.from({ length: times }, (_, i) => ({ machine, wallMs: Date.now() - i * 60_000 })),
+  );
 }
 
 const dropIns = "/run/systemd/system/barton-monitor.service.d";
