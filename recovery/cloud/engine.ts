@@ -11,6 +11,6 @@ export interface Engine {
   whyProgramDiffers(): Promise<string | undefined>;
   /** Marks the machines so that whoever runs `up` next replaces them. */
   taint(machines: MachineName[]): Promise<void>;
-  /** Runs `up` limited to these machines and their records; resolves with the new topology. */
+  /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
 }

@@ -87,7 +87,11 @@ export function pulumiEngine(options: PulumiOptions): Engine {
       await unlocked("taint", () => pulumi(["state", "taint", ...urns, "--yes"]));
     },
     async launch(machines) {
-      const target = await urnsOf(machines, known, topology, ({ urn, recordUrn }) => [urn, recordUrn]);
+      const target = await urnsOf(machines, known, topology, ({ urn, recordUrn, attachmentUrn }) => [
+        urn,
+        recordUrn,
+        ...(attachmentUrn ? [attachmentUrn] : []),
+      ]);
       comparison = undefined;
       return unlocked("up", () => up(options, target));
     },
