@@ -76,7 +76,7 @@ describe("the master machine is silent", () => {
     ]);
     expect(stepsOf(world, "redis1")).toEqual(["stop monitoring redis1"]);
     expect(world.decide().sentence).toContain(
-      "shards 1 and 2: redis1 does not answer on any port (say haproxy1, haproxy2 and monit): redis2 (complete, epoch 1, offset 1000) takes over",
+      "shards 1 and 2: redis1 does not answer on any port (say haproxy1, haproxy2 and monit): redis2 (complete, epoch 1, beat 0, offset 1000) takes over",
     );
   });
 
