@@ -35,6 +35,21 @@ export function rememberSync(memory: Memory, facts: Facts, master: RedisMachine,
   if (up && info.offset > link.offset) inSync[shard] = { master: server.info.runId, replica: info.runId };
 }
 
+/**
+ * Was this server master until its process ended, with a replica that had everything of it? Its file may lack the
+ * last second (`appendfsync everysec`, a loss of power), also of what that replica had confirmed. Known from
+ * durable memory alone: the replica need not have been seen since recovery started.
+ */
+export function isSurpassed(
+  { durable }: Memory,
+  machine: RedisMachine,
+  shard: number,
+  runId: string,
+): boolean {
+  const last = durable.masters[shard];
+  return last?.machine === machine && last.runId !== runId && durable.inSync[shard]?.master === last.runId;
+}
+
 /** Was this replica's present process seen to receive everything from its master's last known process? */
 export function isInSync(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): boolean {
   const seen = memory.durable.inSync[shard];

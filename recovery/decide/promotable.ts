@@ -2,7 +2,8 @@
 import { serverId } from "../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
-import { isInSync } from "./in-sync.ts";
+import { isPatienceOver } from "./data-volume.ts";
+import { isInSync, isSurpassed } from "./in-sync.ts";
 import { offsetToHave } from "./memory.ts";
 import { otherOf, type ServerView, type ShardView } from "./view.ts";
 
@@ -32,11 +33,22 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
   if (other.answers && other.copy && server.copy && isBetterCopy(other.copy, server.copy)) {
     return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
   }
-  if (other.answers || !lagged(view, server)) return undefined;
-  const { graceMs } = view.known.limits;
-  const waitedMs = view.known.facts.nowMs - (other.noticedMs ?? view.known.facts.nowMs);
-  if (waitedMs >= graceMs || other.condition === "off") return undefined;
-  return `${server.machine} lagged behind when its master was lost, and ${other.machine} may come back within ${graceMs / 1000} s`;
+  const doubt = whyIncomplete(view, server);
+  if (!doubt || isPatienceOver(view.known, other)) return undefined;
+  if (!other.answers) {
+    const seconds = view.known.limits.dataPatienceMs / 1000;
+    return `${doubt}, and ${other.machine} may come back with more: that is waited for for up to ${seconds} s`;
+  }
+  return other.info?.loading ? `${doubt}, and ${other.machine} is still loading its data` : undefined;
+}
+
+/** Why the counterpart's data may have what this copy lacks, or undefined. */
+function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
+  const { machine, info } = server;
+  if (isSurpassed(view.known.memory, machine, view.shard.index, info?.runId ?? "")) {
+    return `${machine}'s process is new and its file may lack what it wrote last`;
+  }
+  return lagged(view, server) ? `${machine} lagged behind when its master was lost` : undefined;
 }
 
 /** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */

@@ -1,6 +1,7 @@
 /** The table of situations of the replacement: Pulumi's work, one run at a time, for all given-up machines. */
 import { type MachineName, type RedisMachine, redisMachines } from "../topology.ts";
 import { whyBudgetSpent } from "./budget.ts";
+import { isDead } from "./data-volume.ts";
 import { type GivenUp, isGivenUp } from "./memory.ts";
 import { whyCounterpartDoesNotServe } from "./redundancy.ts";
 import type { Step } from "./steps.ts";
@@ -99,8 +100,14 @@ function whyHeld(
   const isOrdered = durable.ordered[machine] !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
   if (spent && !isOrdered) return `the replacement of ${machine} holds: ${spent}`;
-  const reason = isRedis(machine) ? whyCounterpartDoesNotServe(machine, shards) : undefined;
+  const reason = isRedis(machine) ? whyRedisIsNeeded(known, machine, shards) : undefined;
   return reason && `the replacement of ${machine} waits: ${reason}`;
+}
+
+/** Rule 5, with its exception for a machine whose data alone are needed, and come back with its volume. */
+function whyRedisIsNeeded(known: Known, machine: RedisMachine, shards: ShardView[]): string | undefined {
+  const servers = shards.map((view) => view.servers[machine]);
+  return isDead(known, machine, servers) ? undefined : whyCounterpartDoesNotServe(machine, shards);
 }
 
 function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {

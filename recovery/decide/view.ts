@@ -107,6 +107,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     synced:
       follows &&
       info?.follows?.linkUp === true &&
+      !info.follows.syncing &&
       !info.loading &&
       isInSync(memory, facts, machine, shard.index),
     copy: info && copyOf(known, machine, shard.index, info),
