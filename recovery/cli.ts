@@ -75,7 +75,7 @@ program
 program
   .command("failover")
   .description("replaces a machine as if it had failed; ends when the new one is well")
-  .argument("<machine>", "redis1, redis2, haproxy1 or haproxy2", replaceable)
+  .argument("<machine>", "redis1, redis2, haproxy1, haproxy2 or app", replaceable)
   .action(async (machine: string) => {
     const result = await orderFailover(socket, machine, say).catch((error: Error) =>
       error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),

@@ -107,7 +107,7 @@ export class Executor {
       await looked;
       const decision = reconsider(subject);
       for (const step of decision?.steps ?? []) {
-        if (step.do === "power off") this.#lookOnceMore(subject, step);
+        if (!this.#stillHolds(subject, step)) break;
         await this.#runStep(step, decision?.about);
       }
       this.#troubles.delete(subject);
@@ -120,13 +120,16 @@ export class Executor {
   }
 
   /**
-   * The steps before a power-off take their time, and it may destroy the last copy: what has become of the
-   * counterpart meanwhile is decided upon once more.
+   * The steps before a power-off or a launch take their time, and either may destroy the last copy: what has become
+   * of the counterpart meanwhile is decided upon once more. If it is something else, the next cycle does that.
    */
-  #lookOnceMore(subject: Subject, step: Step): void {
+  #stillHolds(subject: Subject, step: Step): boolean {
+    if (step.do !== "power off" && step.do !== "launch") return true;
     const again = this.#options.reconsider(subject)?.steps ?? [];
-    if (again.some((one) => describeStep(one) === describeStep(step))) return;
-    throw new Error(`not done any more, things have changed: ${describeStep(step)}`);
+    const holds = again.some((one) => describeStep(one) === describeStep(step));
+    const { log } = this.#options.world;
+    if (!holds) log.info({ subject }, `not done any more, things have changed: ${describeStep(step)}`);
+    return holds;
   }
 
   async #runStep(step: Step, about: string | undefined): Promise<void> {

@@ -5,7 +5,7 @@ import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
 import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
 import { cut, release } from "./release.ts";
-import { checkProgram, launch, powerOff, stopMonitoring, taint } from "./replace.ts";
+import { checkProgram, launch, powerOff, stopMonitoring, taint, takeBack, untaint } from "./replace.ts";
 import { catchUp, follow } from "./replicate.ts";
 import type { World } from "./world.ts";
 
@@ -38,10 +38,14 @@ export function perform(world: World, step: Step): Promise<void> {
       return unregisterProxy(world, step);
     case "stop monitoring":
       return stopMonitoring(world, step);
+    case "take back":
+      return takeBack(world, step);
     case "check program":
       return checkProgram(world, step);
     case "taint":
       return taint(world, step);
+    case "untaint":
+      return untaint(world, step);
     case "power off":
       return powerOff(world, step);
     case "launch":

@@ -13,12 +13,26 @@ export async function stopMonitoring(
   world.remember({ event: "given up", machine, instanceId, because });
 }
 
+/** The machine is used again from now on; that its taint is to be taken away is in the same memory. */
+export async function takeBack(
+  world: World,
+  { machine, because }: { machine: MachineName; because: string },
+): Promise<void> {
+  world.remember({ event: "taken back", machine, because });
+}
+
 /** Whoever runs `up` next, person or program, replaces the machines. */
 export async function taint(world: World, { machines }: { machines: MachineName[] }): Promise<void> {
   // Needed next, and slow: begun now, beside the taint.
   world.engine.whyProgramDiffers().catch(() => {});
   await world.engine.taint(machines);
   for (const machine of machines) world.remember({ event: "tainted", machine });
+}
+
+/** Nobody's `up` replaces the machines any more. */
+export async function untaint(world: World, { machines }: { machines: MachineName[] }): Promise<void> {
+  await world.engine.untaint(machines);
+  for (const machine of machines) world.remember({ event: "untainted", machine });
 }
 
 /** How long a replacement holds until the program is compared again. */

@@ -11,6 +11,8 @@ export interface Engine {
   whyProgramDiffers(): Promise<string | undefined>;
   /** Marks the machines so that whoever runs `up` next replaces them. */
   taint(machines: MachineName[]): Promise<void>;
+  /** Takes that mark away; nothing happens where there is none. */
+  untaint(machines: MachineName[]): Promise<void>;
   /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
 }

@@ -24,7 +24,7 @@ export interface PulumiOptions {
   clock: Clock;
 }
 
-/** `stack output` reads a file; `state taint` rewrites one. */
+/** `stack output` reads a file; `state taint` and `untaint` rewrite one. */
 const shortTimeoutMs = 60_000;
 /** An `up` waits for the cloud to launch and to terminate. */
 const upTimeoutMs = 900_000;
@@ -71,6 +71,11 @@ export function pulumiEngine(options: PulumiOptions): Engine {
 
   const unlocked = <T>(what: string, work: () => Promise<T>) => retryUnlocked(what, work, { pulumi, log });
 
+  const mark = async (verb: "taint" | "untaint", machines: MachineName[]) => {
+    const urns = await urnsOf(machines, known, topology, ({ urn }) => [urn]);
+    await unlocked(verb, () => pulumi(["state", verb, ...urns, "--yes"]));
+  };
+
   return {
     topology,
     whyProgramDiffers() {
@@ -82,10 +87,8 @@ export function pulumiEngine(options: PulumiOptions): Engine {
       });
       return result;
     },
-    async taint(machines) {
-      const urns = await urnsOf(machines, known, topology, ({ urn }) => [urn]);
-      await unlocked("taint", () => pulumi(["state", "taint", ...urns, "--yes"]));
-    },
+    taint: (machines) => mark("taint", machines),
+    untaint: (machines) => mark("untaint", machines),
     async launch(machines) {
       const target = await urnsOf(machines, known, topology, ({ urn, recordUrn, attachmentUrn }) => [
         urn,

@@ -19,8 +19,15 @@ export function isDead({ facts, limits }: Known, machine: RedisMachine, servers:
   );
 }
 
-/** Has the wait for the data of this server's machine been long enough? They may be better than the copy at hand. */
-export function isPatienceOver({ facts, limits }: Known, { machine, noticedMs }: ServerView): boolean {
-  const sinceMs = noticedMs ?? facts.machines[machine].knownSinceMs;
-  return facts.nowMs - sinceMs >= limits.dataPatienceMs;
+/**
+ * Has the silent machine's data, which may be better than the copy at hand, been waited for long enough? By its limit, counted
+ * anew for each instance that may bring them, or by a person's word: who orders its failover gives its data up.
+ */
+export function isPatienceOver(
+  { facts, limits, memory }: Known,
+  { machine, noticedMs, sinceMs }: ServerView,
+): boolean {
+  if (memory.durable.ordered[machine]) return true;
+  const silentSinceMs = noticedMs ?? sinceMs ?? facts.machines[machine].knownSinceMs;
+  return facts.nowMs - silentSinceMs >= limits.dataPatienceMs;
 }

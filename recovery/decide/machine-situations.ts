@@ -4,7 +4,7 @@ import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine }
 import { isDead } from "./data-volume.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
-import { whyCounterpartCannotServe } from "./redundancy.ts";
+import { whyCounterpartCannotServe, whyNeededAgain } from "./redundancy.ts";
 import type { ServerChange, Step } from "./steps.ts";
 import type { Row } from "./table.ts";
 import type { Known, ServerView, ShardView } from "./view.ts";
@@ -19,8 +19,21 @@ export interface RedisMachineView {
 
 export const redisSituations: Row<RedisMachineView>[] = [
   {
-    situation: "given-up",
+    situation: "needed-again",
     leadsTo: ["present"],
+    meaning:
+      "It was given up, but lives, and nobody else can serve some shard: it is used again, unless its power-off was requested.",
+    when: (view) => whyTakenBack(view) !== undefined,
+    steps: (view) => [
+      { do: "take back", machine: view.machine, because: `taken back: ${whyTakenBack(view)}` },
+    ],
+    because: (view) =>
+      `${view.machine} was given up, but ${whyTakenBack(view)}: ${view.machine} is taken back`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "given-up",
+    leadsTo: ["needed-again", "present"],
     meaning: "The machine is out of use; it is being replaced (see the replacement).",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
@@ -219,6 +232,15 @@ export const proxySituations: Row<ProxyMachineView>[] = [
 /** The step by which a machine is given up; the rest of its replacement follows from that. */
 export function stopMonitoring(known: Known, machine: MachineName, because: string): Step {
   return { do: "stop monitoring", machine, instanceId: known.facts.machines[machine].instanceId, because };
+}
+
+/** Why the machine is used again although it was given up, or undefined. */
+function whyTakenBack({ known, machine, shards }: RedisMachineView): string | undefined {
+  const { facts, memory } = known;
+  const isOnItsWayOut = memory.durable.givenUp[machine]?.powerOffRequested;
+  if (!isGivenUp(facts, memory, machine) || isOnItsWayOut) return undefined;
+  if (whyGoneForCloud(facts.machines[machine], machine, true)) return undefined;
+  return whyNeededAgain(machine, shards);
 }
 
 /** Why the redis machine is to be replaced, or undefined. */

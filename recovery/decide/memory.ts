@@ -25,6 +25,8 @@ export interface GivenUp {
   tainted?: boolean;
   powerOffRequested?: boolean;
   launched?: boolean;
+  /** It is used again, and only its taint is still to be taken away. */
+  takenBack?: boolean;
   /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
   held?: { why: string; untilMs: number };
 }
@@ -85,7 +87,18 @@ export const emptyMemory: Memory = {
 /** Is the machine's present instance the one that was given up? */
 export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): boolean {
   const givenUp = memory.durable.givenUp[machine];
-  return givenUp !== undefined && givenUp.instanceId === facts.machines[machine].instanceId;
+  const isPresent = givenUp?.instanceId === facts.machines[machine].instanceId;
+  return givenUp !== undefined && isPresent && !givenUp.takenBack;
+}
+
+/**
+ * Was another instance launched in the failed one's place, by a run of the engine that has not ended? It may have
+ * been killed before it knew of that instance: the next run will launch one more.
+ */
+export function isUnfinished(facts: Facts, memory: Memory, machine: MachineName): boolean {
+  const givenUp = memory.durable.givenUp[machine];
+  const isAnother = givenUp?.instanceId !== facts.machines[machine].instanceId;
+  return givenUp !== undefined && isAnother && !givenUp.launched && !givenUp.takenBack;
 }
 
 /** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
@@ -191,7 +204,7 @@ function forgetArrived(memory: Memory, facts: Facts): void {
     const machine = name as MachineName;
     if (facts.machines[machine].instanceId === givenUp.instanceId) continue;
     delete memory.durable.ordered[machine];
-    if (givenUp.launched) delete memory.durable.givenUp[machine];
+    if (givenUp.launched || givenUp.takenBack) delete memory.durable.givenUp[machine];
   }
 }
 
@@ -200,7 +213,8 @@ export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
-  | { event: "tainted" | "power-off requested"; machine: MachineName }
+  | { event: "taken back"; machine: MachineName; because: string }
+  | { event: "tainted" | "untainted" | "power-off requested"; machine: MachineName }
   /** `instanceId`: the new instance, as far as the engine says it. */
   | { event: "launched"; machine: MachineName; instanceId?: string }
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
@@ -252,13 +266,17 @@ function addFailedAttempt(durable: Durable, proxy: ProxyMachine): void {
 
 type ReplacementEvent = Extract<
   Remembered,
-  { event: "tainted" | "power-off requested" | "launched" | "held" }
+  { event: "taken back" | "tainted" | "untainted" | "power-off requested" | "launched" | "held" }
 >;
 
 function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: number): void {
   const givenUp = durable.givenUp[event.machine];
   if (!givenUp) return;
   if (event.event === "tainted") givenUp.tainted = true;
+  // Not simply forgotten: the taint must be taken away, and one may be under way this moment.
+  if (event.event === "taken back") Object.assign(givenUp, { takenBack: true, because: event.because });
+  // It may have been given up anew meanwhile.
+  if (event.event === "untainted" && givenUp.takenBack) delete durable.givenUp[event.machine];
   if (event.event === "power-off requested") givenUp.powerOffRequested = true;
   if (event.event === "held") givenUp.held = { why: event.why, untilMs: event.untilMs };
   // The new instance may have failed and been given up while its launch was still under way: that one is to be

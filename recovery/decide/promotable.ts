@@ -12,13 +12,18 @@ import { otherOf, type ServerView, type ShardView } from "./view.ts";
  *
  * Never promoted while a better copy may exist: one that is loading or receiving a full copy, one of an
  * earlier term than the shard has reached, one that lagged behind when its master was lost and whose
- * master may come back with more.
+ * master may come back with more, a restarted master whose replica had everything and may come back.
  */
 export function whyNotPromotable(view: ShardView, machine: RedisMachine): string | undefined {
+  if (view.servers[machine].answers && view.servers[machine].givenUp) return `${machine} is being replaced`;
+  return whyUnfit(view, machine);
+}
+
+/** The same without rule 4: why the server and its copy are not fit to serve, given up or not. */
+export function whyUnfit(view: ShardView, machine: RedisMachine): string | undefined {
   const server = view.servers[machine];
   const { copy, info } = server;
   if (!server.answers || !info || !copy) return `${machine} does not answer`;
-  if (server.givenUp) return `${machine} is being replaced`;
   if (info.loading) return `${machine} is still loading its data`;
   if (info.follows?.syncing) return `${machine} was still receiving its copy`;
   if (info.epoch === undefined) return `${machine}'s epoch cannot be read`;
@@ -34,12 +39,12 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
     return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
   }
   const doubt = whyIncomplete(view, server);
-  if (!doubt || isPatienceOver(view.known, other)) return undefined;
-  if (!other.answers) {
-    const seconds = view.known.limits.dataPatienceMs / 1000;
-    return `${doubt}, and ${other.machine} may come back with more: that is waited for for up to ${seconds} s`;
-  }
-  return other.info?.loading ? `${doubt}, and ${other.machine} is still loading its data` : undefined;
+  if (!doubt) return undefined;
+  if (other.answers)
+    return other.info?.loading ? `${doubt}, and ${other.machine} still loads its data` : undefined;
+  if (isPatienceOver(view.known, other)) return undefined;
+  const seconds = view.known.limits.dataPatienceMs / 1000;
+  return `${doubt}; ${other.machine}, which may have it, is waited for (for ${seconds} s, or until "failover ${other.machine}" is run)`;
 }
 
 /** Why the counterpart's data may have what this copy lacks, or undefined. */

@@ -1,7 +1,7 @@
 /** Rule 5: redundancy is not spent twice. A redis machine is replaced only while its counterpart serves; see data-volume.ts. */
 import { counterpartOf, type RedisMachine } from "../topology.ts";
-import { whyNotPromotable } from "./promotable.ts";
-import type { ShardView } from "./view.ts";
+import { whyNotPromotable, whyUnfit } from "./promotable.ts";
+import { otherOf, type ShardView } from "./view.ts";
 import { troubleOf } from "./words.ts";
 
 /** Why the machine must not be taken away now, because its counterpart does not serve every shard. */
@@ -29,6 +29,23 @@ export function whyCounterpartCannotServe(machine: RedisMachine, shards: ShardVi
     if (view.servers[machine].answers) return `${counterpart.machine} has no full copy of ${name} yet`;
     const reason = whyNotPromotable(view, counterpart.machine);
     if (reason) return `${reason} (${name})`;
+  }
+  return undefined;
+}
+
+/**
+ * Why a given-up machine is to be used again, or undefined: some shard can be served by nobody else. Otherwise
+ * neither of the two would ever be used or replaced, because each waits for the other.
+ */
+export function whyNeededAgain(machine: RedisMachine, shards: ShardView[]): string | undefined {
+  for (const view of shards) {
+    const server = view.servers[machine];
+    const counterpart = otherOf(view, server);
+    // One that is only in doubt may serve in the next moment.
+    const isLost = counterpart.out || (counterpart.answers && view.masters.length === 0);
+    const reason = isLost ? whyNotPromotable(view, counterpart.machine) : undefined;
+    if (!reason || whyUnfit(view, machine)) continue;
+    return `${counterpart.out ? troubleOf(counterpart) : reason} (shard ${view.shard.index})`;
   }
   return undefined;
 }

@@ -19,7 +19,7 @@ export interface ReplacementView {
 export const replacementSituations: Row<ReplacementView>[] = [
   {
     situation: "nothing-to-replace",
-    leadsTo: ["to-be-tainted"],
+    leadsTo: ["to-be-tainted", "to-be-untainted"],
     meaning: "Every machine is in use.",
     settled: true,
     when: ({ pending }) => pending.length === 0,
@@ -29,13 +29,19 @@ export const replacementSituations: Row<ReplacementView>[] = [
     situation: "to-be-tainted",
     leadsTo: ["ready-to-launch", "held"],
     meaning: "The taint is written the moment a machine is given up: whoever runs up next replaces it.",
-    when: ({ pending }) => pending.some(({ givenUp }) => !givenUp.tainted),
-    steps: ({ pending }) => {
-      const machines = pending.filter(({ givenUp }) => !givenUp.tainted).map(({ machine }) => machine);
-      return [{ do: "taint", machines }];
-    },
-    because: ({ pending }) => `${namesOf(pending)} will be replaced by whoever runs up next`,
+    when: (view) => toBeTainted(view).length > 0,
+    steps: (view) => [{ do: "taint", machines: toBeTainted(view) }],
+    because: (view) => `${list(toBeTainted(view))} will be replaced by whoever runs up next`,
     about: firstPending,
+  },
+  {
+    situation: "to-be-untainted",
+    leadsTo: ["nothing-to-replace", "ready-to-launch"],
+    meaning: "A machine was taken back: nobody's up may replace it any more.",
+    when: (view) => takenBack(view).length > 0,
+    steps: (view) => [{ do: "untaint", machines: takenBack(view) }],
+    because: (view) => `${list(takenBack(view))} will not be replaced by whoever runs up next`,
+    about: (view) => takenBack(view)[0],
   },
   {
     situation: "ready-to-launch",
@@ -77,37 +83,54 @@ function firstPending({ pending }: ReplacementView): MachineName | undefined {
   return pending[0]?.machine;
 }
 
+function toBeTainted({ pending }: ReplacementView): MachineName[] {
+  return namesIn(pending.filter(({ givenUp }) => !givenUp.tainted && !givenUp.takenBack));
+}
+
+function takenBack({ pending }: ReplacementView): MachineName[] {
+  return namesIn(pending.filter(({ givenUp }) => givenUp.takenBack));
+}
+
 function launchable(view: ReplacementView): MachineName[] {
-  return view.pending
-    .filter(({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined)
-    .map(({ machine }) => machine);
+  return namesIn(
+    view.pending.filter(
+      ({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined,
+    ),
+  );
 }
 
 /** Why this machine is not launched anew now, or undefined. */
-function whyHeld(
-  { known, shards }: ReplacementView,
-  machine: MachineName,
-  givenUp: GivenUp,
-): string | undefined {
+function whyHeld(view: ReplacementView, machine: MachineName, givenUp: GivenUp): string | undefined {
+  const { known } = view;
   const { durable } = known.memory;
   const { wallMs } = known.facts;
   if (givenUp.launched) return undefined;
   if (givenUp.held && known.facts.nowMs < givenUp.held.untilMs) {
     return `the replacement of ${machine} holds: ${givenUp.held.why}`;
   }
-  // An `up` whose instance is there but which failed later must still be finished.
-  if (!isGivenUp(known.facts, known.memory, machine)) return undefined;
+  // An `up` whose instance is there but which failed later must still be finished, whatever the budget. It may launch
+  // one more and end that instance, so the counterpart is looked at all the same.
+  const isBegun = !isGivenUp(known.facts, known.memory, machine);
   const isOrdered = durable.ordered[machine] !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
-  if (spent && !isOrdered) return `the replacement of ${machine} holds: ${spent}`;
-  const reason = isRedis(machine) ? whyRedisIsNeeded(known, machine, shards) : undefined;
+  if (spent && !isOrdered && !isBegun) return `the replacement of ${machine} holds: ${spent}`;
+  const reason = isRedis(machine) ? whyRedisIsNeeded(view, machine, isBegun) : undefined;
   return reason && `the replacement of ${machine} waits: ${reason}`;
 }
 
-/** Rule 5, with its exception for a machine whose data alone are needed, and come back with its volume. */
-function whyRedisIsNeeded(known: Known, machine: RedisMachine, shards: ShardView[]): string | undefined {
+/**
+ * Rule 5, with its exception for a machine whose data alone are needed, and come back with its volume; also for an instance
+ * that has not even begun to serve, because the run that launched it did not come to attach the volume.
+ */
+function whyRedisIsNeeded(
+  { known, shards }: ReplacementView,
+  machine: RedisMachine,
+  isBegun: boolean,
+): string | undefined {
   const servers = shards.map((view) => view.servers[machine]);
-  return isDead(known, machine, servers) ? undefined : whyCounterpartDoesNotServe(machine, shards);
+  const isUnused = isBegun && servers.every(({ answers }) => !answers);
+  if (isUnused || isDead(known, machine, servers)) return undefined;
+  return whyCounterpartDoesNotServe(machine, shards);
 }
 
 function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
@@ -116,6 +139,7 @@ function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
   return [{ do: "power off", machine, instanceId: givenUp.instanceId }];
 }
 
-const namesOf = (pending: ReplacementView["pending"]) => list(pending.map(({ machine }) => machine));
+const namesIn = (pending: ReplacementView["pending"]) => pending.map(({ machine }) => machine);
+const namesOf = (pending: ReplacementView["pending"]) => list(namesIn(pending));
 const isRedis = (machine: MachineName): machine is RedisMachine =>
   redisMachines.some((name) => name === machine);

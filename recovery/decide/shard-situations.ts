@@ -94,7 +94,8 @@ export const shardSituations: ShardRow[] = [
   {
     situation: "replica-astray",
     leadsTo: ["replica-syncing"],
-    meaning: "The counterpart does not follow the master by its present address: it is told to.",
+    meaning:
+      "The counterpart does not follow the master by its present address (it has just started): it is told to.",
     traffic: "to master",
     when: (view) => isSole(view) && isAstray(otherOf(view, masterOf(view))),
     steps: (view) => [follow(view, otherOf(view, masterOf(view)), masterOf(view))],
@@ -268,10 +269,8 @@ const leavesReady = (view: ShardView) =>
 const switchTrouble = (view: ShardView) =>
   planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
 
-/** A copy under way is not interrupted only because it was begun by name, from the boot configuration. */
-function isAstray(server: ServerView): boolean {
-  return server.answers && !server.followsCounterpart && !server.info?.follows?.syncing;
-}
+/** By address: a redis that starts follows nobody, a name may lead to a machine that is gone. */
+const isAstray = (server: ServerView) => server.answers && !server.followsCounterpart;
 
 /** Nobody has ever been promoted: neither the data nor recovery's memory know an epoch. */
 function isVirgin(view: ShardView): boolean {

@@ -29,9 +29,11 @@ export type Step =
   | { do: "register proxy"; proxy: ProxyMachine }
   | { do: "unregister proxy"; proxy: ProxyMachine }
   | { do: "stop monitoring"; machine: MachineName; instanceId?: string; because: string }
+  /** A given-up machine is used again: nobody else can serve. */
+  | { do: "take back"; machine: MachineName; because: string }
   /** The program on monit must be the one that the last `up` ran. */
   | { do: "check program"; machines: MachineName[] }
-  | { do: "taint"; machines: MachineName[] }
+  | { do: "taint" | "untaint"; machines: MachineName[] }
   | { do: "power off"; machine: MachineName; instanceId?: string }
   | { do: "launch"; machines: MachineName[] };
 
@@ -64,10 +66,13 @@ export function describeStep(step: Step): string {
       return `unregister ${step.proxy}`;
     case "stop monitoring":
       return `stop monitoring ${step.machine}`;
+    case "take back":
+      return `take ${step.machine} back`;
     case "check program":
       return "compare the program with the one that the last up ran";
     case "taint":
-      return `taint ${step.machines.join(" and ")}`;
+    case "untaint":
+      return `${step.do} ${step.machines.join(" and ")}`;
     case "power off":
       return `power off ${step.machine}${step.instanceId ? ` (${step.instanceId})` : ""}`;
     case "launch":

@@ -8,7 +8,7 @@ import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../
 import type { Copy } from "./copies.ts";
 import { isInSync } from "./in-sync.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
-import { isGivenUp, type Memory } from "./memory.ts";
+import { isGivenUp, isUnfinished, type Memory } from "./memory.ts";
 import { trafficTarget } from "./traffic.ts";
 
 /** What a cycle decides from. */
@@ -35,7 +35,7 @@ export interface ServerView {
   refusal?: string;
   /** Its machine is given up: it is not used any more, whatever it says. */
   givenUp: boolean;
-  /** Somebody ordered its machine's failover. */
+  /** Somebody ordered its machine's failover, or the engine does not know its instance and will launch another. */
   leaving: boolean;
   info?: RedisInfo;
   /** Follows its counterpart at the address that this has now. */
@@ -101,7 +101,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
     givenUp,
-    leaving: memory.durable.ordered[machine] !== undefined,
+    leaving: memory.durable.ordered[machine] !== undefined || isUnfinished(facts, memory, machine),
     info,
     followsCounterpart: follows,
     synced:

@@ -82,13 +82,8 @@ export class Workbench {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** A redis server from the role's own templates, at `address`, replica of `counterpart` on the same port. */
-  startRedis(
-    name: string,
-    address: string,
-    port: number,
-    counterpart: string,
-  ): ChildProcess & { pid: number } {
+  /** A redis server from the role's own templates, at `address`. */
+  startRedis(name: string, address: string, port: number): ChildProcess & { pid: number } {
     for (const kind of ["data", "run"]) mkdirSync(join(this.folder, `${name}-${kind}`), { recursive: true });
     const aclFile = this.write(`${name}.acl`, usersAcl(passwords));
     const commonFile = this.write(
@@ -100,7 +95,6 @@ export class Workbench {
       commonFile,
       dataDir: join(this.folder, `${name}-data`),
       runDir: join(this.folder, `${name}-run`),
-      counterpart,
     });
     return this.start("redis-server", [this.write(`${name}.conf`, conf)]);
   }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { replaceableMachines } from "../../recovery/topology.ts";
 
 const script = resolve(import.meta.dirname, "../../scripts/failover");
 let folder: string;
@@ -19,8 +20,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const run = (args: string[], env = { BARTON_COMMAND: barton }) => execa(script, args, { reject: false, env });
 
 describe("failover", () => {
-  test("hands the machine to barton, and its exit status back", async () => {
-    expect(await run(["redis1"])).toMatchObject({ stdout: "called: failover redis1", exitCode: 7 });
+  test.each(replaceableMachines)("hands %s to barton, and its exit status back", async (machine) => {
+    expect(await run([machine])).toMatchObject({ stdout: `called: failover ${machine}`, exitCode: 7 });
   });
 
   test("--help says what it does", async () => {
@@ -29,7 +30,7 @@ describe("failover", () => {
     expect(stdout).toContain("Usage: failover MACHINE");
   });
 
-  test.each([[[]], [["redis1", "redis2"]], [["app"]], [["redis3"]], [["--redis1"]]])(
+  test.each([[[]], [["redis1", "redis2"]], [["monit"]], [["redis3"]], [["--redis1"]]])(
     "%j is refused",
     async (args) => {
       const { stderr, exitCode } = await run(args);

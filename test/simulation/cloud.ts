@@ -61,6 +61,10 @@ export class SimulatedCloud {
         await this.#reach(life, "engine", 20, 300);
         for (const machine of machines) this.state.tainted.add(machine);
       },
+      untaint: async (machines) => {
+        await this.#reach(life, "engine", 20, 300);
+        for (const machine of machines) this.state.tainted.delete(machine);
+      },
       launch: async (machines) => {
         const decidedMs = this.#world.nowMs;
         const replaced = machines.filter((machine) => this.state.tainted.has(machine));

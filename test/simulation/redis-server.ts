@@ -66,14 +66,14 @@ export class RedisServer {
     return this.running && !this.hung && this.instance.on;
   }
 
-  /** Starts the process as its boot configuration says: replica of its counterpart, by name (rule 1). */
+  /** Starts the process as its boot configuration says: replica of nobody (rule 1). */
   start(): void {
     if (this.running || !this.instance.on) return;
     const world = this.#world;
     this.#term += 1;
     Object.assign(this, { running: true, hung: false, syncing: false, linkUp: false, promoted: false });
     this.role = world.mutations.startsAsMaster ? "master" : "replica";
-    this.follows = { host: world.bootMaster(this.instance), port: world.redisPort(this.shard) };
+    this.follows = { host: "127.0.0.1", port: 1 };
     this.runId = world.newId("run");
     this.#replicationId = this.runId;
     this.#formerId = "";

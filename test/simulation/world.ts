@@ -5,11 +5,9 @@
 import type { CloudState } from "../../recovery/observe/facts.ts";
 import type { Outcome } from "../../recovery/observe/tally.ts";
 import {
-  counterpartOf,
   type MachineName,
   machineNames,
   proxyMachines,
-  type RedisMachine,
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
@@ -228,11 +226,6 @@ export class World {
   resolve(host: string): string | undefined {
     if (!host.endsWith(".barton")) return host;
     return this.isDnsDown ? undefined : this.records.get(host);
-  }
-
-  /** Whom a redis server follows by its boot configuration. */
-  bootMaster({ machine }: Instance): string {
-    return `${counterpartOf(machine as RedisMachine)}.barton`;
   }
 
   /** What somebody at `from` finds out by trying to talk to a process. */

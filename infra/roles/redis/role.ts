@@ -1,6 +1,6 @@
 /** The redis machines: one redis server per shard, each born as the replica of its counterpart. */
 import { createHash } from "node:crypto";
-import { counterpartOf, type Detection, type RedisMachine, type Shard } from "../../../recovery/topology.ts";
+import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
 import type { Config } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
@@ -44,7 +44,6 @@ export type RedisMachineArgs = {
 export function redisMachine({ name, config, secrets }: RedisMachineArgs): CloudConfig {
   const commonFile = "/etc/redis/barton.conf";
   const aclFile = "/etc/redis/users.acl";
-  const counterpart = `${counterpartOf(name)}.${config.domain}`;
   const own = (path: string, content: string) => file(path, content, "0640", "root:redis");
   return machineConfig(name, config, [
     own(
@@ -62,7 +61,6 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
           commonFile,
           dataDir: `/srv/redis/${port}`,
           runDir: `/run/redis-${port}`,
-          counterpart,
         }),
       ),
     ),
@@ -78,13 +76,12 @@ export function redisConf(values: { bind: string; aclFile: string; replicationPa
   return renderFile(here, "redis.conf", values);
 }
 
-/** One server's own part; `counterpart` is the host whose replica it is at its start. */
+/** One server's own part. */
 export function shardConf(values: {
   port: Shard["redisPort"];
   commonFile: string;
   dataDir: string;
   runDir: string;
-  counterpart: string;
 }): string {
   return renderFile(here, "shard.conf", values);
 }

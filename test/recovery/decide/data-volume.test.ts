@@ -84,14 +84,12 @@ describe("after a total loss, when the machines come back with their volumes", (
       world.decide();
       comesBack(world, first, { beat: 900 });
       expect(world.situation("shard 1")).toBe("nothing-promotable");
-      expect(world.decide().sentence).toContain(
-        "may come back with more: that is waited for for up to 600 s",
-      );
+      expect(world.decide().sentence).toContain("which may have it, is waited for (for 600 s");
       // It is there, but still reads its file.
       const other = counterpartOf(first);
       comesBack(world, other, { loading: true, epoch: undefined });
       expect(world.situation("shard 1")).toBe("nothing-promotable");
-      expect(world.decide().sentence).toContain(`${other} is still loading its data`);
+      expect(world.decide().sentence).toContain(`${other} still loads its data`);
       comesBack(world, other, { beat: 901 });
       expect(stepsOf(world, "shard 1")[1]).toBe(`make ${other} master of shard 1 (epoch 2)`);
     },

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { apply, revive } from "../../../recovery/decide/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
+import type { Look } from "../../../recovery/observe/facts.ts";
+import { defaultLimits } from "../../../recovery/settings.ts";
 import { down, failing, masterInfo, none, replicaInfo, up, World } from "../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
@@ -205,11 +208,11 @@ describe("old masters and wrong roles", () => {
     expect(stepsOf(world, "shard 1")).toEqual(["make redis2 replica of redis1 for shard 1"]);
   });
 
-  test("a copy under way that was begun by name is not interrupted", () => {
+  test("a replica whose process has just started follows nobody until it is told to", () => {
     const world = new World();
-    const follows = { host: "redis1.barton", port: 9001, linkUp: false, syncing: true };
-    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { follows });
-    expect(world.situation("shard 1")).toBe("replica-syncing");
+    const follows = { host: "127.0.0.1", port: 1, linkUp: false, syncing: false };
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { runId: "new", follows });
+    expect(world.situation("shard 1")).toBe("replica-astray");
   });
 
   test("the old term's master alone is not used: better data may exist", () => {
@@ -240,11 +243,119 @@ describe("old masters and wrong roles", () => {
     world.look("redis1", 1, down("refused"));
     expect(world.situation("shard 1")).toBe("nothing-promotable");
     expect(world.decide().sentence).toContain(
-      "redis2 lagged behind when its master was lost, and redis1 may come back with more: that is waited for for up to 600 s",
+      'redis2 lagged behind when its master was lost; redis1, which may have it, is waited for (for 600 s, or until "failover redis1" is run)',
     );
     world.later(600_100);
     expect(world.situation("shard 1")).toBe("master-lost");
     expect(world.decide().sentence).toContain("which lagged behind: what it lacks is lost");
+  });
+
+  describe("a master back from a loss of power, whose replica had everything", () => {
+    const restarted = (look: Look) => {
+      const world = new World();
+      world.decide();
+      const follows = { host: "127.0.0.1", port: 1, linkUp: false, syncing: false };
+      world.server("redis1", 1).info = replicaInfo("redis2", 9001, { runId: "new", offset: 0, follows });
+      world.look("redis2", 1, look);
+      return world;
+    };
+
+    test("waits for that replica, for a long time: confirmed writes may be there alone", () => {
+      const world = restarted(down("refused"));
+      expect(world.situation("shard 1")).toBe("nothing-promotable");
+      expect(world.decide().sentence).toContain(
+        "traffic waits: redis1's process is new and its file may lack what it wrote last; redis2, which may have it, is waited for",
+      );
+      world.later(defaultLimits.dataPatienceMs - 100);
+      expect(world.situation("shard 1")).toBe("nothing-promotable");
+      world.later(200);
+      expect(stepsOf(world, "shard 1")).toContain("make redis1 master of shard 1 (epoch 2)");
+    });
+
+    test("also when recovery itself has restarted and has not seen that replica", () => {
+      const world = restarted(down("silent"));
+      world.memory = revive(world.memory.durable, world.facts.nowMs);
+      world.memory.sightSinceMs = 0;
+      world.facts.machines.redis2.knownSinceMs = world.facts.nowMs;
+      delete world.server("redis2", 1).info;
+      expect(world.situation("shard 1")).toBe("nothing-promotable");
+    });
+
+    test("takes over when a person gives that replica's data up, by ordering its machine's failover", () => {
+      const world = restarted(down("silent"));
+      world.memory.durable.ordered.redis2 = "by hand";
+      expect(stepsOf(world, "shard 1")).toContain("make redis1 master of shard 1 (epoch 2)");
+    });
+
+    test.each(["stopped", "terminated"] as const)(
+      "a %s machine's data are on its volume: waited for",
+      (state) => {
+        const world = restarted(down("silent"));
+        world.facts.machines.redis2.cloud = state;
+        expect(world.situation("shard 1")).toBe("nothing-promotable");
+      },
+    );
+  });
+});
+
+describe("a given-up machine that is back", () => {
+  const back = () => {
+    const world = new World();
+    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test", tainted: true };
+    return world;
+  };
+  const withoutCounterpart = () => back().lookAll("redis2", down("silent"));
+
+  test("is used again when nobody else can serve, and its taint is taken away", () => {
+    const world = withoutCounterpart();
+    expect(stepsOf(world, "redis1")).toEqual(["take redis1 back"]);
+    expect(world.decide().sentence).toContain(
+      "redis1 was given up, but redis2 does not answer on any port (say haproxy1, haproxy2 and monit) (shard 1): redis1 is taken back",
+    );
+    world.memory = apply(world.memory, { event: "taken back", machine: "redis1", because: "test" }, 0);
+    expect(world.situation("redis1")).toBe("present");
+    expect(world.situation("redis2")).toBe("machine-lost");
+    expect(stepsOf(world, "replacement")).toEqual(["untaint redis1"]);
+    world.memory = apply(world.memory, { event: "untainted", machine: "redis1" }, 0);
+    expect(world.memory.durable.givenUp).toEqual({});
+  });
+
+  test("is used again when it has the better copy", () => {
+    const world = back();
+    const follows = { host: "127.0.0.1", port: 1, linkUp: false, syncing: false };
+    for (const shard of world.shards) {
+      world.server("redis1", shard).info = replicaInfo("redis2", 9000 + shard, { epoch: 2, follows });
+      world.server("redis2", shard).info = replicaInfo("redis1", 9000 + shard, { epoch: 1, follows });
+    }
+    expect(stepsOf(world, "redis1")).toEqual(["take redis1 back"]);
+    expect(stepsOf(world, "replacement")).toEqual([]);
+  });
+
+  test("is not used again once its power-off was requested", () => {
+    const world = withoutCounterpart();
+    Object.assign(world.memory.durable.givenUp.redis1 ?? {}, { powerOffRequested: true });
+    expect(world.situation("redis1")).toBe("given-up");
+  });
+
+  test("is not used again while its counterpart can serve, or is only in doubt", () => {
+    expect(back().situation("redis1")).toBe("given-up");
+    expect(back().lookAll("redis2", failing("silent")).situation("redis1")).toBe("given-up");
+  });
+
+  test("an empty one is not", () => {
+    const world = withoutCounterpart();
+    for (const shard of world.shards)
+      world.server("redis1", shard).info = replicaInfo("redis2", 9000 + shard, { epoch: 0 });
+    expect(world.situation("redis1")).toBe("given-up");
+  });
+
+  test("given up anew before its taint was taken away: tainted again", () => {
+    const world = new World();
+    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test", takenBack: true };
+    const event = { event: "given up", machine: "redis1", instanceId: "i-redis1", because: "test" } as const;
+    world.memory = apply(world.memory, event, 0);
+    world.memory = apply(world.memory, { event: "untainted", machine: "redis1" }, 0);
+    expect(stepsOf(world, "replacement")).toEqual(["taint redis1"]);
   });
 });
 
@@ -371,6 +482,32 @@ describe("replacement", () => {
     expect(world.decide().sentence).toContain("haproxy1 was replaced 10 times within an hour");
     world.memory.durable.ordered.haproxy1 = "by hand";
     expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+  });
+
+  describe("an up that was killed after it had launched another instance", () => {
+    const unfinished = () => {
+      const world = new World();
+      world.memory.durable.givenUp.redis2 = { instanceId: "i-older", because: "test", tainted: true };
+      return world;
+    };
+
+    test("is finished while the counterpart serves: one more may be launched", () => {
+      expect(stepsOf(unfinished(), "replacement")).toContain("launch redis2 anew");
+    });
+
+    test("waits while the counterpart does not serve: that instance may hold the only copy", () => {
+      const world = unfinished().look("redis1", 1, down("refused"));
+      expect(world.decide().sentence).toContain(
+        "the replacement of redis2 waits: redis1 is not master of shard 1",
+      );
+      expect(stepsOf(world, "replacement")).toEqual([]);
+    });
+
+    test("a master on that instance is relieved first", () => {
+      const world = new World();
+      world.memory.durable.givenUp.redis1 = { instanceId: "i-older", because: "test", tainted: true };
+      expect(world.situation("shard 1")).toBe("master-leaves");
+    });
   });
 
   test("a new instance in its place ends it", () => {

@@ -16,7 +16,6 @@ export interface MachineOptions {
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
-  counterpartAddress: string;
 }
 
 /** Creates the machine's files and starts its processes. */
@@ -59,7 +58,7 @@ export class FakeMachine {
 
   /** Starts one redis server from its boot configuration, as systemd does after a crash. */
   startRedis(port: number): void {
-    const { folder, address, passwords, counterpartAddress } = this.#options;
+    const { folder, address, passwords } = this.#options;
     const dataDir = join(folder, String(port));
     mkdirSync(dataDir, { recursive: true });
     const aclFile = join(dataDir, "users.acl");
@@ -70,10 +69,7 @@ export class FakeMachine {
       commonFile,
       redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
     );
-    writeFileSync(
-      configFile,
-      shardConf({ port, commonFile, dataDir, runDir: dataDir, counterpart: counterpartAddress }),
-    );
+    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir }));
     this.#spawn(port, "redis-server", [configFile]);
   }
 

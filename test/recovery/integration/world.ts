@@ -203,7 +203,6 @@ export class TestWorld {
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
     const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
     const address = addressOf(generation, number);
-    const counterpart = name === "redis1" ? "redis2" : "redis1";
     const machine = await startMachine({
       name,
       instanceId: `i-${name}-${generation}`,
@@ -212,8 +211,6 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
-      // By name in production; here by address, which the boot configuration cannot know of a later generation.
-      counterpartAddress: this.machines.get(counterpart)?.address ?? addressOf(0, number === 11 ? 12 : 11),
     });
     this.machines.set(name, machine);
     return machine;
@@ -257,6 +254,9 @@ export class TestWorld {
       whyProgramDiffers: async () => this.programDiffers,
       taint: async (machines) => {
         this.calls.push(`taint ${machines.join(",")}`);
+      },
+      untaint: async (machines) => {
+        this.calls.push(`untaint ${machines.join(",")}`);
       },
       launch: async (machines) => {
         this.calls.push(`launch ${machines.join(",")}`);
