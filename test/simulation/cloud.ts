@@ -70,6 +70,7 @@ export class SimulatedCloud {
         await this.#reach(life, "engine", 20, 300);
         for (const machine of machines) this.state.tainted.delete(machine);
       },
+      updateRecords: () => this.#reach(life, "engine", 50, 300),
       launch: async (machines) => {
         const replaced = machines.filter((machine) => this.state.tainted.has(machine));
         for (const machine of replaced) this.#takeAwayCheck(this.#world.current(machine));

@@ -104,6 +104,9 @@ export function proxyLink(world: World, life: Life, target: HaProxy | undefined)
           world.say(() => `  ${proxy.instance.id}: ${command}`);
           proxy.command(command);
         }
+        const isKept =
+          !world.mutations.restoresFenced || !commands.some((command) => / maint$/.test(command));
+        if (isKept) proxy.keep();
       }, timeoutMs),
     ask: () => ask(() => ({ view: proxy.view() }), 200),
     sessions: (timeoutMs) => ask(() => proxy.listSessions(), timeoutMs),

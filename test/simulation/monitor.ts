@@ -93,6 +93,7 @@ export class Monitor {
       journal: this.#journal(),
       reconsider: (subject) => this.#reconsider(subject),
       onEnd: () => this.#wake(),
+      kept: async () => {},
       afterStep,
     });
   }

@@ -175,7 +175,7 @@ export class World {
     instance.on = true;
     this.setState(instance, "running");
     for (const server of instance.servers) server.start();
-    instance.proxy?.start();
+    instance.proxy?.boot();
   }
 
   /** The power goes off; `state` is what the cloud calls it. */

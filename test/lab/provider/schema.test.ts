@@ -15,6 +15,13 @@ const trust = JSON.stringify({
 });
 const publicKey = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36)]).toString("base64")}`;
 
+/** An asset as the engine sends it. */
+const asset = (hash: string): Value => ({
+  "4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17",
+  path: `/somewhere/${hash}`,
+  hash,
+});
+
 /** For each type the least that is valid. */
 const least: Record<string, Bag> = {
   "aws:ec2/vpc:Vpc": { cidrBlock: "10.42.0.0/16" },
@@ -57,6 +64,24 @@ const least: Record<string, Bag> = {
     instanceId: id("i"),
     volumeId: id("vol"),
   },
+  "aws:ec2/launchTemplate:LaunchTemplate": {},
+  "aws:autoscaling/group:Group": {
+    minSize: 1,
+    maxSize: 1,
+    vpcZoneIdentifiers: [id("subnet")],
+    launchTemplate: { id: id("lt"), version: "$Latest" },
+  },
+  "aws:s3/bucket:Bucket": {},
+  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": { bucket: "programs" },
+  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {
+    bucket: "programs",
+    rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }],
+  },
+  "aws:s3/bucketVersioning:BucketVersioning": {
+    bucket: "programs",
+    versioningConfiguration: { status: "Enabled" },
+  },
+  "aws:s3/bucketObjectv2:BucketObjectv2": { bucket: "programs", key: "a/b.tar", source: asset("one") },
 };
 
 function check(
@@ -112,8 +137,8 @@ describe("every type", () => {
   );
 
   test("a type that is not emulated is told with all that are", () => {
-    expect(() => schemaOf("aws:s3/bucket:Bucket")).toThrow(
-      /does not emulate the resource type "aws:s3\/bucket:Bucket". It emulates: aws:ec2\/vpc:Vpc, .*To add it: .*lab\/schema\/index.ts/,
+    expect(() => schemaOf("aws:sqs/queue:Queue")).toThrow(
+      /does not emulate the resource type "aws:sqs\/queue:Queue". It emulates: aws:ec2\/vpc:Vpc, .*To add it: .*lab\/schema\/index.ts/,
     );
   });
 });

@@ -510,6 +510,21 @@ describe("replacement", () => {
     });
   });
 
+  test("a spent budget says what to do, and that does it", () => {
+    const world = new World();
+    world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+    const spend = (machine: "haproxy1" | "redis1") => ({ machine, wallMs: world.facts.wallMs - 1 });
+    world.memory.durable.replacements = Array.from({ length: 10 }, () => [
+      spend("haproxy1"),
+      spend("redis1"),
+    ]).flat();
+    expect(world.decide().sentence).toContain('run "barton forgive haproxy1" on monit');
+    world.memory = apply(world.memory, { event: "forgiven", machine: "haproxy1" }, world.facts.wallMs);
+    expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+    // Another machine's budget is its own.
+    expect(world.memory.durable.replacements).toEqual(Array.from({ length: 10 }, () => spend("redis1")));
+  });
+
   test("a new instance in its place ends it", () => {
     const world = new World();
     world.memory.durable.givenUp.redis2 = {
