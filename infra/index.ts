@@ -68,6 +68,7 @@ const noSecrets = {
   recoveryPassword: "",
   recoverySshPrivateKey: "",
 };
+const noProgram = { bucket: "", key: "", sha256: "", hash: "" };
 const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
 const machineSecrets = pulumi
   .all([clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey])
@@ -146,6 +147,7 @@ const monit = new MonitGroup(
       .apply(([secrets, program]) =>
         monitMachine({ config, secrets, passphrase: secrets.passphrase, program }),
       ),
+    publicData: monitMachine({ config, secrets: noSecrets, program: noProgram }),
     subnetIds: [network.subnets[1].id, network.subnets[0].id],
     securityGroupId: firewall.groups.monit.id,
     keyName,

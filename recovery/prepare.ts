@@ -63,7 +63,7 @@ export async function prepare(
     memory,
     incidents: await readIncidents(join(stateDir, "incidents")),
     pause: await readJson(pauseFile(stateDir)),
-    afterStep: crashPoint(process.env.BARTON_LAB_CRASH_POINTS),
+    afterStep: crashPoint(process.env),
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);

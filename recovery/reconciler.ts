@@ -62,7 +62,7 @@ const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
 /** How long a step may wait for the disk: no promotion depends on one that stalls. */
-const keptMs = 100;
+const keptMs = 500;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 

@@ -61,12 +61,22 @@ afterAll(() => rmSync(cache, { recursive: true, force: true }));
 /** What EC2 says of the group's instances: at first it has just lost one, then there is another. */
 function presentInstances({ filters }: { filters?: unknown }) {
   const [group] = of("aws:autoscaling/group:Group");
-  expect(filters).toEqual([{ name: "tag:aws:autoscaling:groupName", values: [group?.id] }]);
+  const ofGroup = { name: "tag:aws:autoscaling:groupName", values: [group?.id] };
+  if (JSON.stringify(filters) !== JSON.stringify([ofGroup])) {
+    expect(filters).toEqual([ofGroup, { name: "tag:barton:build", values: [monitBuild()] }]);
+    return { ids: [monitInstance] };
+  }
   looks += 1;
   if (looks === 1) return { ids: [], privateIps: [], publicIps: [] };
   return { ids: [monitInstance], privateIps: ["10.42.2.99"], publicIps: ["198.51.100.99"] };
 }
 let looks = 0;
+const monitBuild = () =>
+  (
+    named("aws:ec2/launchTemplate:LaunchTemplate", "monit").inputs.tagSpecifications as {
+      tags: Record<string, string>;
+    }[]
+  )[0]?.tags["barton:build"];
 const monitInstance = `i-${"9".repeat(17)}`;
 
 /** Ids as AWS gives them, so that the inputs that refer to them can be checked. */
@@ -254,7 +264,12 @@ describe("monit", () => {
       tagSpecifications: [
         {
           resourceType: "instance",
-          tags: { Name: "monit.barton", "barton:machine": "monit", "barton:stack": "barton" },
+          tags: {
+            Name: "monit.barton",
+            "barton:machine": "monit",
+            "barton:stack": "barton",
+            "barton:build": expect.stringMatching(/^[0-9a-f]{16}$/),
+          },
         },
       ],
     });
@@ -277,6 +292,8 @@ describe("monit", () => {
       address: "10.42.2.99",
       urn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:autoscaling\/group:Group::monit$/),
       recordUrn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:route53\/record:Record::monit$/),
+      build: monitBuild(),
+      wantedBuild: monitBuild(),
     });
   });
 });
