@@ -5,6 +5,7 @@
  * is acted on within milliseconds of the look that completed it.
  */
 import { join } from "node:path";
+import { Beats } from "./act/beat.ts";
 import { Executor } from "./act/executor.ts";
 import type { World } from "./act/world.ts";
 import { type Clock, within } from "./clock.ts";
@@ -72,6 +73,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #board: Board;
   readonly #executor: Executor;
+  readonly #beats: Beats;
   readonly journal: Journal;
   readonly pause: Pause;
   #memory: Memory;
@@ -93,6 +95,7 @@ export class Reconciler {
     const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
+    this.#beats = new Beats({ board: this.#board, clock });
     this.#executor = new Executor({
       world: this.#world(),
       journal: this.journal,
@@ -248,6 +251,7 @@ export class Reconciler {
       this.#sentence = sentence;
       log.info(sentence);
     }
+    this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard));
     this.#openIncidents(outcome.decisions);
     for (const watcher of this.#watchers) watcher(outcome.decisions);
     if (!paused) this.#executor.consider(outcome.decisions);

@@ -5,6 +5,7 @@ import { amiFromInstance, instance, instanceState } from "./instance.ts";
 import { internetGateway, route, routeTable, routeTableAssociation, subnet, vpc } from "./network.ts";
 import type { ResourceSchema } from "./schema.ts";
 import { egressRule, ingressRule, securityGroup } from "./security-groups.ts";
+import { volume, volumeAttachment } from "./volumes.ts";
 
 export const schemas: readonly ResourceSchema[] = [
   vpc,
@@ -25,6 +26,8 @@ export const schemas: readonly ResourceSchema[] = [
   instance,
   amiFromInstance,
   instanceState,
+  volume,
+  volumeAttachment,
 ];
 
 const byType = new Map(schemas.map((schema) => [schema.type, schema]));

@@ -13,6 +13,6 @@ export interface Engine {
   taint(machines: MachineName[]): Promise<void>;
   /** Takes that mark away; nothing happens where there is none. */
   untaint(machines: MachineName[]): Promise<void>;
-  /** Runs `up` limited to these machines and their records; resolves with the new topology. */
+  /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
 }

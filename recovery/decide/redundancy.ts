@@ -1,4 +1,4 @@
-/** Rule 5: redundancy is not spent twice. A redis machine is replaced only while its counterpart serves. */
+/** Rule 5: redundancy is not spent twice. A redis machine is replaced only while its counterpart serves; see data-volume.ts. */
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { whyNotPromotable, whyUnfit } from "./promotable.ts";
 import { otherOf, type ShardView } from "./view.ts";

@@ -107,6 +107,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     synced:
       follows &&
       info?.follows?.linkUp === true &&
+      !info.follows.syncing &&
       !info.loading &&
       isInSync(memory, facts, machine, shard.index),
     copy: info && copyOf(known, machine, shard.index, info),
@@ -138,7 +139,7 @@ function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, 
   const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
   const offset = isCovered ? info.offset : Math.max(info.offset, former?.offset ?? 0);
-  return { machine, complete, epoch: info.epoch ?? 0, offset };
+  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset };
 }
 
 /** The only server of the shard that answers as master, if there is exactly one. */

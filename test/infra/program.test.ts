@@ -65,6 +65,7 @@ function idOf(type: string, number: number): string {
     RouteTable: "rtb",
     SecurityGroup: "sg",
     Instance: "i",
+    Volume: "vol",
     AmiFromInstance: "ami",
   };
   const kind = type.split(":").at(-1) ?? type;
@@ -168,6 +169,34 @@ describe("the six machines", () => {
     for (const { inputs } of instances()) {
       expect(inputs.metadataOptions).toMatchObject({ httpTokens: "required", httpPutResponseHopLimit: 1 });
       expect(inputs.rootBlockDevice).toMatchObject({ encrypted: true });
+    }
+  });
+});
+
+describe("the data volumes", () => {
+  const volumes = () => of("aws:ebs/volume:Volume");
+
+  test("are one for each redis machine, in its zone, encrypted, of the configured size", () => {
+    expect(volumes().map(({ name, inputs }) => ({ name, ...inputs }))).toEqual(
+      ["redis1", "redis2"].map((machine, i) => ({
+        name: `${machine}-data`,
+        availabilityZone: ["eu-central-1a", "eu-central-1b"][i],
+        size: 200,
+        type: "gp3",
+        encrypted: true,
+        tags: { Name: `${machine}-data.barton`, "barton:machine": machine, "barton:stack": "barton" },
+      })),
+    );
+  });
+
+  test("are attached to their machines", () => {
+    for (const machine of ["redis1", "redis2"]) {
+      expect(named("aws:ec2/volumeAttachment:VolumeAttachment", `${machine}-data`).inputs).toEqual({
+        deviceName: "/dev/sdf",
+        volumeId: named("aws:ebs/volume:Volume", `${machine}-data`).id,
+        instanceId: named("aws:ec2/instance:Instance", machine).id,
+        forceDetach: true,
+      });
     }
   });
 });
@@ -290,6 +319,7 @@ describe("what monit may do", () => {
     for (const [sid, key] of [
       ["LaunchAsOneOfTheFive", "aws:RequestTag"],
       ["EndOneOfTheFive", "aws:ResourceTag"],
+      ["MoveDataVolumes", "aws:ResourceTag"],
     ]) {
       expect(statements().find(({ Sid }) => Sid === sid)?.Condition).toEqual({
         StringEquals: { [`${key}/barton:stack`]: "barton", [`${key}/barton:machine`]: ours },
@@ -342,6 +372,9 @@ test("the output `topology` is what recovery reads", () => {
     address: expect.stringMatching(/^10\.42\.1\.\d+$/),
     urn: expect.stringMatching(/::barton:infra:Machine\$aws:ec2\/instance:Instance::redis2$/),
     recordUrn: expect.stringMatching(/::barton:infra:Machine\$aws:route53\/record:Record::redis2$/),
+    attachmentUrn: expect.stringMatching(
+      /::barton:infra:DataVolume\$aws:ec2\/volumeAttachment:VolumeAttachment::redis2-data$/,
+    ),
     build: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
     wantedBuild: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
   });

@@ -9,6 +9,7 @@ import { amiFromInstance, instance, instanceState } from "./instances.ts";
 import { type Context, describe, type Kind } from "./kind.ts";
 import { internetGateway, route, routeTable, routeTableAssociation, subnet, vpc } from "./network.ts";
 import { egressRule, ingressRule, securityGroup } from "./security-groups.ts";
+import { volume, volumeAttachment } from "./volumes.ts";
 
 export const kinds: Record<string, Kind> = {
   "ec2/vpc": vpc,
@@ -29,6 +30,8 @@ export const kinds: Record<string, Kind> = {
   "ec2/instance": instance,
   "ec2/amiFromInstance": amiFromInstance,
   "ec2transitgateway/instanceState": instanceState,
+  "ebs/volume": volume,
+  "ec2/volumeAttachment": volumeAttachment,
 };
 
 export type Shown = { id: string; state: Record<string, Json | undefined> };

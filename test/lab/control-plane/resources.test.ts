@@ -8,6 +8,7 @@ import type { Lifecycle } from "../../../lab/control-plane/lifecycle.ts";
 import { firewallOf, networkPlan, resolverPlans, standInPlan } from "../../../lab/control-plane/plan.ts";
 import { kinds, Resources } from "../../../lab/control-plane/resources/index.ts";
 import { type Instance, Store } from "../../../lab/control-plane/store.ts";
+import { Turns } from "../../../lab/control-plane/system.ts";
 import { World } from "../../../lab/control-plane/world.ts";
 import { baseAmi } from "../../../lab/image/base.ts";
 import { labNamed } from "../../../lab/lab.ts";
@@ -38,7 +39,13 @@ beforeEach(() => {
     image: async (_: string, id: string) => void store.images.set(id, { id, layers: ["/layer", "/base"] }),
     collectLayers: () => {},
   } as unknown as Lifecycle;
-  const cloud = { lab: labNamed("x"), store, converge: async () => {}, log: () => {} } as unknown as Cloud;
+  const cloud = {
+    lab: labNamed("x", { BARTON_LAB_HOME: folder }),
+    store,
+    turns: new Turns(),
+    converge: async () => {},
+    log: () => {},
+  } as unknown as Cloud;
   resources = new Resources(cloud, lifecycle);
   world = new World(cloud, lifecycle);
 });
@@ -124,6 +131,9 @@ test("every output that the provider promises is given", async () => {
     instanceId: id,
     state: "stopped",
   });
+  const volume = await resources.create("ebs/volume", { availabilityZone: "eu-central-1a", size: 1 });
+  made["ebs/volume"] = volume;
+  await make("ec2/volumeAttachment", { deviceName: "/dev/sdf", instanceId: id, volumeId: volume.id });
   for (const schema of schemas) {
     const shown = made[schema.type.split(":")[1] ?? ""];
     for (const output of Object.keys(schema.outputs))
@@ -162,6 +172,11 @@ describe("references that do not exist", () => {
       "ec2transitgateway/instanceState",
       { instanceId: missing("i"), state: "stopped" },
       "InvalidInstanceID.NotFound",
+    ],
+    [
+      "ec2/volumeAttachment",
+      { deviceName: "/dev/sdf", instanceId: missing("i"), volumeId: missing("vol") },
+      "InvalidVolume.NotFound",
     ],
   ])("%s %j: %s, and nothing is made", async (type, inputs, code) => {
     await expect(resources.create(type, inputs)).rejects.toMatchObject({ code });
