@@ -1,7 +1,7 @@
 /** Who may do what: the engineers' ssh key, and what the monit machine may ask of AWS. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { replaceableMachines } from "../recovery/topology.ts";
+import { machineNames, replaceableMachines } from "../recovery/topology.ts";
 import type { Config } from "./config.ts";
 
 /** What the permissions of `monit` are limited to. All are ids, not ARNs. */
@@ -12,6 +12,8 @@ export type MonitScope = {
   securityGroupIds: string[];
   imageIds: string[];
   keyName: string;
+  /** The bucket of the program's bundle. */
+  programBucket: string;
 };
 
 type Statement = {
@@ -25,8 +27,8 @@ type Statement = {
 /**
  * The least that `pulumi up` of one replaced machine, its record and its data volume's attachment needs, and nothing else:
  * launch from our images into our subnets with our groups, tagged as one of the five machines that recovery replaces;
- * terminate what carries such tags; move data volumes between such machines; change these machines' records; read and write
- * the stack's state. Account numbers are wildcards: a role acts in its own account only.
+ * terminate what carries such tags; move data volumes between such machines; change the machines' records; fetch the program;
+ * read and write the stack's state. Account numbers are wildcards: a role acts in its own account only.
  */
 export function monitPolicy(scope: MonitScope): { Version: "2012-10-17"; Statement: Statement[] } {
   return {
@@ -34,6 +36,12 @@ export function monitPolicy(scope: MonitScope): { Version: "2012-10-17"; Stateme
     Statement: [
       ...launchStatements(scope),
       ...recordStatements(scope),
+      {
+        Sid: "FetchTheProgram",
+        Effect: "Allow",
+        Action: ["s3:GetObject"],
+        Resource: `arn:aws:s3:::${scope.programBucket}/program/*`,
+      },
       ...stateStatements(scope.config.backendUrl),
       ...secretsStatements(scope.config),
     ],
@@ -111,19 +119,31 @@ function launchStatements({
       Resource: [arn("instance", "*"), arn("volume", "*")],
       Condition: { StringEquals: ours("aws:ResourceTag") },
     },
+    ...(config.rehearsal === "off"
+      ? []
+      : [
+          {
+            Sid: "RehearseThePowerLossOfOneOfTheFive",
+            Effect: "Allow" as const,
+            Action: ["ec2:StopInstances"],
+            Resource: arn("instance", "*"),
+            Condition: { StringEquals: ours("aws:ResourceTag") },
+          },
+        ]),
   ];
 }
 
 function recordStatements({ config, zoneId }: MonitScope): Statement[] {
   return [
     {
-      Sid: "ChangeTheFiveRecords",
+      // Its own too: a monit that the group has just launched takes over the name.
+      Sid: "ChangeTheSixRecords",
       Effect: "Allow",
       Action: ["route53:ChangeResourceRecordSets"],
       Resource: `arn:aws:route53:::hostedzone/${zoneId}`,
       Condition: {
         "ForAllValues:StringEquals": {
-          "route53:ChangeResourceRecordSetsNormalizedRecordNames": replaceableMachines.map(
+          "route53:ChangeResourceRecordSetsNormalizedRecordNames": machineNames.map(
             (machine) => `${machine}.${config.domain}`,
           ),
           "route53:ChangeResourceRecordSetsRecordTypes": ["A"],

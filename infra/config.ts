@@ -173,6 +173,15 @@ const keys = {
     fallback: {},
     example: '{"intervalMs":200,"fastIntervalMs":50,"connectTimeoutMs":200,"failures":3,"stallMs":4000}',
   },
+  /**
+   * Whether `barton rehearse`, on monit, may break machines: not at all; after a person has typed the machine's name; or
+   * freely, in a lab. Unless off, monit gets the means: ssh to one script on the redis machines, `ec2:StopInstances`, and
+   * the proxies' ports, to feel what clients feel.
+   */
+  rehearsal: {
+    schema: z.enum(["off", "confirmed", "free"], '"off", "confirmed" or "free"').default("off"),
+    example: "confirmed",
+  },
   /** Where Pulumi's state is, as `monit` reaches it. */
   backendUrl: {
     schema: z

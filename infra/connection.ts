@@ -1,5 +1,4 @@
 /** How this program reaches machines by ssh: from where `pulumi up` runs, as root, with the engineers' key. */
-import type * as aws from "@pulumi/aws";
 import type { types } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Config } from "./config.ts";
@@ -9,7 +8,7 @@ const dialErrorLimit = 60;
 
 /** A connection to `instance`; the address is the one that `barton:connect` chooses. */
 export function connectionTo(
-  instance: aws.ec2.Instance,
+  instance: { publicIp: pulumi.Input<string>; privateIp: pulumi.Input<string> },
   config: Config,
 ): pulumi.Input<types.input.remote.ConnectionArgs> {
   return {

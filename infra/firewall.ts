@@ -21,7 +21,7 @@ type Outside = "admins" | "monitoring";
 export type Rule = { from: Role | Outside; to: Role | "world"; ports: [number, number]; why: string };
 
 /** The table, for a number of shards. */
-export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
+export function trafficRules(config: Pick<Config, "shards" | "ports" | "rehearsal">): Rule[] {
   const range = (base: number): [number, number] => [base + 1, base + config.shards];
   const redisPorts = range(config.ports.redis);
   return [
@@ -39,6 +39,7 @@ export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
       why: "how clients see the proxies",
     },
     { from: "monit", to: "haproxy", ports: [22, 22], why: "copies the configuration of the running proxy" },
+    ...(config.rehearsal === "off" ? [] : rehearsalRules(range(config.ports.proxy))),
     // Packages and tools, only while an image is made: the builder is stopped afterwards.
     { from: "builder", to: "world", ports: [80, 80], why: "Debian packages" },
     { from: "builder", to: "world", ports: [443, 443], why: "Debian packages and tools" },
@@ -46,6 +47,13 @@ export function trafficRules(config: Pick<Config, "shards" | "ports">): Rule[] {
     { from: "monit", to: "world", ports: [443, 443], why: "AWS APIs" },
     { from: "monitoring", to: "monit", ports: [metricsPort, metricsPort], why: "Prometheus" },
     ...roles.map((to): Rule => ({ from: "admins", to, ports: [22, 22], why: "ssh of engineers" })),
+  ];
+}
+
+function rehearsalRules(proxyPorts: [number, number]): Rule[] {
+  return [
+    { from: "monit", to: "redis", ports: [22, 22], why: "rehearsals break it" },
+    { from: "monit", to: "haproxy", ports: proxyPorts, why: "rehearsals measure what clients feel" },
   ];
 }
 

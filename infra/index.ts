@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import type { MachineName, ProxyMachine, RedisMachine, Topology } from "../recovery/topology.ts";
+import type { ProxyMachine, RedisMachine, ReplaceableMachine, Topology } from "../recovery/topology.ts";
 import { createKeyPair, MonitRole } from "./access.ts";
 import { writeBundle } from "./bundle.ts";
 import { fixedPorts, readConfig } from "./config.ts";
@@ -15,8 +15,10 @@ import { DataVolume } from "./data-volume.ts";
 import { Firewall } from "./firewall.ts";
 import { BakedImage } from "./images.ts";
 import { Machine, type MachineRole } from "./machine.ts";
+import { MonitGroup } from "./monit-group.ts";
 import { MonitProgram } from "./monit-program.ts";
 import { createZone, Network } from "./network.ts";
+import { ProgramStore } from "./program-store.ts";
 import { appImage, appMachine } from "./roles/app/role.ts";
 import { haproxyImage, haproxyMachine } from "./roles/haproxy/role.ts";
 import { monitImage, monitMachine } from "./roles/monit/role.ts";
@@ -58,7 +60,7 @@ const images = {
   monit: bake("monit", tools.contents, tools.stdin),
 };
 
-// The six machines: one of each pair in each zone
+// Five machines, one of each pair in each zone; recovery on monit replaces them
 type MachineSecrets = typeof noSecrets & { passphrase?: string };
 const noSecrets = {
   clientPassword: "",
@@ -66,6 +68,7 @@ const noSecrets = {
   recoveryPassword: "",
   recoverySshPrivateKey: "",
 };
+const noProgram = { bucket: "", key: "", sha256: "", hash: "" };
 const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
 const machineSecrets = pulumi
   .all([clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey])
@@ -79,41 +82,32 @@ const machineSecrets = pulumi
     }),
   );
 const launch = (
-  name: MachineName,
-  role: MachineRole,
+  name: ReplaceableMachine,
+  role: Exclude<MachineRole, "monit">,
   subnet: 0 | 1,
   userData: (secrets: MachineSecrets) => CloudConfig,
-  monitOnly: { instanceProfile?: pulumi.Input<string>; publicAddress?: boolean } = {},
 ) =>
-  new Machine(
-    name,
-    {
-      config,
-      role,
-      imageId: images[role].imageId,
-      userData: machineSecrets.apply(userData),
-      publicData: userData(noSecrets),
-      subnetId: network.subnets[subnet].id,
-      securityGroupId: firewall.groups[role].id,
-      keyName,
-      zoneId: zone.zoneId,
-      ...monitOnly,
-    },
-    monitOnly.publicAddress ? { dependsOn: network.wayOut } : {},
-  );
+  new Machine(name, {
+    config,
+    role,
+    imageId: images[role].imageId,
+    userData: machineSecrets.apply(userData),
+    publicData: userData(noSecrets),
+    subnetId: network.subnets[subnet].id,
+    securityGroupId: firewall.groups[role].id,
+    keyName,
+    zoneId: zone.zoneId,
+  });
 const redis = (name: RedisMachine) => (known: MachineSecrets) =>
   redisMachine({ name, config, secrets: known });
 const haproxy = (name: ProxyMachine) => () => haproxyMachine({ name, config });
 const app = ({ clientPassword }: MachineSecrets) => appMachine({ config, clientPassword });
-const monit = (known: MachineSecrets) =>
-  monitMachine({ config, secrets: known, passphrase: known.passphrase });
-const machines: Record<MachineName, Machine> = {
+const machines: Record<ReplaceableMachine, Machine> = {
   redis1: launch("redis1", "redis", 0, redis("redis1")),
   redis2: launch("redis2", "redis", 1, redis("redis2")),
   haproxy1: launch("haproxy1", "haproxy", 0, haproxy("haproxy1")),
   haproxy2: launch("haproxy2", "haproxy", 1, haproxy("haproxy2")),
   app: launch("app", "app", 0, app),
-  monit: launch("monit", "monit", 1, monit, { instanceProfile: monitRole.profile.name, publicAddress: true }),
 };
 
 // The data of the redis machines, which outlives them
@@ -122,8 +116,15 @@ const volumes: Record<RedisMachine, DataVolume> = {
   redis2: new DataVolume("redis2", { config, zone: 1, instanceId: machines.redis2.instance.id }),
 };
 
-// What recovery on monit needs: permissions, and this program
-monitRole.allow({
+// The sixth is monit, which a group brings back. It fetches this program, and has the permissions that recovery needs
+const bundle = writeBundle({
+  root,
+  projectFolder: config.projectFolder,
+  stack: config.stack,
+  configFile: process.env.PULUMI_OPTION_CONFIG_FILE,
+});
+const program = new ProgramStore("barton-program", { bundle });
+const permissions = monitRole.allow({
   config,
   keyName,
   zoneId: zone.zoneId,
@@ -134,18 +135,28 @@ monitRole.allow({
     firewall.groups.app.id,
   ]),
   imageIds: pulumi.all([images.redis.imageId, images.haproxy.imageId, images.app.imageId]),
+  programBucket: program.bucket.bucket,
 });
-const bundle = writeBundle({
-  root,
-  projectFolder: config.projectFolder,
-  stack: config.stack,
-  configFile: process.env.PULUMI_OPTION_CONFIG_FILE,
-});
-new MonitProgram(
-  "program",
-  { config, instance: machines.monit.instance, bundle },
-  { dependsOn: [...Object.values(machines), ...Object.values(volumes)] },
+const monit = new MonitGroup(
+  "monit",
+  {
+    config,
+    imageId: images.monit.imageId,
+    userData: pulumi
+      .all([machineSecrets, program.location])
+      .apply(([secrets, program]) =>
+        monitMachine({ config, secrets, passphrase: secrets.passphrase, program }),
+      ),
+    publicData: monitMachine({ config, secrets: noSecrets, program: noProgram }),
+    subnetIds: [network.subnets[1].id, network.subnets[0].id],
+    securityGroupId: firewall.groups.monit.id,
+    keyName,
+    zoneId: zone.zoneId,
+    instanceProfile: monitRole.profile.name,
+  },
+  { dependsOn: [...network.wayOut, permissions] },
 );
+new MonitProgram("program", { config, instance: monit.instance, program: program.location });
 
 // Shards that some running machine does not have yet do not exist for recovery: a change of barton:shards takes effect when
 // every machine was replaced (`barton roll`).
@@ -155,7 +166,7 @@ const servedShards = pulumi.all([redis1.shards, redis2.shards, haproxy1.shards, 
 /** What recovery reads; its shape is recovery/topology.ts. */
 export const topology: pulumi.Output<Topology> = pulumi
   .all([
-    mapValues(machines, (machine) => machine.output),
+    mapValues({ ...machines, monit }, (machine) => machine.output),
     mapValues(volumes, ({ attachment }) => attachment.urn),
     servedShards,
   ])

@@ -1,4 +1,4 @@
-/** One of the six machines: an instance and the record of its name. */
+/** One of the five machines that recovery replaces: an instance and the record of its name. */
 import { createHash } from "node:crypto";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
@@ -9,10 +9,12 @@ import type { Role } from "./firewall.ts";
 import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.ts";
 
 export type MachineRole = Exclude<Role, "builder">;
+/** monit is a group's: see monit-group.ts. */
+type ReplaceableRole = Exclude<MachineRole, "monit">;
 
 export type MachineArgs = {
   config: Config;
-  role: MachineRole;
+  role: ReplaceableRole;
   imageId: pulumi.Input<string>;
   /** Its configuration, with passwords in it: the user data stays secret. */
   userData: pulumi.Input<CloudConfig>;
@@ -22,10 +24,6 @@ export type MachineArgs = {
   securityGroupId: pulumi.Input<string>;
   keyName: pulumi.Input<string>;
   zoneId: pulumi.Input<string>;
-  /** What the machine may ask of AWS; most may nothing. */
-  instanceProfile?: pulumi.Input<string>;
-  /** Whether the machine has a public address, for AWS's APIs. */
-  publicAddress?: boolean;
 };
 
 /** Seconds; a replaced machine's new address must reach everybody at once. */
@@ -50,7 +48,7 @@ const keptWhileRunning = [
 ];
 
 /**
- * A machine of the six, `barton:infra:Machine`.
+ * A machine of the five, `barton:infra:Machine`. It has no rights in AWS and no public address.
  *
  * Replacement creates before it deletes (Pulumi's default, and here on purpose): terminating an instance takes about as long
  * as launching one, so deleting first would double the time without redundancy. It is safe in this order because nobody
@@ -69,7 +67,7 @@ export class Machine extends pulumi.ComponentResource {
     super("barton:infra:Machine", name, {}, options);
     const wanted = pulumi.output(args.imageId).apply((imageId) => buildOf(imageId, args));
     this.instance = this.createInstance(name, args, wanted);
-    this.record = this.createRecord(name, args);
+    this.record = createRecord(name, args, this.instance.privateIp, this);
     const { id, privateIp, urn, tags } = this.instance;
     this.output = pulumi
       .all([id, privateIp, urn, this.record.urn, tags, wanted])
@@ -100,8 +98,7 @@ export class Machine extends pulumi.ComponentResource {
         subnetId: args.subnetId,
         vpcSecurityGroupIds: [args.securityGroupId],
         keyName: args.keyName,
-        iamInstanceProfile: args.instanceProfile,
-        associatePublicIpAddress: args.publicAddress ?? false,
+        associatePublicIpAddress: false,
         userDataBase64: pulumi
           .secret(args.userData)
           .apply((userData) => encodeUserData(name, cloudConfigText(userData as CloudConfig), "gzip")),
@@ -125,20 +122,20 @@ export class Machine extends pulumi.ComponentResource {
       { parent: this, ignoreChanges: keptWhileRunning },
     );
   }
+}
 
-  private createRecord(name: MachineName, args: MachineArgs): aws.route53.Record {
-    return new aws.route53.Record(
-      name,
-      {
-        zoneId: args.zoneId,
-        name: `${name}.${args.config.domain}`,
-        type: "A",
-        ttl: recordTtl,
-        records: [this.instance.privateIp],
-      },
-      { parent: this },
-    );
-  }
+/** The record of a machine's name, a part of `parent`. */
+export function createRecord(
+  name: MachineName,
+  { config, zoneId }: { config: Config; zoneId: pulumi.Input<string> },
+  address: pulumi.Input<string>,
+  parent: pulumi.Resource,
+): aws.route53.Record {
+  return new aws.route53.Record(
+    name,
+    { zoneId, name: `${name}.${config.domain}`, type: "A", ttl: recordTtl, records: [address] },
+    { parent },
+  );
 }
 
 /**
@@ -146,7 +143,10 @@ export class Machine extends pulumi.ComponentResource {
  * that a running machine that the program would make otherwise by now is known (`barton roll`). Passwords are not in it:
  * whoever may read tags could otherwise guess at them.
  */
-function buildOf(imageId: string, { config, role, publicData }: MachineArgs): string {
+export function buildOf(
+  imageId: string,
+  { config, role, publicData }: { config: Config; role: MachineRole; publicData: CloudConfig },
+): string {
   const made = [imageId, publicData, config.instanceTypes[role], config.diskGiB[role]];
   return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
 }

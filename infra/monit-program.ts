@@ -1,45 +1,38 @@
-/** Brings the program to the monit machine, which runs recovery from it. */
-import type * as aws from "@pulumi/aws";
+/** Brings a changed program to the monit machine that runs: a new one fetches it by itself when it boots. */
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "./config.ts";
 import { connectionTo } from "./connection.ts";
+import type { MonitInstance } from "./monit-group.ts";
+import type { ProgramLocation } from "./program-store.ts";
 
 export type MonitProgramArgs = {
   config: Config;
-  instance: aws.ec2.Instance;
-  /** See bundle.ts. */
-  bundle: { archive: string; hash: string };
+  instance: pulumi.Output<MonitInstance>;
+  program: pulumi.Output<ProgramLocation>;
 };
 
 /**
- * The bundle on monit, and the monitor started with it. Both again for a new machine or a changed bundle. Let it depend on all
- * machines: the monitor begins its work with what it finds.
+ * The bundle on monit, and the monitor running it, when `up` ends. It is done again for a changed bundle, and not for another
+ * instance, so that a preview stays empty when the group has replaced monit.
  */
 export class MonitProgram extends pulumi.ComponentResource {
   constructor(name: string, args: MonitProgramArgs, options?: pulumi.ComponentResourceOptions) {
     super("barton:infra:MonitProgram", name, {}, options);
-    const connection = connectionTo(args.instance, args.config);
-    const triggers = [args.instance.id, args.bundle.hash];
-    const archive = new remote.CopyToRemote(
-      `${name}-archive`,
-      {
-        connection,
-        source: new pulumi.asset.FileAsset(args.bundle.archive),
-        remotePath: "/opt/barton/program.tar",
-        triggers,
-      },
-      { parent: this },
-    );
+    const { instance, program, config } = args;
     new remote.Command(
-      `${name}-install`,
+      name,
       {
-        connection,
-        // The script comes with the bundle, so it always fits.
-        create: `set -eu; tar -xOf /opt/barton/program.tar infra/roles/monit/install-program >/run/install-program; sh /run/install-program ${args.bundle.hash}`,
-        triggers,
+        connection: connectionTo({ privateIp: instance.privateIp, publicIp: instance.publicIp }, config),
+        // A machine that boots at this moment fetches it anyway: both take turns, and the second has nothing to do.
+        create: program.apply(
+          ({ bucket, key, sha256, hash }) =>
+            `/usr/local/lib/barton/fetch-program '${bucket}' '${key}' ${sha256} ${hash} && systemctl start barton-monitor.service`,
+        ),
+        triggers: [program.hash],
       },
-      { parent: this, dependsOn: archive },
+      // A comparison only: when the bundle has changed, the present address counts.
+      { parent: this, ignoreChanges: ["connection"] },
     );
     this.registerOutputs();
   }

@@ -21,7 +21,6 @@ export type CloudConfig = {
   disable_root?: boolean;
   ssh_pwauth?: boolean;
   ssh_genkeytypes?: string[];
-  ssh_authorized_keys?: string[];
   package_update?: boolean;
   packages?: string[];
   apt?: { preserve_sources_list: boolean; conf: string };

@@ -125,6 +125,8 @@ async function writeConfig(
 /** Resources that take their time, and what they are called; the others are only counted. */
 const telling: Record<string, string> = {
   Instance: "machine",
+  // monit: a group of one.
+  Group: "machine",
   AmiFromInstance: "image",
   Command: "command",
   CopyToRemote: "copy",

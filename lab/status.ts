@@ -10,7 +10,8 @@ import { machinesOf } from "./machines.ts";
 /** How long recovery may take to say how things are, in milliseconds. */
 const recoveryDeadlineMs = 10_000;
 
-const shardSchema = z.looseObject({
+/** Exactly this is promised: what else recovery says of a shard is in `barton status --json`. */
+const shardSchema = z.object({
   index: z.number(),
   port: z.number(),
   master: z.string().nullable(),

@@ -1,18 +1,22 @@
 /** `barton` on the monit machine. `status`, `plan`, `incidents`, `incident` and `explain` only look. */
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { getView, NoMonitor, order, orderFailover, tellMonitor } from "./client.ts";
 import { systemClock } from "./clock.ts";
+import { describeStatus, incidentLine } from "./describe-status.ts";
 import { explain } from "./explain.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
 import { replaceFile } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
-import { describeIncident, type Incident } from "./incidents/record.ts";
-import { newPause, parseDuration, pauseFile, whyPaused } from "./pause.ts";
+import { describeIncident } from "./incidents/record.ts";
+import { maintenanceCommands } from "./maintenance-commands.ts";
+import { newPause, parseDuration, pauseFile } from "./pause.ts";
 import type { PlannedSubject } from "./reconciler.ts";
+import { rehearseCommand } from "./rehearsal/command.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
+import { replaceableMachines } from "./topology.ts";
 import type { Status } from "./view-status.ts";
+import { watchStatus } from "./watch-status.ts";
 
 const { stateDir, runDir } = pathsFrom();
 const socket = monitorSocket(runDir);
@@ -20,24 +24,33 @@ const viewTimeoutMs = 700;
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const asJson = (value: unknown) => JSON.stringify(value, null, 2);
 
+/** A mistake in the command line, as short as every other error. */
+const asOneLine = (text: string) =>
+  `barton: ${text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll("\n", " ")}`;
+/** Progress beside a result that a machine reads. */
+const sayBeside = (text: string) => void process.stderr.write(`${text}\n`);
+
+const resultAsJson = "how it ended as JSON; what happens meanwhile goes to standard error";
+
 const program = new Command("barton")
   .description("What recovery sees, plans and did. Run it as root on the monit machine.")
-  .showHelpAfterError();
+  .configureOutput({ outputError: (text, write) => write(`${asOneLine(text)}; see "barton --help"\n`) });
 
 program
   .command("status")
   .description("who is master, where the proxies send traffic, machines, open incidents")
   .option("--json", "as JSON")
-  .option("--watch", "again every second, until Ctrl-C")
+  .option("--watch", "again every second, until Ctrl-C; without a terminal only what has changed")
   .option("--check", "exit status 1 unless all is well and recovery is not paused, for other monitors")
   .action(async (options: { json?: boolean; watch?: boolean; check?: boolean }) => {
-    do {
-      const status = await getView<Status>(socket, "status", viewTimeoutMs).catch(lookWithoutMonitor);
-      if (options.watch && !options.json) process.stdout.write("\x1b[2J\x1b[H");
-      say(options.json ? asJson(status) : describeStatus(status));
-      if (options.check && (!status.healthy || status.paused)) process.exitCode = 1;
-      if (options.watch) await delay(1_000);
-    } while (options.watch);
+    const look = () => getView<Status>(socket, "status", viewTimeoutMs).catch(lookWithoutMonitor);
+    if (options.watch) return watchStatus(look, { json: options.json, output: process.stdout });
+    const status = await look();
+    say(options.json ? asJson(status) : describeStatus(status));
+    if (options.check && (!status.healthy || status.paused)) process.exitCode = 1;
   });
 
 program
@@ -76,54 +89,74 @@ program
   .command("failover")
   .description("replaces a machine as if it had failed; ends when the new one is well")
   .argument("<machine>", "redis1, redis2, haproxy1, haproxy2 or app", replaceable)
-  .action(async (machine: string) => {
-    const result = await orderFailover(socket, machine, say).catch((error: Error) =>
-      error instanceof NoMonitor ? failoverWithoutMonitor(machine) : Promise.reject(error),
+  .option("--json", resultAsJson)
+  .action(async (machine: string, { json }: { json?: boolean }) => {
+    const tell = json ? sayBeside : say;
+    conclude(
+      await orderFailover(socket, machine, tell).catch((error: Error) =>
+        error instanceof NoMonitor ? failoverWithoutMonitor(machine, tell) : Promise.reject(error),
+      ),
+      json,
     );
-    if (!result.ok) throw new Error(result.message);
-    say(result.message);
   });
 
 program
   .command("switchover")
   .description("makes the counterpart master, without error and without loss; ends when it is done")
   .argument("<target>", "redis1 or redis2: all shards whose master is there; or one shard by its index")
-  .action(async (target: string) => {
-    const result = await order(socket, "switchover", target, say);
-    if (!result.ok) throw new Error(result.message);
-    say(result.message);
-  });
+  .option("--json", resultAsJson)
+  .action(async (target: string, { json }: { json?: boolean }) =>
+    conclude(await order(socket, "switchover", target, json ? sayBeside : say), json),
+  );
 
 program
   .command("pause")
   .description("recovery looks on and reports, but begins nothing; ends by itself")
   .option("--for <duration>", "90s, 30m, 1h, 1h30m; up to 24h", duration, 3_600_000)
   .option("--why <text>", "shown in the status", "")
-  .action(async ({ for: forMs, why }: { for: number; why: string }) => {
-    say(
-      await tellMonitor(socket, `/pause/${forMs}/${encodeURIComponent(why)}`, viewTimeoutMs).catch(
-        withoutMonitor(async () => {
-          const pause = newPause(systemClock, forMs, why);
-          await replaceFile(pauseFile(stateDir), JSON.stringify(pause));
-          return `the monitor does not run; when it is back it will be paused until ${pause.untilAt}`;
-        }),
-      ),
+  .option("--json", resultAsJson)
+  .action(async ({ for: forMs, why, json }: { for: number; why: string; json?: boolean }) => {
+    const message = await tellMonitor(
+      socket,
+      `/pause/${forMs}/${encodeURIComponent(why)}`,
+      viewTimeoutMs,
+    ).catch(
+      withoutMonitor(async () => {
+        const pause = newPause(systemClock, forMs, why);
+        await replaceFile(pauseFile(stateDir), JSON.stringify(pause));
+        return `the monitor does not run; when it is back it will be paused until ${pause.untilAt}`;
+      }),
     );
+    conclude({ ok: true, message }, json);
   });
 
 program
   .command("resume")
   .description("ends a pause")
-  .action(async () => {
-    say(
-      await tellMonitor(socket, "/resume", viewTimeoutMs).catch(
-        withoutMonitor(async () => {
-          await replaceFile(pauseFile(stateDir), "null");
-          return "the monitor does not run; when it is back it will not be paused";
-        }),
-      ),
+  .option("--json", resultAsJson)
+  .action(async ({ json }: { json?: boolean }) => {
+    const message = await tellMonitor(socket, "/resume", viewTimeoutMs).catch(
+      withoutMonitor(async () => {
+        await replaceFile(pauseFile(stateDir), "null");
+        return "the monitor does not run; when it is back it will not be paused";
+      }),
     );
+    conclude({ ok: true, message }, json);
   });
+
+program
+  .command("forgive")
+  .description(
+    "a machine that was replaced too often may be replaced again: what is held for it begins at once",
+  )
+  .argument("<machine>", replaceableMachines.join(", "), replaceable)
+  .option("--json", resultAsJson)
+  .action(async (machine: string, { json }: { json?: boolean }) =>
+    conclude({ ok: true, message: await tellMonitor(socket, `/forgive/${machine}`, viewTimeoutMs) }, json),
+  );
+
+maintenanceCommands(program, socket, say);
+rehearseCommand(program, socket, say);
 
 program
   .command("explain")
@@ -157,33 +190,19 @@ async function lookWithoutMonitor(error: Error): Promise<Status> {
 }
 
 /** The same code in this process, under the same lock. */
-async function failoverWithoutMonitor(machine: string): Promise<FailoverResult> {
+async function failoverWithoutMonitor(
+  machine: string,
+  tell: (line: string) => void,
+): Promise<FailoverResult> {
   const { failoverAlone } = await import("./failover-alone.ts");
-  return failoverAlone(machine, say);
+  return failoverAlone(machine, tell);
 }
 
-function describeStatus(status: Status): string {
-  const machines = status.machines.map(
-    ({ name, address, state }) => `  ${name.padEnd(10)} ${(address ?? "-").padEnd(16)} ${state}`,
-  );
-  const shards = status.shards.map((shard) => {
-    const { haproxy1, haproxy2 } = shard.proxies;
-    return (
-      `  ${String(shard.index).padEnd(3)} port ${shard.port}  master ${(shard.master ?? "none").padEnd(7)} ` +
-      `replica ${(shard.replica ?? "none").padEnd(7)} link ${shard.replicaLink.padEnd(5)} ` +
-      `haproxy1 → ${(haproxy1 ?? "holds").padEnd(7)} haproxy2 → ${haproxy2 ?? "holds"}`
-    );
-  });
-  const open = status.incidents.filter(({ endedAt }) => endedAt === undefined);
-  return [
-    ...(status.paused ? [`PAUSED, nothing is acted upon: ${whyPaused(status.paused)}`] : []),
-    `${status.healthy ? "healthy" : "NOT HEALTHY"}${status.inProgress ? ", recovery is at work" : ""}: ${status.sentence}`,
-    "machines",
-    ...machines,
-    "shards",
-    ...shards,
-    ...(open.length > 0 ? ["open incidents", ...open.map((incident) => `  ${incidentLine(incident)}`)] : []),
-  ].join("\n");
+/** Prints how an order ended; one that was not carried out is an error. */
+function conclude({ ok, message }: FailoverResult, json: boolean | undefined): void {
+  if (!json && !ok) throw new Error(message);
+  say(json ? asJson({ ok, message }) : message);
+  if (!ok) process.exitCode = 1;
 }
 
 function describePlan(plan: PlannedSubject[]): string {
@@ -197,11 +216,6 @@ function describePlan(plan: PlannedSubject[]): string {
       ].join("\n"),
     )
     .join("\n");
-}
-
-function incidentLine({ id, because, endedAt, tookMs }: Incident): string {
-  const took = tookMs === undefined ? "" : ` after ${(tookMs / 1000).toFixed(1)} s`;
-  return `${id}  ${endedAt ? `over${took}` : "OPEN"}  ${because}`;
 }
 
 program.parseAsync().catch((error: Error) => {

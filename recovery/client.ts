@@ -51,18 +51,23 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
   });
 }
 
-/** Asks the monitor to do something and passes every line of progress on; see `getView` for errors. */
+/**
+ * Asks the monitor to do something, perhaps with a reason (see `rollReason`), and passes every line of progress on; see
+ * `getView` for errors.
+ */
 export function order(
   socketPath: string,
   what: "failover" | "switchover",
   target: string,
   say: (line: string) => void,
+  why?: string,
 ): Promise<FailoverResult> {
   return new Promise((resolve, reject) => {
-    const path = `/${what}/${encodeURIComponent(target)}`;
+    const path = `/${[what, target, ...(why ? [why] : [])].map(encodeURIComponent).join("/")}`;
     const sent = request({ socketPath, path, method: "POST" }, (response) => {
       let result: FailoverResult = {
         ok: false,
+        interrupted: true,
         message: `the monitor ended before the ${what} was done; see "barton status" when it is back`,
       };
       const lines = createInterface({ input: response });
@@ -81,7 +86,9 @@ export function order(
 
 function asNoMonitor(error: NodeJS.ErrnoException): Error {
   const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
-  return isAbsent ? new NoMonitor("the monitor does not run", { cause: error }) : error;
+  return isAbsent
+    ? new NoMonitor('the monitor does not run: "systemctl start barton-monitor"', { cause: error })
+    : error;
 }
 
 /** Asks the monitor for the failover of a machine; see `order`. */

@@ -1,6 +1,7 @@
 /** `failover MACHINE`: what the monitor does by itself, started by a person or by another monitor. */
 import type { Clock } from "./clock.ts";
 import type { Engine } from "./cloud/engine.ts";
+import { rollReason } from "./decide/memory.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { type MachineName, replaceableMachines } from "./topology.ts";
@@ -56,8 +57,10 @@ export async function failover(
   });
   try {
     if (!reconciler.isBeingReplaced(machine)) {
-      const differs = await engine.whyProgramDiffers();
-      if (differs) return { ok: false, message: `${machine} is not replaced: ${differs}` };
+      // The budget is for whoever asks again and again, other monitors included; a roll asks once.
+      const spent = why === rollReason ? undefined : reconciler.whyBudgetSpent(machine);
+      const refusal = spent ?? (await engine.whyProgramDiffers());
+      if (refusal) return { ok: false, message: `${machine} is not replaced: ${refusal}` };
       reconciler.order(machine, why);
     }
     return await follow(machine, options);

@@ -5,7 +5,9 @@ import { ec2Cloud } from "./cloud/ec2.ts";
 import type { Engine } from "./cloud/engine.ts";
 import { pulumiEngine } from "./cloud/pulumi.ts";
 import { sshRemote } from "./cloud/remote.ts";
+import { crashPoint } from "./crash-point.ts";
 import { revive } from "./decide/memory.ts";
+import { ownMonitorId } from "./identity.ts";
 import { BackgroundFiles, readJson } from "./incidents/files.ts";
 import { readIncidents } from "./incidents/journal.ts";
 import type { Log } from "./log.ts";
@@ -36,12 +38,17 @@ export async function prepare(
   const clock = systemClock;
   const { stack, projectDir, stateDir } = settings;
   const programDir = resolve(import.meta.dirname, "..");
-  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock });
+  let reconciler: Reconciler | undefined;
+  const mayJudgeLocks = () => !reconciler?.isAnotherMonitAlive;
+  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock, mayJudgeLocks });
   const files = new BackgroundFiles((error) => log.error({ err: error }, "state is not kept"));
-  const cached = await cachedTopology(stateDir);
+  const [self, cached] = await Promise.all([ownMonitorId(clock, log), cachedTopology(stateDir)]);
   const topology = cached ?? (await firstTopology(engine, log, clock, signal));
   if (!topology) return undefined;
-  const reconciler = new Reconciler({
+  const memory = revive(await readJson(join(stateDir, "memory.json")), clock.now());
+  // What the engine says is what the record names; a cached topology has the cloud's own word in it.
+  if (!cached) memory.durable.recordedMonit = topology.machines.monit.instanceId;
+  reconciler = new Reconciler({
     topology,
     credentials: settings,
     limits: settings.limits,
@@ -52,9 +59,11 @@ export async function prepare(
     log,
     files,
     stateDir,
-    memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
+    self,
+    memory,
     incidents: await readIncidents(join(stateDir, "incidents")),
     pause: await readJson(pauseFile(stateDir)),
+    afterStep: crashPoint(process.env),
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);

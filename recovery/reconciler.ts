@@ -12,6 +12,7 @@ import { type Clock, within } from "./clock.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import type { Engine } from "./cloud/engine.ts";
 import type { Remote } from "./cloud/remote.ts";
+import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { describeStep, type Step } from "./decide/steps.ts";
@@ -26,6 +27,7 @@ import { Board } from "./observe/board.ts";
 import type { Machines } from "./observe/machines.ts";
 import type { RedisCredentials } from "./observe/redis-link.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
+import { Presence } from "./presence.ts";
 import type { Limits } from "./settings.ts";
 import type { MachineName, RedisMachine, Topology } from "./topology.ts";
 import { type Status, statusOf } from "./view-status.ts";
@@ -41,6 +43,8 @@ export interface ReconcilerOptions {
   log: Log;
   files: BackgroundFiles;
   stateDir: string;
+  /** This monitor's id; without one it does not ask whether there is another monitor. */
+  self?: string;
   /** What an earlier run left: its memory, and all its incidents. */
   memory?: Memory;
   incidents?: Incident[];
@@ -57,6 +61,8 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
+/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+const keptMs = 500;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -74,6 +80,7 @@ export class Reconciler {
   readonly #board: Board;
   readonly #executor: Executor;
   readonly #beats: Beats;
+  readonly #presence: Presence;
   readonly journal: Journal;
   readonly pause: Pause;
   #memory: Memory;
@@ -96,10 +103,12 @@ export class Reconciler {
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
     this.#beats = new Beats({ board: this.#board, clock });
+    this.#presence = new Presence({ board: this.#board, clock, self: options.self });
     this.#executor = new Executor({
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
       afterStep: options.afterStep,
     });
@@ -110,6 +119,7 @@ export class Reconciler {
     const { clock } = this.#options;
     signal.addEventListener("abort", () => this.#executor.stop(), { once: true });
     this.#board.start();
+    void this.#presence.run(signal);
     let lastMs = clock.now();
     while (!signal.aborted) {
       this.#forgiveAfterPause(clock.now() - lastMs);
@@ -121,12 +131,19 @@ export class Reconciler {
     await this.#options.files.settled();
   }
 
+  /** After `run`: resolves when the steps that were under way have ended too, and what they noted is on disk. */
+  async idle(): Promise<void> {
+    await this.#executor.idle();
+    await this.#options.files.settled();
+  }
+
   /** The last cycle's view; undefined before the first. */
   status(): Status | undefined {
     if (!this.#outcome) return undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
-    return statusOf(this.#board.facts(), this.#outcome, inProgress, incidents, this.pause.current);
+    const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
   /** What is or would be done about every subject that is not as it should be. */
@@ -169,6 +186,19 @@ export class Reconciler {
     this.#remember({ event: "withdrawn", machine });
   }
 
+  /** Gives a machine its whole budget of replacements again; what is held for it begins at once. */
+  forgive(machine: MachineName): void {
+    this.#remember({ event: "forgiven", machine });
+    this.#wake();
+  }
+
+  /** Why the machine may not be replaced again without a person (rule 8), or undefined. */
+  whyBudgetSpent(machine: MachineName): string | undefined {
+    const { limits, clock } = this.#options;
+    const wallMs = clock.date().getTime();
+    return whyBudgetSpent(this.#memory.durable, machine, wallMs, limits.replacementsPerHourMax);
+  }
+
   /** Orders a planned switch of one shard. */
   orderSwitch(shard: number, to: RedisMachine): void {
     this.#switches = { ...this.#switches, [shard]: to };
@@ -206,6 +236,11 @@ export class Reconciler {
     return this.#board;
   }
 
+  /** May an instance of monit be alive beside the present one? */
+  get isAnotherMonitAlive(): boolean {
+    return this.#board.facts().machines.monit.othersAlive.length > 0;
+  }
+
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return this.#memory.durable.givenUp[machine] !== undefined;
@@ -229,7 +264,9 @@ export class Reconciler {
     if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
-    return this.#memory.durable.givenUp[machine]?.held?.why;
+    const { givenUp, ordered } = this.#memory.durable;
+    const waits = givenUp[machine] && !givenUp[machine].launched && ordered[machine] === undefined;
+    return givenUp[machine]?.held?.why ?? (waits ? this.whyBudgetSpent(machine) : undefined);
   }
 
   #isSettledAbout(machine: string): boolean {
@@ -254,7 +291,7 @@ export class Reconciler {
     this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard));
     this.#openIncidents(outcome.decisions);
     for (const watcher of this.#watchers) watcher(outcome.decisions);
-    if (!paused) this.#executor.consider(outcome.decisions);
+    if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);
     this.#closeIncidents(outcome);
     this.#persist();
   }
@@ -316,11 +353,15 @@ export class Reconciler {
     this.#persist();
   }
 
+  get #memoryFile(): string {
+    return join(this.#options.stateDir, "memory.json");
+  }
+
   #persist(): void {
     const text = JSON.stringify(this.#memory.durable);
     if (text === this.#durableText) return;
     this.#durableText = text;
-    this.#options.files.write(join(this.#options.stateDir, "memory.json"), this.#memory.durable);
+    this.#options.files.write(this.#memoryFile, this.#memory.durable);
   }
 
   #troubleText(subject: Decision["subject"]): string | undefined {
@@ -328,6 +369,12 @@ export class Reconciler {
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
     return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+  }
+
+  /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
+  #sentenceWithTroubles(sentence: string): string {
+    const subjects = [...this.#executor.troubles.keys()];
+    return [sentence, ...subjects.map((subject) => `${subject} ${this.#troubleText(subject)}`)].join("; ");
   }
 
   #world(): World {

@@ -2,6 +2,7 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
+import { rollReason } from "./decide/memory.ts";
 import { type FailoverOptions, type FailoverResult, failover, whyNoFailover } from "./failover.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -36,7 +37,7 @@ async function answer(
   if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
   if (request.method === "POST" && verb === "failover")
-    return stream(response, (say) => order(argument, { ...options, say }));
+    return stream(response, (say) => order(argument, text, { ...options, say }));
   if (request.method === "POST" && verb === "switchover") {
     return stream(response, (say) => switchover(argument, { ...options, say }));
   }
@@ -46,7 +47,19 @@ async function answer(
   if (request.method === "POST" && verb === "resume") {
     return json(response, { ok: true, message: resume(reconciler) });
   }
+  if (request.method === "POST" && verb === "forgive") return json(response, forgive(reconciler, argument));
   response.writeHead(404).end();
+}
+
+function forgive(reconciler: Reconciler, name: string): FailoverResult {
+  const refusal = whyNoFailover(name);
+  if (refusal) return { ok: false, message: refusal };
+  const machine = name as MachineName;
+  const wasSpent = reconciler.whyBudgetSpent(machine) !== undefined;
+  const held = wasSpent && reconciler.isBeingReplaced(machine);
+  reconciler.forgive(machine);
+  const then = held ? "it is replaced now" : "nothing was held for it";
+  return { ok: true, message: `${machine}'s replacements of the last hour are forgotten; ${then}` };
 }
 
 function pauseFor({ pause }: Reconciler, forMs: number, why: string): string {
@@ -72,7 +85,8 @@ async function stream(
   response.end(`${JSON.stringify(result)}\n`);
 }
 
-async function order(name: string, options: FailoverOptions): Promise<FailoverResult> {
+async function order(name: string, why: string, options: FailoverOptions): Promise<FailoverResult> {
   const refusal = whyNoFailover(name);
-  return refusal ? { ok: false, message: refusal } : failover(name as MachineName, "by hand", options);
+  if (refusal) return { ok: false, message: refusal };
+  return failover(name as MachineName, why === rollReason ? rollReason : "by hand", options);
 }

@@ -17,6 +17,7 @@ export const replaceableMachines = [...redisMachines, ...proxyMachines, "app"] a
 
 export type RedisMachine = (typeof redisMachines)[number];
 export type ProxyMachine = (typeof proxyMachines)[number];
+export type ReplaceableMachine = (typeof replaceableMachines)[number];
 export type MachineName = (typeof machineNames)[number];
 
 /** One port index: clients use `clientPort` on app, the proxies listen on `proxyPort`, redis on `redisPort`. */
@@ -48,7 +49,7 @@ export const machineSchema = z.object({
   instanceId: z.string(),
   /** Private IPv4 address at the time of the last `up`; the cloud's tags tell a newer one. */
   address: z.string(),
-  /** URN of the instance: what is tainted. */
+  /** URN of the instance: what is tainted. Of monit's, its auto scaling group. */
   urn: z.string(),
   /** URN of the machine's DNS record: updated together with the instance. */
   recordUrn: z.string(),

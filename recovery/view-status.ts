@@ -27,6 +27,11 @@ export interface ShardStatus {
   master: RedisMachine | null;
   replica: RedisMachine | null;
   replicaLink: "up" | "down";
+  /**
+   * Bytes of the replication stream that the master had written and the replica had not received, as each was last asked;
+   * the two are asked within a fraction of a second, so that under load a little is always seen. Null without a replica.
+   */
+  lagBytes: number | null;
   /** Where each proxy sends the traffic; null while it holds it or does not answer. */
   proxies: Record<ProxyMachine, RedisMachine | null>;
 }
@@ -57,13 +62,15 @@ export function statusOf(
 function shardStatus(facts: Facts, view: ShardView): ShardStatus {
   const master = soleMaster(view);
   const other = master && otherOf(view, master);
+  const replica = other?.answers && other.followsCounterpart ? other : undefined;
   const { index, redisPort } = view.shard;
   return {
     index,
     port: redisPort,
     master: master?.machine ?? null,
-    replica: other?.answers && other.followsCounterpart ? other.machine : null,
+    replica: replica?.machine ?? null,
     replicaLink: other?.synced ? "up" : "down",
+    lagBytes: master?.info && replica?.info ? Math.max(master.info.offset - replica.info.offset, 0) : null,
     proxies: {
       haproxy1: trafficTarget(facts, "haproxy1", index) ?? null,
       haproxy2: trafficTarget(facts, "haproxy2", index) ?? null,

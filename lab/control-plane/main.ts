@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { labNamed, metadataAddress } from "../lab.ts";
+import { AutoScaling } from "./autoscaling.ts";
 import { enterCgroup } from "./cgroups.ts";
 import { Cloud } from "./cloud.ts";
 import { Faults } from "./faults.ts";
@@ -31,6 +32,7 @@ await prepareNamespace();
 
 const cloud = new Cloud(lab, log);
 const lifecycle = new Lifecycle(cloud);
+const autoScaling = new AutoScaling(cloud, lifecycle);
 const doors = createDoors({
   cloud,
   resources: new Resources(cloud, lifecycle),
@@ -45,7 +47,11 @@ await listening(doors.machines, () => doors.machines.listen(80, metadataAddress)
 });
 log(`control plane of lab ${lab.name} (pid ${process.pid})`);
 await cloud.converge();
-void lifecycle.resume().then(() => log("ready"));
+let resumed = false;
+void lifecycle.resume().then(() => {
+  resumed = true;
+  log("ready");
+});
 
 rmSync(lab.socket, { force: true });
 await listening(doors.host, () => doors.host.listen(lab.socket));
@@ -63,6 +69,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
 for (;;) {
   await delay(watchMs);
   lifecycle.watch();
+  if (resumed) autoScaling.watch();
   if (!cloud.resolversRun) await cloud.converge().catch((error: Error) => log(`error: ${error.message}`));
 }
 

@@ -9,8 +9,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { networkInterfaces } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { imdsHandler, isImdsRequest } from "../ec2-api/imds.ts";
-import { ec2Handler, isEc2Request } from "../ec2-api/query.ts";
-import type { ApiRequest, ApiResponse } from "../ec2-api/world.ts";
+import { ec2Handler, type Filter, isEc2Request, passes } from "../ec2-api/query.ts";
+import { isS3Request, s3Handler } from "../ec2-api/s3.ts";
+import type { ApiRequest, ApiResponse, BinaryResponse } from "../ec2-api/world.ts";
 import { errorXml } from "../ec2-api/xml.ts";
 import { baseAmi } from "../image/base.ts";
 import { readLabConfig } from "../lab.ts";
@@ -24,8 +25,8 @@ import type { Inputs } from "./store.ts";
 import { machineViews } from "./view.ts";
 import type { World } from "./world.ts";
 
-/** More than any request needs; user data has at most 16 KB. */
-const bodyBytesMax = 4 * 1024 * 1024;
+/** More than any request needs: an object of 16 MiB in base64. */
+const bodyBytesMax = 24 * 1024 * 1024;
 
 export type Doors = { cloud: Cloud; resources: Resources; faults: Faults; world: World };
 
@@ -35,6 +36,7 @@ type Answer = { status: number; json?: unknown };
 export function createDoors(doors: Doors): { host: Server; machines: Server } {
   const ec2 = ec2Handler(doors.world);
   const imds = imdsHandler(doors.world);
+  const s3 = s3Handler(doors.world);
   const host = createServer((request, response) =>
     answering(doors, response, async () => {
       const body = await bodyOf(request);
@@ -46,6 +48,7 @@ export function createDoors(doors: Doors): { host: Server; machines: Server } {
       const body = await bodyOf(request);
       const asked = apiRequest(request, body);
       if (isImdsRequest(asked)) return sendApi(response, imds(asked));
+      if (isS3Request(asked)) return sendApi(response, s3(asked));
       if (asked.path === "/tools.tar.gz") return sendTools(doors.cloud, request, response);
       permit(doors, asked.sourceAddress);
       if (asked.path.startsWith("/lab"))
@@ -64,7 +67,7 @@ async function answerApi(
   response: ServerResponse,
 ): Promise<void> {
   const forEc2 = isEc2Request(asked);
-  if (forEc2 || asked.path.startsWith("/resources/")) {
+  if (forEc2 || /^\/(resources|functions)\//.test(asked.path)) {
     try {
       const { store } = doors.cloud;
       const left = () => response.destroyed;
@@ -102,10 +105,12 @@ function permit({ world }: Doors, address: string): void {
 async function route(doors: Doors, { method, path, body }: ApiRequest): Promise<Answer> {
   const [, first, ...parts] = new URL(path, "http://lab").pathname.split("/").map(decodeURIComponent);
   if (first === "resources") return routeResource(doors, method, parts, body);
+  if (first === "functions" && method === "POST")
+    return { status: 200, json: callFunction(doors, parts, body) };
   if (first === "lab") return routeLab(doors, method, parts, body);
   throw new ApiError(
     "InvalidAction",
-    `${method} ${path}: there is nothing here; the API is at /resources and /lab`,
+    `${method} ${path}: there is nothing here; the API is at /resources, /functions and /lab`,
     404,
   );
 }
@@ -128,6 +133,31 @@ async function routeResource(
     return { status: 204 };
   }
   throw new ApiError("InvalidAction", `${method} is not possible on /resources/${parts.join("/")}`, 405);
+}
+
+/** The functions of Pulumi's provider that look at what there is. */
+function callFunction({ world }: Doors, parts: string[], body: string): unknown {
+  if (parts.join("/") !== "ec2/getInstances") {
+    throw new ApiError(
+      "InvalidAction",
+      `there is no function ${parts.join("/")}; there is ec2/getInstances`,
+      404,
+    );
+  }
+  const { filters = [], instanceStateNames = ["running"] } = inputsOf(body) as {
+    filters?: Filter[];
+    instanceStateNames?: string[];
+  };
+  const wanted = [...filters, { name: "instance-state-name", values: instanceStateNames }];
+  const found = world.listInstances().filter((each) => passes(each, wanted));
+  const present = (pick: (each: (typeof found)[number]) => string | undefined) =>
+    found.flatMap((each) => pick(each) ?? []);
+  return {
+    ids: present(({ instanceId }) => instanceId),
+    privateIps: present(({ privateIpAddress }) => privateIpAddress),
+    publicIps: present(({ publicIpAddress }) => publicIpAddress),
+    ipv6Addresses: [],
+  };
 }
 
 function inputsOf(body: string): Inputs {
@@ -229,7 +259,7 @@ function send(response: ServerResponse, { status, json }: Answer): void {
   else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json));
 }
 
-function sendApi(response: ServerResponse, answer: ApiResponse): void {
+function sendApi(response: ServerResponse, answer: BinaryResponse): void {
   response.writeHead(answer.status, answer.headers).end(answer.body);
 }
 

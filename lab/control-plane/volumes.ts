@@ -161,9 +161,12 @@ async function release(loop: string, file: string): Promise<void> {
   }
 }
 
-/** Detaches every loop device over a file below the lab's folder, whatever made it; gives their number. */
+/**
+ * Detaches the loop devices of all the lab's volumes, whoever attached them; gives their number. Those of root disks go by
+ * themselves: machines of another lab that boots meanwhile may hold a copy of their mounts for a while.
+ */
 export async function releaseAll(lab: Lab): Promise<number> {
-  const left = loops().filter(({ file }) => file.startsWith(`${lab.dir}/`));
+  const left = loops().filter(({ file }) => file.startsWith(`${volumesDir(lab)}/`));
   for (const { loop, file } of left) await release(loop, file);
   return left.length;
 }

@@ -1,15 +1,18 @@
 /** The cloud as the EC2 query API and the metadata service see it. */
-import type { Ec2World, ImdsWorld, InstanceView, RoleCredentials } from "../ec2-api/world.ts";
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Ec2World, InstanceView, RoleCredentials, S3World } from "../ec2-api/world.ts";
 import type { Cloud } from "./cloud.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { privateDnsName } from "./names.ts";
 import { exists, groupsOf, regionOfZone, tagsOf, textOf, vpcOf } from "./plan.ts";
+import { contentFile } from "./resources/storage.ts";
 import type { Instance, Resource, Store } from "./store.ts";
 
 /** How long credentials are good for, in milliseconds. */
 const credentialsMs = 6 * 3_600_000;
 
-export class World implements Ec2World, ImdsWorld {
+export class World implements Ec2World, S3World {
   readonly #cloud: Cloud;
   readonly #lifecycle: Lifecycle;
 
@@ -48,19 +51,42 @@ export class World implements Ec2World, ImdsWorld {
   }
 
   credentialsOf(instanceId: string): RoleCredentials | undefined {
-    const { store } = this.#cloud;
-    const resource = store.get("ec2/instance", instanceId);
-    const profile = resource && store.get("iam/instanceProfile", textOf(resource, "iamInstanceProfile"));
-    const roleName = profile && textOf(profile, "role");
+    const roleName = this.#roleOf(instanceId);
     if (!roleName) return undefined;
     return {
       roleName,
       accessKeyId: `ASIA${instanceId.slice(-16).toUpperCase()}`,
-      secretAccessKey: "the-lab-checks-no-signatures",
-      sessionToken: "the-lab-checks-no-signatures",
+      secretAccessKey: secretOf(instanceId, "secret access key"),
+      sessionToken: secretOf(instanceId, "session token"),
       expiration: new Date(Date.now() + credentialsMs).toISOString(),
     };
   }
+
+  #roleOf(instanceId: string): string | undefined {
+    const { store } = this.#cloud;
+    const resource = store.get("ec2/instance", instanceId);
+    const profile = resource && store.get("iam/instanceProfile", textOf(resource, "iamInstanceProfile"));
+    return profile && textOf(profile, "role");
+  }
+
+  policiesOf(instanceId: string): string[] {
+    const role = this.#roleOf(instanceId);
+    return this.#cloud.store
+      .list("iam/rolePolicy")
+      .filter((policy) => textOf(policy, "role") === role)
+      .map((policy) => textOf(policy, "policy"));
+  }
+
+  contentOf(bucket: string, key: string): Uint8Array | undefined {
+    const { lab, store } = this.#cloud;
+    const object = store.get("s3/bucketObjectv2", `${bucket}/${key}`);
+    return object && readFileSync(contentFile(lab, object.id));
+  }
+}
+
+/** The same after a restart of the control plane; no secret to root on this host, where the machine itself is none. */
+function secretOf(instanceId: string, what: string): string {
+  return createHmac("sha256", "the lab").update(`${instanceId} ${what}`).digest("base64");
 }
 
 function instanceView(store: Store, resource: Resource, instance: Instance): InstanceView {

@@ -82,18 +82,31 @@ function describe(world: Ec2World, parameters: Map<string, string>): InstanceVie
   const all = world.listInstances();
   const wanted = ids.length > 0 ? ids.map((id) => instanceOf(all, id)) : all;
   const filters = filtersOf(parameters);
-  return wanted.filter((instance) => filters.every((filter) => filter(instance)));
+  // Checked also when there is nothing to filter.
+  for (const { name } of filters) filterable(name);
+  return wanted.filter((instance) => passes(instance, filters));
 }
 
-/** An instance passes when, for each filter, one of its values is among the filter's. */
-function filtersOf(parameters: Map<string, string>): ((instance: InstanceView) => boolean)[] {
-  const numbers = new Set([...parameters.keys()].flatMap((key) => /^Filter\.(\d+)\./.exec(key)?.[1] ?? []));
-  return [...numbers].map((number) => {
-    const name = parameters.get(`Filter.${number}.Name`) ?? "";
-    const patterns = listOf(parameters, `Filter.${number}.Value`).map(wildcardPattern);
-    const valuesOf = filterable(name);
-    return (instance) => valuesOf(instance).some((value) => patterns.some((pattern) => pattern.test(value)));
+/** A filter as in DescribeInstances: an instance passes when one of its values is among these. */
+export interface Filter {
+  name: string;
+  values: string[];
+}
+
+/** Does the instance pass all of these filters? One that the lab does not know is an error. */
+export function passes(instance: InstanceView, filters: readonly Filter[]): boolean {
+  return filters.every(({ name, values }) => {
+    const patterns = values.map(wildcardPattern);
+    return filterable(name)(instance).some((value) => patterns.some((pattern) => pattern.test(value)));
   });
+}
+
+function filtersOf(parameters: Map<string, string>): Filter[] {
+  const numbers = new Set([...parameters.keys()].flatMap((key) => /^Filter\.(\d+)\./.exec(key)?.[1] ?? []));
+  return [...numbers].map((number) => ({
+    name: parameters.get(`Filter.${number}.Name`) ?? "",
+    values: listOf(parameters, `Filter.${number}.Value`),
+  }));
 }
 
 function filterable(name: string): (instance: InstanceView) => string[] {

@@ -48,7 +48,7 @@ export interface Ec2World {
   start(instanceId: string): void;
 }
 
-/** Temporary credentials of an instance's role. The lab checks no signature, so any non-empty text will do. */
+/** Temporary credentials of an instance's role. S3's signatures are checked with them, EC2's are not. */
 export interface RoleCredentials {
   roleName: string;
   accessKeyId: string;
@@ -64,6 +64,14 @@ export interface ImdsWorld {
   instanceAt(sourceAddress: string): InstanceView | undefined;
   /** Credentials for an instance that has an instance profile, else undefined. */
   credentialsOf(instanceId: string): RoleCredentials | undefined;
+}
+
+/** What S3 needs to know to answer a machine. */
+export interface S3World extends ImdsWorld {
+  /** What an object holds, or undefined when there is none. */
+  contentOf(bucket: string, key: string): Uint8Array | undefined;
+  /** Documents of the policies that an instance's role has, as JSON. */
+  policiesOf(instanceId: string): string[];
 }
 
 /** A request as the handlers see it, free of node's http so that tests can make one by hand. */
@@ -83,6 +91,9 @@ export interface ApiResponse {
   headers: Record<string, string>;
   body: string;
 }
+
+/** An answer whose body may be any bytes. */
+export type BinaryResponse = Omit<ApiResponse, "body"> & { body: string | Uint8Array };
 
 /** An error in AWS's form: code (e.g. `InvalidInstanceID.NotFound`), message, HTTP status (400 unless told). */
 export class Ec2Error extends Error {

@@ -2,9 +2,10 @@
  * The provider for `aws` in the lab: checks as AWS would, plans as Pulumi's provider would, and lets the control
  * plane do the work. It keeps nothing: what exists is the control plane's, what was asked for is Pulumi's state.
  */
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { Plugin, PropertyChange, ResourceRef } from "../plugin/plugin.ts";
-import { hasUnknown, type Properties } from "../plugin/values.ts";
+import { asAsset, hasUnknown, type Properties } from "../plugin/values.ts";
 import { checkInputs } from "../schema/check.ts";
 import { ownTags, tagsAll } from "../schema/default-tags.ts";
 import { diffInputs, withoutIgnored } from "../schema/diff.ts";
@@ -45,7 +46,8 @@ export function awsPlugin(
     async create({ type }, news, { preview, timeoutMs }) {
       const schema = schemaOf(type);
       if (preview) return { id: "", state: foretoldForCreate(schema, configuration(), news) };
-      const made = await lab.create(type, requestInputs(schema, configuration(), news), timeoutMs);
+      const inputs = await withContents(requestInputs(schema, configuration(), news));
+      const made = await lab.create(type, inputs, timeoutMs);
       return { id: made.id, state: outputsOf(schema, configuration(), news, made.state) };
     },
     read: (resource, id, olds) => readResource(lab, configuration(), resource, id, olds),
@@ -56,7 +58,7 @@ export function awsPlugin(
         return foretoldForUpdate(schema, configuration(), olds.state, news, changes);
       }
       const inputs = { ...kept(schema, olds.state), ...requestInputs(schema, configuration(), news) };
-      const changed = await lab.update(type, id, inputs, timeoutMs);
+      const changed = await lab.update(type, id, await withContents(inputs), timeoutMs);
       return outputsOf(schema, configuration(), news, {
         ...unchangedOutputs(schema, olds.state),
         ...changed.state,
@@ -65,9 +67,20 @@ export function awsPlugin(
     async delete({ type }, id, _olds, { timeoutMs }) {
       await lab.delete(schemaOf(type).type, id, timeoutMs);
     },
-    invoke: async (token, args) => callFunction(token, args, configuration().region),
+    invoke: (token, args) => callFunction(token, args, configuration().region, lab),
     cancel: () => lab.cancel(),
   };
+}
+
+/** Assets with what is in them: the control plane, elsewhere, cannot read this machine's files. */
+async function withContents(inputs: Properties["values"]): Promise<Properties["values"]> {
+  const entries = Object.entries(inputs).map(async ([name, value]) => {
+    const asset = asAsset(value);
+    if (!asset) return [name, value] as const;
+    const content = asset.path === undefined ? Buffer.from(asset.text ?? "") : await readFile(asset.path);
+    return [name, { base64: content.toString("base64") }] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** The engine asks whether the plugin fits the SDK; it emulates the one that is installed. */

@@ -33,6 +33,8 @@ export interface ControlPlane {
   ): Promise<RemoteResource>;
   /** A resource that is gone already counts as deleted. */
   delete(type: string, id: string, timeoutMs?: number): Promise<void>;
+  /** What a function that looks at the lab answers, e.g. `aws:ec2/getInstances:getInstances`. */
+  call(token: string, args: Record<string, Value>): Promise<Record<string, Value>>;
   /** Ends waiting for a better moment; what the control plane is doing right now is still waited for. */
   cancel(): void;
 }
@@ -64,6 +66,8 @@ export function controlPlaneClient(endpoint: string): ControlPlane {
     delete: async (type, id, timeoutMs) => {
       await send("DELETE", resourcePath(type, id), undefined, timeoutMs).catch(unlessGone);
     },
+    call: async (token, inputs) =>
+      (await send("POST", `/functions/${token.split(":")[1]}`, { inputs })) as Record<string, Value>,
     cancel: () => cancelled.abort(),
   };
 }

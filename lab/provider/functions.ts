@@ -1,6 +1,7 @@
-/** The provider's functions (`aws.getRegion()`…): those that need no look at the lab; others are refused by name. */
+/** The provider's functions (`aws.getRegion()`…); those that the lab does not know are refused by name. */
 import type { Properties, Value } from "../plugin/values.ts";
 import { accountId, zonesOf } from "../schema/names.ts";
+import type { ControlPlane } from "./control-plane-client.ts";
 
 type Answer = (region: string) => Record<string, Value>;
 
@@ -33,12 +34,24 @@ const functions: Record<string, Answer> = {
   }),
 };
 
+/** Functions that look at the lab, and the arguments that it understands. */
+const looking: Record<string, readonly string[]> = {
+  "aws:ec2/getInstances:getInstances": ["filters", "instanceStateNames"],
+};
+
 /** The result of a function; an unknown one, or an argument that would change the answer, is an error by name. */
-export function callFunction(token: string, args: Properties, region: string): Record<string, Value> {
+export async function callFunction(
+  token: string,
+  args: Properties,
+  region: string,
+  lab: ControlPlane,
+): Promise<Record<string, Value>> {
+  const understood = looking[token];
+  if (understood) return look(token, understood, args, region, lab);
   const answer = functions[token];
   if (!answer) {
     throw new Error(
-      `the lab does not emulate the function "${token}"; it emulates: ${Object.keys(functions).join(", ")}. ` +
+      `the lab does not emulate the function "${token}"; it emulates: ${[...Object.keys(functions), ...Object.keys(looking)].join(", ")}. ` +
         "To add it: lab/provider/functions.ts",
     );
   }
@@ -49,4 +62,19 @@ export function callFunction(token: string, args: Properties, region: string): R
     throw new Error(`the lab does not emulate the argument "${name}" of the function "${token}"`);
   }
   return result;
+}
+
+async function look(
+  token: string,
+  understood: readonly string[],
+  { values }: Properties,
+  region: string,
+  lab: ControlPlane,
+): Promise<Record<string, Value>> {
+  const given = Object.fromEntries(Object.entries(values).filter(([, value]) => (value ?? null) !== null));
+  for (const [name, value] of Object.entries(given)) {
+    if (understood.includes(name) || (name === "region" && value === region)) continue;
+    throw new Error(`the lab does not emulate the argument "${name}" of the function "${token}"`);
+  }
+  return { id: region, region, ...given, ...(await lab.call(token, given)) };
 }

@@ -1,10 +1,18 @@
 /** All the resource types that the lab emulates. A new one: a table in this folder, an entry here, its effect in the control plane. */
+import { group, launchTemplate } from "./autoscaling.ts";
 import { record, zone } from "./dns.ts";
 import { instanceProfile, keyPair, role, rolePolicy } from "./identity.ts";
 import { amiFromInstance, instance, instanceState } from "./instance.ts";
 import { internetGateway, route, routeTable, routeTableAssociation, subnet, vpc } from "./network.ts";
 import type { ResourceSchema } from "./schema.ts";
 import { egressRule, ingressRule, securityGroup } from "./security-groups.ts";
+import {
+  bucket,
+  bucketEncryption,
+  bucketObject,
+  bucketPublicAccessBlock,
+  bucketVersioning,
+} from "./storage.ts";
 import { volume, volumeAttachment } from "./volumes.ts";
 
 export const schemas: readonly ResourceSchema[] = [
@@ -28,6 +36,13 @@ export const schemas: readonly ResourceSchema[] = [
   instanceState,
   volume,
   volumeAttachment,
+  launchTemplate,
+  group,
+  bucket,
+  bucketPublicAccessBlock,
+  bucketEncryption,
+  bucketVersioning,
+  bucketObject,
 ];
 
 const byType = new Map(schemas.map((schema) => [schema.type, schema]));

@@ -28,7 +28,7 @@ const userData: Kind = scalar(
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-const userDataBase64: Kind = scalar("text in base64", (value) => {
+export const userDataBase64: Kind = scalar("text in base64", (value) => {
   if (typeof value !== "string" || !base64.test(value)) return false;
   return sizeVerdict(Buffer.from(value, "base64").length);
 });
@@ -42,7 +42,7 @@ function sizeVerdict(bytes: number): boolean | string {
 const userDataChange = (inputs: Record<string, Value>): ChangeEffect =>
   inputs.userDataReplaceOnChange === true ? "replace" : "update";
 
-const metadataOptions = object({
+export const metadataOptions = object({
   httpEndpoint: { is: oneOf("enabled", "disabled"), change: "update", computed: true },
   httpTokens: { is: oneOf("required", "optional"), change: "update", computed: true },
   httpPutResponseHopLimit: { is: wholeNumber(1, 64), change: "update", computed: true },
@@ -59,13 +59,15 @@ const rootBlockDevice = object({
   tags: { is: tags, change: "update" },
 });
 
+export const instanceType = text('an instance type such as "t3.micro"', /^[a-z][a-z0-9-]*\.[a-z0-9-]+$/);
+
 export const instance: ResourceSchema = {
   type: "aws:ec2/instance:Instance",
   file,
   inputs: {
     ami: { is: id("ami"), required: true, change: "replace" },
     instanceType: {
-      is: text('an instance type such as "t3.micro"', /^[a-z][a-z0-9-]*\.[a-z0-9-]+$/),
+      is: instanceType,
       required: true,
       change: "update",
     },

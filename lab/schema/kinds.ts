@@ -3,7 +3,7 @@
  * The tables of this folder are written with them.
  */
 import type { Failure } from "../plugin/plugin.ts";
-import { hasUnknown, isObject, unknown, type Value } from "../plugin/values.ts";
+import { asAsset, hasUnknown, isObject, unknown, type Value } from "../plugin/values.ts";
 
 /** What a kind may need to know to judge a value. */
 export interface CheckContext {
@@ -187,6 +187,15 @@ function tagProblem(key: string, item: Value, path: string, context: CheckContex
   if (typeof item !== "string") return [{ property, reason: `expected text, got ${context.show(item)}` }];
   return item.length > 256 ? [{ property, reason: "a tag's value has at most 256 characters" }] : [];
 }
+
+/** The content of a file or a text; two are the same when their content is. */
+export const asset: Kind = {
+  ...scalar("an asset: pulumi.asset.FileAsset or StringAsset", (value) => {
+    const found = asAsset(value);
+    return found !== undefined && found.uri === undefined;
+  }),
+  same: (a, b) => asAsset(a)?.hash !== undefined && asAsset(a)?.hash === asAsset(b)?.hash,
+};
 
 /** A JSON document (IAM policy) as text or as an object; white space and the order of keys do not matter. */
 export const policyDocument: Kind = {

@@ -78,6 +78,12 @@ export function iamName(lengthMax: number): Kind {
   );
 }
 
+/** The rules for the name of a bucket that matter here: AWS refuses the others too. */
+export const bucketName: Kind = text(
+  "a bucket name of 3 to 63 lower-case letters, digits and hyphens",
+  /^[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]$/,
+);
+
 const label = "(?!-)[A-Za-z0-9_-]{1,63}(?<!-)";
 
 /** A DNS name; upper case and a trailing dot make no difference to Route 53. */

@@ -15,6 +15,8 @@ export interface ExecutorOptions {
   journal: Journal;
   /** The decision about this subject as it is now. */
   reconsider: (subject: Subject) => Decision | undefined;
+  /** Resolves when what recovery remembers is kept, or cannot be kept in time. */
+  kept: () => Promise<void>;
   /** Called when a plan has ended. */
   onEnd: () => void;
   /** Only for tests of resumption: called after every step. */
@@ -102,10 +104,12 @@ export class Executor {
   }
 
   async #runPlan(subject: Subject, looked: Promise<void>): Promise<void> {
-    const { world, reconsider } = this.#options;
+    const { world, reconsider, kept } = this.#options;
     try {
       await looked;
       const decision = reconsider(subject);
+      // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time.
+      await kept();
       for (const step of decision?.steps ?? []) {
         if (!this.#stillHolds(subject, step)) break;
         await this.#runStep(step, decision?.about);
@@ -133,7 +137,7 @@ export class Executor {
   }
 
   async #runStep(step: Step, about: string | undefined): Promise<void> {
-    const { world, journal, afterStep } = this.#options;
+    const { world, journal, kept, afterStep } = this.#options;
     if (this.#isStopped) throw new Error("recovery stops");
     const end = journal.step(about, describeStep(step), step.do);
     try {
@@ -143,6 +147,7 @@ export class Executor {
       end(`failed: ${(error as Error).message}`);
       throw error;
     }
+    await kept();
     afterStep?.(step);
   }
 

@@ -5,7 +5,16 @@ import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
 import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
 import { cut, release } from "./release.ts";
-import { checkProgram, launch, powerOff, stopMonitoring, taint, takeBack, untaint } from "./replace.ts";
+import {
+  checkProgram,
+  launch,
+  powerOff,
+  stopMonitoring,
+  taint,
+  takeBack,
+  untaint,
+  updateRecord,
+} from "./replace.ts";
 import { catchUp, follow } from "./replicate.ts";
 import type { World } from "./world.ts";
 
@@ -50,5 +59,7 @@ export function perform(world: World, step: Step): Promise<void> {
       return powerOff(world, step);
     case "launch":
       return launch(world, step);
+    case "update record":
+      return updateRecord(world, step);
   }
 }

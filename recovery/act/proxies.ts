@@ -47,6 +47,13 @@ export async function copyConfiguration(
   { proxy, from }: { proxy: ProxyMachine; from: ProxyMachine },
 ): Promise<void> {
   try {
+    if (await isOfOlderBuild(world, from)) {
+      world.log.info(
+        `${from} is of an older build: ${proxy} keeps the configuration that it was launched with`,
+      );
+      world.remember({ event: "configured", proxy });
+      return;
+    }
     const running = await world.remote.run(addressOf(world, from), `cat ${configFile}`);
     if (running.trim() === "") throw new Error(`${from}'s ${configFile} is empty`);
     const own = await world.remote.run(addressOf(world, proxy), `cat ${configFile}`);
@@ -56,6 +63,19 @@ export async function copyConfiguration(
     throw error;
   }
   world.remember({ event: "configured", proxy });
+}
+
+/**
+ * While a new configuration is rolled out, the running proxy's is the old one. A state that cannot be read now is no
+ * reason to leave the new proxy without work: then it gets what the running one has.
+ */
+async function isOfOlderBuild({ engine, log }: World, proxy: ProxyMachine): Promise<boolean> {
+  const built = await engine.topology().catch((error: Error) => {
+    log.warn(`whether ${proxy} is of an older build is unknown: ${error.message}`);
+    return undefined;
+  });
+  const { build, wantedBuild } = built?.machines[proxy] ?? {};
+  return wantedBuild !== undefined && build !== wantedBuild;
 }
 
 const reloadTimeoutMs = 5_000;

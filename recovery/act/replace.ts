@@ -70,6 +70,15 @@ export async function launch(world: World, { machines }: { machines: MachineName
   await powerOffStrays(world, topology, machines);
 }
 
+/** A machine that its group has launched gets its name: the program looks up which instance that is. */
+export async function updateRecord(
+  world: World,
+  { machine, instanceId }: { machine: "monit"; instanceId?: string },
+): Promise<void> {
+  await world.engine.updateRecords([machine]);
+  world.remember({ event: "recorded", instanceId });
+}
+
 async function powerOffStrays(world: World, topology: Topology, machines: MachineName[]): Promise<void> {
   const instances = await world.cloud.describe();
   const strays = instances.filter(({ machine, instanceId, state }) => {

@@ -3,6 +3,7 @@ import {
   DescribeInstancesCommand,
   EC2Client,
   type Instance as Ec2Instance,
+  StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import type { CloudState } from "../observe/facts.ts";
@@ -38,6 +39,29 @@ export function ec2Cloud(stack: string, env: NodeJS.ProcessEnv = process.env): C
       await client
         .send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }), limit())
         .catch(ignoreGone);
+    },
+  };
+}
+
+/** Cuts a machine's power; only rehearsals do. */
+export interface PowerSwitch {
+  /** Resolves when the request was accepted. @throws when no instance of the machine runs. */
+  cut(machine: MachineName): Promise<void>;
+}
+
+/** A power loss: a forced stop for which the operating system is not asked. Recovery terminates what is left. */
+export function ec2PowerSwitch(stack: string, env: NodeJS.ProcessEnv = process.env): PowerSwitch {
+  const client = new EC2Client({ region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION, maxAttempts: 2 });
+  return {
+    async cut(machine) {
+      const all = await ec2Cloud(stack, env).describe();
+      const running = all.filter((one) => one.machine === machine && one.state === "running");
+      const newest = running.sort((a, b) => b.launchedAt.localeCompare(a.launchedAt))[0];
+      if (!newest) throw new Error(`the cloud shows no running instance of ${machine}`);
+      const request = { InstanceIds: [newest.instanceId], Force: true, SkipOsShutdown: true };
+      await client.send(new StopInstancesCommand(request), {
+        abortSignal: AbortSignal.timeout(callTimeoutMs),
+      });
     },
   };
 }

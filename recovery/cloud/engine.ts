@@ -15,4 +15,6 @@ export interface Engine {
   untaint(machines: MachineName[]): Promise<void>;
   /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
+  /** Runs `up` limited to the records of these machines, which are what they were. */
+  updateRecords(machines: MachineName[]): Promise<void>;
 }

@@ -15,6 +15,11 @@ import type { Engine } from "./engine.ts";
 import { isLocked, isStaleLock, withoutPendingOperations } from "./pulumi-state.ts";
 
 export interface PulumiOptions {
+  /**
+   * Whether a lock of monit's own name whose process is not here is a dead run's: not while another monit may be alive, because
+   * all of them have this name.
+   */
+  mayJudgeLocks: () => boolean;
   stack: string;
   /** Folder of Pulumi.yaml. */
   projectDir: string;
@@ -69,7 +74,8 @@ export function pulumiEngine(options: PulumiOptions): Engine {
     );
   };
 
-  const unlocked = <T>(what: string, work: () => Promise<T>) => retryUnlocked(what, work, { pulumi, log });
+  const unlocked = <T>(what: string, work: () => Promise<T>) =>
+    retryUnlocked(what, work, { pulumi, log, mayJudgeLocks: options.mayJudgeLocks });
 
   const mark = async (verb: "taint" | "untaint", machines: MachineName[]) => {
     const urns = await urnsOf(machines, known, topology, ({ urn }) => [urn]);
@@ -97,6 +103,10 @@ export function pulumiEngine(options: PulumiOptions): Engine {
       ]);
       comparison = undefined;
       return unlocked("up", () => up(options, target));
+    },
+    async updateRecords(machines) {
+      const target = await urnsOf(machines, known, topology, ({ recordUrn }) => [recordUrn]);
+      await unlocked("up", () => up(options, target));
     },
   };
 }
@@ -142,23 +152,24 @@ async function urnsOf(
   return machines.flatMap((machine) => pick(topology.machines[machine]));
 }
 
-interface Unlocking {
+export interface Unlocking {
   pulumi: (args: string[], input?: string) => Promise<string>;
   log: Log;
+  mayJudgeLocks: () => boolean;
 }
 
 /** Does the work; when a stale lock is in its way, takes that away, clears what is pending, and does it again. */
-async function retryUnlocked<T>(
+export async function retryUnlocked<T>(
   what: string,
   work: () => Promise<T>,
-  { pulumi, log }: Unlocking,
+  { pulumi, log, mayJudgeLocks }: Unlocking,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const text = (error as Error).message;
     if (!isLocked(text)) throw error;
-    if (!isStaleLock(text))
+    if (!mayJudgeLocks() || !isStaleLock(text))
       throw new Error(`${what} waits: somebody else's run has locked the stack: ${firstLock(text)}`);
     log.warn(`the lock of a dead run is taken away: ${firstLock(text)}`);
     await pulumi(["cancel", "--yes"]);

@@ -25,6 +25,6 @@ export function whyBudgetSpent(
   if (recent.length < perHourMax) return undefined;
   return (
     `${machine} was replaced ${recent.length} times within an hour, which is the limit (${perHourMax}); ` +
-    `find out why, then run "failover ${machine}" on monit`
+    `find out why ("barton incidents"), then run "barton forgive ${machine}" on monit: it is replaced at once`
   );
 }

@@ -12,7 +12,8 @@ import type { Known, ServerView } from "./view.ts";
  * out for `graceMs`, as a crashed process gets them, so that a short cut of a network does not take both machines.
  */
 export function isDead({ facts, limits }: Known, machine: RedisMachine, servers: ServerView[]): boolean {
-  if (servers.some(({ answers }) => answers)) return false;
+  // The cloud's word is late: a machine that was off a moment ago may serve again.
+  if (servers.some(({ heard }) => heard)) return false;
   if (isOff(facts.machines[machine].cloud)) return true;
   return servers.every(
     ({ out, noticedMs }) => out && noticedMs !== undefined && facts.nowMs - noticedMs >= limits.graceMs,
@@ -20,14 +21,13 @@ export function isDead({ facts, limits }: Known, machine: RedisMachine, servers:
 }
 
 /**
- * Has the silent machine's data, which may be better than the copy at hand, been waited for long enough? By its limit, counted
- * anew for each instance that may bring them, or by a person's word: who orders its failover gives its data up.
+ * Have the silent machine's data, which may be better than the copy at hand, been waited for long enough? Counted anew for
+ * each instance that may bring them.
  */
 export function isPatienceOver(
-  { facts, limits, memory }: Known,
+  { facts, limits }: Known,
   { machine, noticedMs, sinceMs }: ServerView,
 ): boolean {
-  if (memory.durable.ordered[machine]) return true;
   const silentSinceMs = noticedMs ?? sinceMs ?? facts.machines[machine].knownSinceMs;
   return facts.nowMs - silentSinceMs >= limits.dataPatienceMs;
 }

@@ -15,6 +15,7 @@ import {
   redisSituations,
 } from "./machine-situations.ts";
 import { isGivenUp, type Memory, remember } from "./memory.ts";
+import { whySteppedBack } from "./presence.ts";
 import { changesFor, type ShardIntent } from "./proxy-changes.ts";
 import { replacementSituations } from "./replacement-situations.ts";
 import { type ShardRow, shardSituations } from "./shard-situations.ts";
@@ -78,8 +79,8 @@ export function decide(
     (shard): OrderedShardView => ({ ...viewShard(known, shard), switchTo: switches[shard.index] }),
   );
   const base = { memory: known.memory, doubt: isDoubtful(known), shards };
-  const blindness = whyBlind(facts);
-  if (blindness) return { ...base, decisions: [], sentence: blindness, settled: false };
+  const restraint = whyBlind(facts) ?? whySteppedBack(facts);
+  if (restraint) return { ...base, decisions: [], sentence: restraint, settled: false };
   const decisions = decideAll(known, shards, busy);
   return {
     ...base,

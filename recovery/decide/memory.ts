@@ -27,9 +27,14 @@ export interface GivenUp {
   launched?: boolean;
   /** It is used again, and only its taint is still to be taken away. */
   takenBack?: boolean;
+  /** A person renews all machines: it says nothing of how often this one fails. */
+  planned?: boolean;
   /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
   held?: { why: string; untilMs: number };
 }
+
+/** Why a machine is replaced by `barton roll`. Such a replacement does not count for the budget (rule 8). */
+export const rollReason = "barton roll";
 
 export interface Durable {
   /** Per shard, the highest epoch that its data were ever seen to carry. */
@@ -45,6 +50,8 @@ export interface Durable {
   newcomers: Partial<Record<ProxyMachine, { configured: boolean; failedAttempts: number }>>;
   /** Verdicts that stand until the server answers again, by `serverId`. */
   out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
+  /** The instance that monit's record names, as far as is known: a new monit that its group has launched takes it over. */
+  recordedMonit?: string;
   /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
   replacements: { machine: MachineName; wallMs: number }[];
 }
@@ -62,6 +69,8 @@ export interface Memory {
   links: Record<string, LinkMemory>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
   offsets: Record<string, { runId: string; offset: number }>;
+  /** The term and beat that each server's data were last seen to carry, by `serverId`. */
+  reached: Record<string, { epoch: number; beat: number }>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
   trails: Record<string, { atMs: number; offset: number }[]>;
   /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. */
@@ -81,6 +90,7 @@ export const emptyMemory: Memory = {
   },
   links: {},
   offsets: {},
+  reached: {},
   trails: {},
 };
 
@@ -147,6 +157,7 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
 function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo): void {
   const { epochs } = memory.durable;
   epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
+  if (info.epoch !== undefined) memory.reached[id] = { epoch: info.epoch, beat: info.beat ?? 0 };
   const last = memory.offsets[id];
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
   if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset };
@@ -212,6 +223,8 @@ function forgetArrived(memory: Memory, facts: Facts): void {
 export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
+  /** A person has found out why the machine failed so often: its budget is whole again (rule 8). */
+  | { event: "forgiven"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
   | { event: "taken back"; machine: MachineName; because: string }
   | { event: "tainted" | "untainted" | "power-off requested"; machine: MachineName }
@@ -219,6 +232,7 @@ export type Remembered =
   | { event: "launched"; machine: MachineName; instanceId?: string }
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
+  | { event: "recorded"; instanceId?: string }
   | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
 
 const hourMs = 3_600_000;
@@ -234,8 +248,15 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
     case "withdrawn":
       delete durable.ordered[event.machine];
       break;
+    case "forgiven":
+      durable.replacements = durable.replacements.filter(({ machine }) => machine !== event.machine);
+      break;
     case "given up":
-      durable.givenUp[event.machine] = { instanceId: event.instanceId, because: event.because };
+      durable.givenUp[event.machine] = {
+        instanceId: event.instanceId,
+        because: event.because,
+        ...(durable.ordered[event.machine] === rollReason ? { planned: true } : {}),
+      };
       if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false, failedAttempts: 0 };
       break;
     case "registered":
@@ -246,6 +267,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "configuration failed":
       addFailedAttempt(durable, event.proxy);
+      break;
+    case "recorded":
+      durable.recordedMonit = event.instanceId;
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
@@ -283,6 +307,7 @@ function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: numbe
   // launched yet.
   if (event.event === "launched" && event.instanceId !== givenUp.instanceId) {
     givenUp.launched = true;
+    if (givenUp.planned) return;
     const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
     durable.replacements = [...recent, { machine: event.machine, wallMs }];
   }

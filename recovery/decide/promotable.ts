@@ -44,13 +44,13 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
     return other.info?.loading ? `${doubt}, and ${other.machine} still loads its data` : undefined;
   if (isPatienceOver(view.known, other)) return undefined;
   const seconds = view.known.limits.dataPatienceMs / 1000;
-  return `${doubt}; ${other.machine}, which may have it, is waited for (for ${seconds} s, or until "failover ${other.machine}" is run)`;
+  return `${doubt}; ${other.machine}, which may have it, is waited for, for up to ${seconds} s`;
 }
 
 /** Why the counterpart's data may have what this copy lacks, or undefined. */
 function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
   const { machine, info } = server;
-  if (isSurpassed(view.known.memory, machine, view.shard.index, info?.runId ?? "")) {
+  if (info && isSurpassed(view.known.memory, machine, view.shard.index, info)) {
     return `${machine}'s process is new and its file may lack what it wrote last`;
   }
   return lagged(view, server) ? `${machine} lagged behind when its master was lost` : undefined;

@@ -42,7 +42,8 @@ export function whyNeededAgain(machine: RedisMachine, shards: ShardView[]): stri
     const server = view.servers[machine];
     const counterpart = otherOf(view, server);
     // One that is only in doubt may serve in the next moment.
-    const isLost = counterpart.out || (counterpart.answers && view.masters.length === 0);
+    const isLost =
+      counterpart.out || counterpart.givenUp || (counterpart.answers && view.masters.length === 0);
     const reason = isLost ? whyNotPromotable(view, counterpart.machine) : undefined;
     if (!reason || whyUnfit(view, machine)) continue;
     return `${counterpart.out ? troubleOf(counterpart) : reason} (shard ${view.shard.index})`;

@@ -18,6 +18,18 @@ export interface ReplacementView {
 
 export const replacementSituations: Row<ReplacementView>[] = [
   {
+    situation: "name-to-be-moved",
+    leadsTo: ["nothing-to-replace"],
+    meaning:
+      "The auto scaling group has launched another monit: its record is updated when no machine is to be replaced.",
+    when: (view) => view.pending.length === 0 && isRecordBehind(view.known),
+    steps: ({ known }) => [
+      { do: "check program", machines: ["monit"] },
+      { do: "update record", machine: "monit", instanceId: known.facts.machines.monit.instanceId },
+    ],
+    because: ({ known }) => `monit is ${known.facts.machines.monit.instanceId} now: its record is updated`,
+  },
+  {
     situation: "nothing-to-replace",
     leadsTo: ["to-be-tainted", "to-be-untainted"],
     meaning: "Every machine is in use.",
@@ -78,6 +90,12 @@ export const replacementSituations: Row<ReplacementView>[] = [
     about: firstPending,
   },
 ];
+
+function isRecordBehind({ facts, memory }: Known): boolean {
+  const { instanceId, cloud } = facts.machines.monit;
+  const { recordedMonit } = memory.durable;
+  return cloud === "running" && recordedMonit !== undefined && recordedMonit !== instanceId;
+}
 
 function firstPending({ pending }: ReplacementView): MachineName | undefined {
   return pending[0]?.machine;

@@ -35,7 +35,9 @@ export type Step =
   | { do: "check program"; machines: MachineName[] }
   | { do: "taint" | "untaint"; machines: MachineName[] }
   | { do: "power off"; machine: MachineName; instanceId?: string }
-  | { do: "launch"; machines: MachineName[] };
+  | { do: "launch"; machines: MachineName[] }
+  /** The record of monit names the instance that its group has launched. */
+  | { do: "update record"; machine: "monit"; instanceId?: string };
 
 /** The step in a person's words, for `barton plan` and the records of incidents. */
 export function describeStep(step: Step): string {
@@ -77,6 +79,8 @@ export function describeStep(step: Step): string {
       return `power off ${step.machine}${step.instanceId ? ` (${step.instanceId})` : ""}`;
     case "launch":
       return `launch ${step.machines.join(" and ")} anew`;
+    case "update record":
+      return `update ${step.machine}'s record${step.instanceId ? ` (${step.instanceId})` : ""}`;
   }
 }
 

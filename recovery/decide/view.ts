@@ -27,6 +27,8 @@ export interface ServerView {
   by: (Vantage | "the cloud")[];
   /** It tells monit, now, what it is. */
   answers: boolean;
+  /** It answers monit, whatever others say of it. */
+  heard: boolean;
   /** Out by a verdict that still stands. */
   out: boolean;
   /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
@@ -97,6 +99,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     noticedMs: standing?.noticedMs,
     by: judgement.by,
     answers: !out && monit === "up" && info !== undefined && !refusal,
+    heard: monit === "up",
     out,
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,

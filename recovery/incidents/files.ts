@@ -5,34 +5,32 @@ import { dirname } from "node:path";
 /** Writes files in the background, one after the other per path; only the newest content of a path is written. */
 export class BackgroundFiles {
   readonly #pending = new Map<string, string>();
+  readonly #writing = new Map<string, Promise<void>>();
   readonly #onError: (error: Error) => void;
-  #writing: Promise<void> | undefined;
 
   constructor(onError: (error: Error) => void) {
     this.#onError = onError;
   }
 
-  /** Asks for `value` to be written as JSON; returns at once: acting never waits for a disk. */
+  /** Asks for `value` to be written as JSON; returns at once: a cycle never waits for a disk. */
   write(path: string, value: unknown): void {
     this.#pending.set(path, `${JSON.stringify(value, null, 2)}\n`);
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    if (!this.#writing.has(path)) this.#writing.set(path, this.#writeAll(path));
   }
 
-  /** Resolves when everything asked for so far is written (or has failed, which is reported). */
-  async settled(): Promise<void> {
-    await this.#writing;
+  /** Resolves when everything asked for so far, or for one path, is written (or has failed, which is reported). */
+  async settled(path?: string): Promise<void> {
+    await (path === undefined ? Promise.all(this.#writing.values()) : this.#writing.get(path));
   }
 
-  async #writeAll(): Promise<void> {
-    for (let next = this.#pending.entries().next(); !next.done; next = this.#pending.entries().next()) {
-      const [path, text] = next.value;
+  async #writeAll(path: string): Promise<void> {
+    for (let text = this.#pending.get(path); text !== undefined; text = this.#pending.get(path)) {
       this.#pending.delete(path);
       await replaceFile(path, text).catch((cause: Error) => {
         this.#onError(new Error(`cannot write ${path}: ${cause.message}`, { cause }));
       });
     }
+    this.#writing.delete(path);
   }
 }
 

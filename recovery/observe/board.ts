@@ -33,6 +33,8 @@ export interface BoardOptions {
   credentials: RedisCredentials;
   cloud: Cloud;
   clock: Clock;
+  /** This monitor's id; see decide/presence.ts. */
+  self?: string;
   /** Called after every look of any watcher, and when the cloud's view has changed. */
   onLook: () => void;
   /** Called when the cloud told something new about the machines, for the cache on disk. */
@@ -105,11 +107,12 @@ export class Board {
 
   /** Everything that is known now. */
   facts(): Facts {
-    const { clock, topology } = this.#options;
+    const { clock, topology, self } = this.#options;
     return {
       nowMs: clock.now(),
       wallMs: clock.date().getTime(),
       topology,
+      self,
       machines: this.#machines,
       servers: this.#serverFacts(),
       proxies: { haproxy1: this.#proxyFacts("haproxy1"), haproxy2: this.#proxyFacts("haproxy2") },

@@ -63,6 +63,8 @@ export interface ProxyServer {
 /** What one proxy says of itself: its registration, and per shard and machine the traffic and probe lines. */
 export interface ProxyView {
   registered: boolean;
+  /** Ids of the monitors that are at work, as they have told it; undefined when the proxy keeps no such table. */
+  monitors?: string[];
   shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;
 }
 
@@ -120,6 +122,8 @@ export interface Facts {
   /** Wall-clock milliseconds: only for limits per hour. */
   wallMs: number;
   topology: Topology;
+  /** This monitor's own id (see identity.ts); undefined while nobody asks whether there is another one. */
+  self?: string;
   machines: Record<MachineName, MachineFacts>;
   /** By `serverId`. */
   servers: Record<string, ServerFacts>;

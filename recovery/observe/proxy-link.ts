@@ -1,13 +1,24 @@
 /** Looking at one proxy, and acting on it, through its runtime API. */
 import type { ProxyView } from "./facts.ts";
 import { type Knock, knockAny } from "./knock.ts";
-import { parseSessions, parseStat, proxyViewOf, type Session, type Stat, showStat } from "./proxy-stat.ts";
+import {
+  parseMonitors,
+  parseSessions,
+  parseStat,
+  proxyViewOf,
+  type Session,
+  type Stat,
+  showMonitors,
+  showStat,
+} from "./proxy-stat.ts";
 import { RuntimeApi } from "./runtime-api.ts";
 import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
 
 /** What a look at a proxy brings: its view, or why its answer makes no sense. */
 export type ProxyAnswer = { view: ProxyView } | { refusal: string };
+
+const keepCommand = "keep servers";
 
 export interface ProxyLinkOptions {
   address: string;
@@ -32,7 +43,8 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   }
 
   async ask(): Promise<ProxyAnswer> {
-    const stat = this.#parse(await this.#api.ask(showStat));
+    const [csv, table] = await Promise.all([this.#api.ask(showStat), this.#api.ask(showMonitors)]);
+    const stat = this.#parse(csv);
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
       // After a reload the old process keeps this connection: its successor must be asked.
@@ -40,7 +52,8 @@ export class ProxyLink implements Watched<ProxyAnswer> {
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
     try {
-      return { view: proxyViewOf(stat.servers, this.#options.shards, this.#failing.since) };
+      const view = proxyViewOf(stat.servers, this.#options.shards, this.#failing.since);
+      return { view: { ...view, monitors: parseMonitors(table) } };
     } catch (error) {
       return { refusal: (error as Error).message };
     }
@@ -51,9 +64,24 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
   }
 
-  /** See `RuntimeApi.tell`. */
-  tell(commands: string[], timeoutMs: number): Promise<void> {
-    return this.#api.tell(commands, timeoutMs);
+  /** Leaves or renews a monitor's entry; see decide/presence.ts. A process that restarts need not know it. */
+  introduce(monitor: string, timeoutMs: number): Promise<void> {
+    return this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`], timeoutMs);
+  }
+
+  /**
+   * Changes something (see `RuntimeApi.tell`), and has the proxy keep it for a process that restarts: what was fenced is
+   * never used again, whenever the process dies (infra/roles/haproxy/keep.lua).
+   */
+  async tell(commands: string[], timeoutMs: number): Promise<void> {
+    const told = this.#api.tell(commands, timeoutMs);
+    const [, answer] = await Promise.all([told, this.#api.ask(keepCommand, timeoutMs)]);
+    const complaint = answer.trim();
+    // A proxy that keeps nothing restores nothing.
+    if (complaint === "" || complaint.startsWith("Unknown command")) return;
+    // The process that has taken over must be told instead.
+    this.#api.drop();
+    throw new Error(`haproxy at ${this.#options.address} did not keep what it was told: ${complaint}`);
   }
 
   /**

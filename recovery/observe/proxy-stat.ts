@@ -12,6 +12,15 @@ import {
 /** The command that lists all frontends (1) and servers (4) of all proxies. */
 export const showStat = "show stat -1 5 -1";
 
+/** The command that lists the monitors which have left their id. */
+export const showMonitors = "show table monitors";
+
+/** Their ids; undefined from a proxy without the table, as an older program has made it. */
+export function parseMonitors(text: string): string[] | undefined {
+  if (!text.includes("# table: monitors")) return undefined;
+  return [...text.matchAll(/^\S+ key=(\S+) /gm)].map(([, key = ""]) => key);
+}
+
 export interface Stat {
   servers: StatServer[];
   /** The process has stopped listening: it was reloaded, and only finishes what it has. */

@@ -1,6 +1,7 @@
 /**
  * The lab of the end-to-end tests: built once for all of them and removed at the end. Its name comes from the
  * clone's path, so that a run that was broken off is cleaned up by the next one and two clones never meet.
+ * BARTON_TEST_LAB=NAME uses a lab that is up already, and leaves it up: for work on single tests.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -16,6 +17,11 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const present = process.env.BARTON_TEST_LAB;
+  if (present) {
+    project.provide("labName", present);
+    return async () => {};
+  }
   const name = `test-${createHash("sha256").update(root).digest("hex").slice(0, 8)}`;
   const lab = (verb: string) =>
     execa(join(root, "scripts/lab"), [verb, "--name", name], {

@@ -1,5 +1,6 @@
 /** What the end-to-end tests of failures share: a healthy lab under traffic before each, and what must hold after it. */
 import { afterEach, beforeEach, expect, inject } from "vitest";
+import { rememberReplacements } from "../../lab/budget.ts";
 import {
   LabOperator,
   type LabStatus,
@@ -7,6 +8,7 @@ import {
   type TrafficSummary,
   waitFor,
 } from "../../lab/operate.ts";
+import { replaceableMachines } from "../../recovery/topology.ts";
 
 export const lab = new LabOperator(inject("labName"));
 
@@ -60,10 +62,18 @@ export class Scenario {
 
   /** Waits until `machines` are new ones and the desired state is reached, and writes flow. */
   async replaced(...machines: string[]): Promise<{ after: LabStatus; summary: TrafficSummary }> {
+    return this.replacedWithin(replacementMsMax, ...machines);
+  }
+
+  /** As `replaced`, for a replacement that has to wait or to begin again. */
+  async replacedWithin(
+    deadlineMs: number,
+    ...machines: string[]
+  ): Promise<{ after: LabStatus; summary: TrafficSummary }> {
     let last: LabStatus | undefined;
     const after = await waitFor(
       `${machines.join(" and ")} replaced and the lab healthy`,
-      replacementMsMax,
+      deadlineMs,
       async () => {
         const now = await lab.status();
         last = now;
@@ -127,17 +137,40 @@ export async function recordOf(name: string): Promise<string> {
   return (await lab.exec("app", "getent", "hosts", `${name}.barton`)).split(/\s+/)[0] ?? "";
 }
 
-/** Expects that nothing acknowledged was lost and nobody saw an error, except for a write in flight. */
-export function expectNothingLost({ lost, acknowledged, errors }: TrafficSummary): void {
+/** A command to a proxy's runtime socket. */
+export const runtime = (proxy: string, command: string) =>
+  lab.exec(proxy, "sh", "-c", 'echo "$1" | socat stdio /run/haproxy/admin.sock', "sh", command);
+
+/** The redis machines that a proxy sends traffic of shard 1 to. */
+export async function readyServers(proxy: string): Promise<string[]> {
+  return (await serversInUse(proxy, "shard1")).filter((server) => server.startsWith("redis"));
+}
+
+/** May app use the proxy? */
+export async function isRegistered(proxy: string): Promise<boolean> {
+  return (await serversInUse(proxy, "registered")).includes("self");
+}
+
+async function serversInUse(proxy: string, backend: string): Promise<string[]> {
+  const [header = "", ...rows] = (await runtime(proxy, "show stat")).split("\n");
+  const status = header.split(",").indexOf("status");
+  return rows
+    .map((row) => row.split(","))
+    .filter((fields) => fields[0] === backend && fields[status] !== "MAINT")
+    .map(([, server = ""]) => server);
+}
+
+/** Expects that nothing acknowledged was lost and nobody saw an error, except for a write in flight at each failure. */
+export function expectNothingLost({ lost, acknowledged, errors }: TrafficSummary, failures = 1): void {
   expect(lost).toBe(0);
   expect(acknowledged).toBeGreaterThan(100);
   // One write at a time is in flight, and only that one may fail.
-  expect(errors).toBeLessThanOrEqual(1);
+  expect(errors).toBeLessThanOrEqual(failures);
 }
 
 /** Expects, besides, that writes went on within the time that a failure may take. */
-export function expectSmooth(summary: TrafficSummary): void {
-  expectNothingLost(summary);
+export function expectSmooth(summary: TrafficSummary, failures = 1): void {
+  expectNothingLost(summary, failures);
   expect(summary.slowestMs).toBeLessThanOrEqual(pauseMsMax);
 }
 
@@ -146,14 +179,41 @@ export function expectSmooth(summary: TrafficSummary): void {
  * budget (rule 8) rightly holds against them.
  */
 export async function freshBudget(): Promise<void> {
-  const edit = `const fs = require("node:fs"), file = "/var/lib/barton/memory.json";
-    const memory = JSON.parse(fs.readFileSync(file, "utf8"));
-    fs.writeFileSync(file, JSON.stringify({ ...memory, replacements: [] }));`;
   await lab.untilHealthy(120_000);
-  await lab.exec("monit", "systemctl", "stop", "barton-monitor");
-  try {
-    await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", edit);
-  } finally {
-    await lab.exec("monit", "systemctl", "start", "barton-monitor");
-  }
+  for (const machine of replaceableMachines) await lab.exec("monit", "barton", "forgive", machine);
+}
+
+/** Makes recovery believe that it has replaced `machine` so often within the last minutes that its budget is spent. */
+export async function spendBudget(machine: string, times: number): Promise<void> {
+  await lab.untilHealthy(120_000);
+  await rememberReplacements(
+    lab,
+    Array.from({ length: times }, (_, i) => ({ machine, wallMs: Date.now() - i * 60_000 })),
+  );
+}
+
+const dropIns = "/run/systemd/system/barton-monitor.service.d";
+
+/** Writes a file on monit. */
+export async function writeOnMonit(file: string, text: string): Promise<void> {
+  const script = 'mkdir -p "$(dirname "$1")"; printf %s "$2" > "$1"';
+  await lab.exec("monit", "sh", "-c", script, "sh", file, text);
+}
+
+/** Starts the monitor anew with variables in its environment, until `plainMonitor`. */
+export async function monitorWith(variables: Record<string, string>): Promise<void> {
+  const lines = Object.entries(variables).map(([name, value]) => `Environment="${name}=${value}"\n`);
+  await writeOnMonit(`${dropIns}/test.conf`, `[Service]\n${lines.join("")}`);
+  await restartMonitor();
+}
+
+/** Starts the monitor anew as the program made it. */
+export async function plainMonitor(): Promise<void> {
+  await lab.exec("monit", "rm", "-rf", dropIns);
+  await restartMonitor();
+}
+
+async function restartMonitor(): Promise<void> {
+  await lab.exec("monit", "systemctl", "daemon-reload");
+  await lab.exec("monit", "systemctl", "restart", "barton-monitor");
 }

@@ -12,7 +12,7 @@ import { roles } from "../../infra/firewall.ts";
 import type { Value } from "../../lab/plugin/values.ts";
 import { checkInputs } from "../../lab/schema/check.ts";
 import { schemas } from "../../lab/schema/index.ts";
-import { machineNames, topologySchema } from "../../recovery/topology.ts";
+import { machineNames, replaceableMachines, topologySchema } from "../../recovery/topology.ts";
 import { production, root, secrets } from "./settings.ts";
 
 type Registered = { type: string; name: string; id: string; inputs: Record<string, unknown> };
@@ -37,12 +37,14 @@ beforeAll(async () => {
         const id = idOf(type, number);
         resources.push({ type, name, id, inputs });
         const computed: Record<string, unknown> = { keyName: "engineers-1a2b3c4", zoneId: id, name: id };
+        if (type === "aws:s3/bucket:Bucket") computed.bucket = `${name}-1a2b3c4`;
         if (type === "aws:ec2/instance:Instance") {
           Object.assign(computed, { privateIp: `10.42.1.${number}`, publicIp: `198.51.100.${number}` });
         }
         return { id, state: { ...computed, ...inputs } };
       },
-      call: ({ token }) => {
+      call: ({ token, inputs }) => {
+        if (token === "aws:ec2/getInstances:getInstances") return presentInstances(inputs);
         throw new Error(`the program asks ${token}, which the lab does not know`);
       },
     },
@@ -56,6 +58,27 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(cache, { recursive: true, force: true }));
 
+/** What EC2 says of the group's instances: at first it has just lost one, then there is another. */
+function presentInstances({ filters }: { filters?: unknown }) {
+  const [group] = of("aws:autoscaling/group:Group");
+  const ofGroup = { name: "tag:aws:autoscaling:groupName", values: [group?.id] };
+  if (JSON.stringify(filters) !== JSON.stringify([ofGroup])) {
+    expect(filters).toEqual([ofGroup, { name: "tag:barton:build", values: [monitBuild()] }]);
+    return { ids: [monitInstance] };
+  }
+  looks += 1;
+  if (looks === 1) return { ids: [], privateIps: [], publicIps: [] };
+  return { ids: [monitInstance], privateIps: ["10.42.2.99"], publicIps: ["198.51.100.99"] };
+}
+let looks = 0;
+const monitBuild = () =>
+  (
+    named("aws:ec2/launchTemplate:LaunchTemplate", "monit").inputs.tagSpecifications as {
+      tags: Record<string, string>;
+    }[]
+  )[0]?.tags["barton:build"];
+const monitInstance = `i-${"9".repeat(17)}`;
+
 /** Ids as AWS gives them, so that the inputs that refer to them can be checked. */
 function idOf(type: string, number: number): string {
   const prefixes: Record<string, string> = {
@@ -67,6 +90,7 @@ function idOf(type: string, number: number): string {
     Instance: "i",
     Volume: "vol",
     AmiFromInstance: "ami",
+    LaunchTemplate: "lt",
   };
   const kind = type.split(":").at(-1) ?? type;
   if (kind === "Zone") return "Z0123456789ABC";
@@ -89,8 +113,16 @@ const named = (type: string, name: string) => {
 /** A secret on its way to the engine is wrapped; this is what tells it. */
 const secretSignature = "4dabf18193072939515e22adb298388d";
 const isWrapped = (value: unknown) => typeof value === "object" && value !== null && secretSignature in value;
-const unwrapped = (value: unknown) =>
-  isWrapped(value) ? (value as unknown as { value: unknown }).value : value;
+const unwrapped = (value: unknown) => {
+  if (value instanceof pulumi.asset.FileAsset) {
+    return {
+      [secretSignature]: "c44067f5952c0a294b673a41bacd8c17",
+      path: value.path,
+      hash: "of its content",
+    };
+  }
+  return isWrapped(value) ? (value as unknown as { value: unknown }).value : value;
+};
 
 test("AWS takes every resource, and the lab emulates it", () => {
   for (const { type, name, inputs } of resources.filter((resource) => resource.type.startsWith("aws:"))) {
@@ -103,9 +135,9 @@ test("AWS takes every resource, and the lab emulates it", () => {
   }
 });
 
-describe("the six machines", () => {
-  test("are all there, with their names and tags", () => {
-    expect(names(machines())).toEqual([...machineNames].sort());
+describe("the machines", () => {
+  test("that recovery replaces are all there, with their names and tags", () => {
+    expect(names(machines())).toEqual([...replaceableMachines].sort());
     for (const machine of machines()) {
       expect(tags(machine)).toEqual({
         Name: `${machine.name}.barton`,
@@ -136,8 +168,8 @@ describe("the six machines", () => {
       const subnet = named("aws:ec2/instance:Instance", name).inputs.subnetId;
       return of("aws:ec2/subnet:Subnet").find(({ id }) => id === subnet)?.inputs.availabilityZone;
     };
-    expect(machineNames.map(zoneOf)).toEqual(
-      ["a", "b", "a", "b", "a", "b"].map((letter) => `eu-central-1${letter}`),
+    expect(replaceableMachines.map(zoneOf)).toEqual(
+      ["a", "b", "a", "b", "a"].map((letter) => `eu-central-1${letter}`),
     );
   });
 
@@ -161,10 +193,10 @@ describe("the six machines", () => {
     expect(JSON.stringify(resources)).not.toContain(secrets["barton:recoveryPassword"]);
   });
 
-  test("only monit has rights and a public address; all want IMDSv2 and encrypted disks", () => {
+  test("have no rights and no public address, and want IMDSv2 and encrypted disks", () => {
     for (const { name, inputs } of machines()) {
-      expect(inputs.associatePublicIpAddress, name).toBe(name === "monit");
-      expect(inputs.iamInstanceProfile !== undefined, name).toBe(name === "monit");
+      expect(inputs.associatePublicIpAddress, name).toBe(false);
+      expect(inputs.iamInstanceProfile, name).toBeUndefined();
     }
     for (const { inputs } of instances()) {
       expect(inputs.metadataOptions).toMatchObject({ httpTokens: "required", httpPutResponseHopLimit: 1 });
@@ -201,6 +233,71 @@ describe("the data volumes", () => {
   });
 });
 
+describe("monit", () => {
+  const template = () => named("aws:ec2/launchTemplate:LaunchTemplate", "monit");
+
+  test("is a group of one in both zones, launched from the newest version of its template", () => {
+    expect(of("aws:autoscaling/group:Group").map(({ inputs }) => inputs)).toEqual([
+      {
+        minSize: 1,
+        maxSize: 1,
+        desiredCapacity: 1,
+        vpcZoneIdentifiers: [named("aws:ec2/subnet:Subnet", "b").id, named("aws:ec2/subnet:Subnet", "a").id],
+        launchTemplate: { id: template().id, version: "$Latest" },
+        healthCheckType: "EC2",
+        healthCheckGracePeriod: 60,
+      },
+    ]);
+  });
+
+  test("is launched with its role, its tags, a public address, IMDSv2 and an encrypted disk", () => {
+    expect(template().inputs).toMatchObject({
+      iamInstanceProfile: { name: of("aws:iam/instanceProfile:InstanceProfile")[0]?.id },
+      networkInterfaces: [
+        {
+          associatePublicIpAddress: "true",
+          securityGroups: [named("aws:ec2/securityGroup:SecurityGroup", "monit").id],
+        },
+      ],
+      metadataOptions: { httpTokens: "required", httpPutResponseHopLimit: 1 },
+      blockDeviceMappings: [{ ebs: { encrypted: "true", deleteOnTermination: "true" } }],
+      tagSpecifications: [
+        {
+          resourceType: "instance",
+          tags: {
+            Name: "monit.barton",
+            "barton:machine": "monit",
+            "barton:stack": "barton",
+            "barton:build": expect.stringMatching(/^[0-9a-f]{16}$/),
+          },
+        },
+      ],
+    });
+  });
+
+  test("has user data that nobody is shown, with all that it needs to come up by itself", () => {
+    const { userData } = template().inputs;
+    expect(isWrapped(userData)).toBe(true);
+    const text = gunzipSync(Buffer.from(unwrapped(userData) as string, "base64")).toString();
+    expect(text).toContain(`program/${outputs.programHash}.tar`);
+    expect(text).toContain(secrets["barton:recoveryPassword"]);
+  });
+
+  test("has the record of the instance that the group runs now, also when it was just replaced", () => {
+    expect(named("aws:route53/record:Record", "monit").inputs.records).toEqual(["10.42.2.99"]);
+    expect(looks).toBeGreaterThan(1);
+    expect(topologySchema.parse(outputs.topology).machines.monit).toEqual({
+      role: "monit",
+      instanceId: monitInstance,
+      address: "10.42.2.99",
+      urn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:autoscaling\/group:Group::monit$/),
+      recordUrn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:route53\/record:Record::monit$/),
+      build: monitBuild(),
+      wantedBuild: monitBuild(),
+    });
+  });
+});
+
 describe("images", () => {
   test("are made by the program, from the pinned one, and nothing else is launched", () => {
     expect(builders().map(({ inputs }) => inputs.ami)).toEqual(Array(4).fill("ami-0584590e5f0e97daa"));
@@ -212,7 +309,10 @@ describe("images", () => {
       const image = images.find(({ id }) => id === machine.inputs.ami);
       expect(image?.name, machine.name).toBe(`${machine.name.replace(/\d$/, "")}-image`);
     }
-    expect(instances()).toHaveLength(10);
+    expect(of("aws:ec2/launchTemplate:LaunchTemplate")[0]?.inputs.imageId).toBe(
+      images.find(({ name }) => name === "monit-image")?.id,
+    );
+    expect(instances()).toHaveLength(9);
   });
 
   test("leave their builders stopped", () => {
@@ -330,6 +430,12 @@ describe("what monit may do", () => {
     expect(launch.filter((arn) => arn.includes(":security-group/"))).toHaveLength(3);
   });
 
+  test("read the program, and nothing else in its bucket", () => {
+    const fetch = statements().find(({ Sid }) => Sid === "FetchTheProgram");
+    expect(fetch?.Action).toEqual(["s3:GetObject"]);
+    expect(fetch?.Resource).toBe("arn:aws:s3:::barton-program-1a2b3c4/program/*");
+  });
+
   test("nothing about identities", () => {
     const services = new Set(
       statements().flatMap(({ Action }) => Action.map((action) => action.split(":")[0])),
@@ -339,22 +445,29 @@ describe("what monit may do", () => {
 });
 
 describe("the program on monit", () => {
-  test("is delivered again for another monit or another bundle", () => {
-    const monit = named("aws:ec2/instance:Instance", "monit").id;
-    for (const resource of [
-      named("command:remote:CopyToRemote", "program-archive"),
-      named("command:remote:Command", "program-install"),
-    ]) {
-      expect(resource.inputs.triggers).toEqual([monit, outputs.programHash]);
-    }
+  const bucket = () => of("aws:s3/bucket:Bucket")[0]?.inputs.bucket ?? "barton-program-1a2b3c4";
+
+  test("waits in a private bucket, under its hash", () => {
+    const key = `program/${outputs.programHash}.tar`;
+    expect(
+      of("aws:s3/bucketObjectv2:BucketObjectv2").map(({ inputs }) => [inputs.bucket, inputs.key]),
+    ).toEqual([[bucket(), key]]);
+    expect(of("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").map(({ inputs }) => inputs)).toEqual([
+      {
+        bucket: bucket(),
+        blockPublicAcls: true,
+        blockPublicPolicy: true,
+        ignorePublicAcls: true,
+        restrictPublicBuckets: true,
+      },
+    ]);
     expect(existsSync(join(cache, "barton", `program-${outputs.programHash}.tar`))).toBe(true);
   });
 
-  test("comes last, so that the monitor finds all machines", () => {
-    const order = resources.map(({ name }) => name);
-    expect(order.indexOf("program-install")).toBeGreaterThan(
-      Math.max(...machineNames.map((name) => order.lastIndexOf(name))),
-    );
+  test("is brought to the running machine again for another bundle, and for nothing else", () => {
+    const { inputs } = named("command:remote:Command", "program");
+    expect(inputs.triggers).toEqual([outputs.programHash]);
+    expect(inputs.create).toContain(`fetch-program '${bucket()}' 'program/${outputs.programHash}.tar' `);
   });
 
   test("has the hash that recovery computes of its own copy", () => {

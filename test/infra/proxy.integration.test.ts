@@ -9,6 +9,7 @@ import {
   checkHaproxyConfig,
   end,
   freePorts,
+  keepScript,
   login,
   runtimeApi,
   startNameServer,
@@ -19,6 +20,8 @@ import {
 
 const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
+/** Restarts are tested in keep.integration.test.ts. */
+const nothingKept = { keepScript, keptIn: "/nonexistent" };
 const redis = { redis1: "127.0.8.1", redis2: "127.0.8.2" };
 type Redis = keyof typeof redis;
 type Proxy = { address: string; process: ChildProcess & { pid: number } };
@@ -47,6 +50,7 @@ async function startProxy(address: string): Promise<Proxy> {
     runtimeBind: `${address}:${ports.runtime}`,
     healthBind: `${address}:${ports.health}`,
     proxyBind: address,
+    ...nothingKept,
   });
   const proxy = { address, process: bench.startHaproxy(address, config) };
   await until(
@@ -116,6 +120,7 @@ test("both configurations are valid, without a warning", async () => {
     runtimeBind: "0.0.0.0:8999",
     healthBind: "0.0.0.0:8900",
     proxyBind: "0.0.0.0",
+    ...nothingKept,
   });
   const app = clientProxyConfig({
     shards,

@@ -26,6 +26,7 @@ function config(shards = 2) {
 }
 const redis1 = (shards?: number) =>
   redisMachine({ name: "redis1", config: config(shards), secrets: passwords });
+const program = { bucket: "barton-program-1", key: "program/abc.tar", sha256: "5".repeat(64), hash: "abc" };
 const content = (cloud: CloudConfig, path: string) => {
   const found = cloud.write_files?.find((file) => file.path === path);
   if (!found) throw new Error(`no ${path} among ${cloud.write_files?.map((file) => file.path).join(", ")}`);
@@ -40,6 +41,7 @@ describe("user data", () => {
     monit: monitMachine({
       config: config(shards),
       secrets: { ...passwords, recoverySshPrivateKey: "k".repeat(3400) },
+      program,
     }),
   });
 
@@ -147,7 +149,7 @@ describe("proxies", () => {
   });
 
   test("let monit copy their configuration, from inside the VPC", () => {
-    expect(proxy("haproxy1").ssh_authorized_keys).toEqual([
+    expect(content(proxy("haproxy1"), "/root/.ssh/authorized_keys2").content.trim().split("\n")).toEqual([
       expect.stringMatching(/^from="10\.42\.0\.0\/16" ssh-ed25519 \S+ monit$/),
     ]);
   });
@@ -186,6 +188,7 @@ describe("monit", () => {
       },
       secrets: { ...passwords, recoverySshPrivateKey: "key" },
       passphrase,
+      program,
     });
 
   test("its environment is the same for systemd and for a shell", () => {
@@ -198,6 +201,14 @@ describe("monit", () => {
     expect(shell.toString().trim()).toBe(
       "/opt/barton/program/lab s3://test-bucket/barton?region=eu-central-1 http://169.254.169.254",
     );
+  });
+
+  test("knows where its program is, and how to tell that it is the right one", () => {
+    const { content: text } = content(machine(), "/etc/barton/program.env");
+    const arguments_ =
+      "$BARTON_PROGRAM_BUCKET $BARTON_PROGRAM_KEY $BARTON_PROGRAM_SHA256 $BARTON_PROGRAM_HASH";
+    const shell = execFileSync("/bin/sh", ["-c", `${text}\necho "${arguments_}"`]);
+    expect(shell.toString().trim()).toBe(Object.values(program).join(" "));
   });
 
   test("has the passphrase of the stack's secrets only if the stack has one", () => {

@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { redisConf, shardConf, usersAcl } from "../../infra/roles/redis/role.ts";
 
+export const keepScript = join(import.meta.dirname, "../../infra/roles/haproxy/keep.lua");
+
 export const passwords = {
   clientPassword: "client-password-for-tests",
   replicationPassword: "replication-password-for-tests",

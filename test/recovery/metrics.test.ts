@@ -30,6 +30,7 @@ const status: Status = {
       master: "redis2",
       replica: null,
       replicaLink: "down",
+      lagBytes: null,
       proxies: { haproxy1: "redis2", haproxy2: null },
     },
   ],

@@ -18,6 +18,8 @@ export interface Mutations {
   /** The cloud is asked before each promotion. */
   promotionAsksCloud?: boolean;
   hasNoBudget?: boolean;
+  /** A proxy process that restarts does not know what was fenced, and asks no server whether it is a master. */
+  restoresFenced?: boolean;
 }
 
 export interface Mutant {
@@ -42,6 +44,11 @@ export const mutants: Mutant[] = [
     name: "rule 2 half off: takes a silent proxy for one that is off",
     mutations: { facts: silentProxiesAreOff },
     noticedBy: ["fencedBeforePromoted", "writesReachOnlyThePromoted"],
+  },
+  {
+    name: "rule 2 off for proxies that restart: they use again what was fenced",
+    mutations: { restoresFenced: true },
+    noticedBy: ["fencedBeforePromoted", "writesReachOnlyThePromoted", "failedServerIsNotUsed"],
   },
   {
     name: "rule 3 off: every copy counts as complete, in sync and of the newest epoch",

@@ -25,6 +25,13 @@ interface OpenSession {
   server: RedisServer;
 }
 
+interface Kept {
+  registered: boolean;
+  servers: { shard: number; machine: RedisMachine; address: string; port: number }[];
+}
+
+const nothingKept: Kept = { registered: false, servers: [] };
+
 /** As haproxy has it before the first check of a server: up. */
 const unchecked: Tally = { failures: 0, looked: true };
 
@@ -40,6 +47,9 @@ export class HaProxy {
   lines: Record<number, Record<RedisMachine, Lines>> = {};
   sessions: OpenSession[] = [];
   #nextProbeMs = 0;
+  /** What keep.lua has written down, and what of it is still to be restored; undefined once recovery has spoken. */
+  #kept: Kept = nothingKept;
+  #toRestore: Kept | undefined;
 
   constructor(world: World, instance: Instance) {
     this.#world = world;
@@ -50,7 +60,13 @@ export class HaProxy {
     return this.running && !this.hung && this.instance.on;
   }
 
-  /** Starts fresh: serves nobody until recovery says who is master. */
+  /** The machine boots: what was kept is gone, and nobody is served until recovery says who is master. */
+  boot(): void {
+    this.#kept = nothingKept;
+    this.start();
+  }
+
+  /** Starts with every server disabled, and goes on where the last process was. */
   start(): void {
     if (this.running || !this.instance.on) return;
     this.running = true;
@@ -58,6 +74,7 @@ export class HaProxy {
     this.registered = false;
     this.sessions = [];
     this.processId = this.#world.newId("process");
+    this.#toRestore = this.#kept;
     for (const shard of this.#world.shards) {
       this.lines[shard] = { redis1: freshLines(), redis2: freshLines() };
     }
@@ -66,6 +83,18 @@ export class HaProxy {
   crash(): void {
     this.running = false;
     this.sessions = [];
+  }
+
+  /** `keep servers`, which ends whatever recovery says. */
+  keep(): void {
+    this.#toRestore = undefined;
+    const servers = this.#world.shards.flatMap((shard) =>
+      redisMachines.flatMap((machine) => {
+        const { ready, address, port } = this.#linesOf(shard, machine).traffic;
+        return ready ? [{ shard, machine, address, port }] : [];
+      }),
+    );
+    this.#kept = { registered: this.registered, servers };
   }
 
   /** Carries out one command of the runtime API. @throws when it is none that haproxy knows. */
@@ -111,6 +140,7 @@ export class HaProxy {
   probe(): void {
     const world = this.#world;
     if (!this.serves || world.nowMs < this.#nextProbeMs) return;
+    this.#restore();
     const { intervalMs, fastIntervalMs, failures } = world.topology.detection;
     this.#nextProbeMs = world.nowMs + intervalMs;
     for (const shard of world.shards) {
@@ -173,6 +203,26 @@ export class HaProxy {
       return traffic.ready && traffic.address === server.instance.address;
     });
     return isReady || this.sessions.some((session) => session.server === server);
+  }
+
+  /** Uses the servers that were in use and say that they are masters; when it has them all, app may use the proxy. */
+  #restore(): void {
+    if (!this.#toRestore) return;
+    const { registered, servers } = this.#toRestore;
+    const missing = servers.filter((kept) => !this.#isMaster(kept));
+    for (const { shard, machine, address, port } of servers.filter((kept) => this.#isMaster(kept))) {
+      Object.assign(this.#linesOf(shard, machine).traffic, { address, port, ready: true });
+      this.#world.checks.madeReady(this, shard, address);
+    }
+    this.#toRestore = missing.length > 0 ? { registered, servers: missing } : undefined;
+    if (missing.length === 0) this.registered = registered;
+  }
+
+  #isMaster({ shard, address }: Kept["servers"][number]): boolean {
+    if (this.#world.mutations.restoresFenced) return true;
+    const server = this.#world.serverAt(address, shard);
+    if (!server?.serves || !this.#world.talks(this.instance, server.instance)) return false;
+    return server.role === "master";
   }
 
   #linesOf(shard: number, machine: RedisMachine): Lines {

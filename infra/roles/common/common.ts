@@ -1,4 +1,5 @@
 /** What all images and all machines share. */
+import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Config } from "../../config.ts";
 import { roleFile } from "../../template.ts";
 import type { CloudConfig, CloudFile } from "../../user-data.ts";
@@ -39,9 +40,24 @@ export function machineConfig(
   return {
     fqdn,
     hostname: fqdn,
-    ...(authorizedKeys.length > 0 ? { ssh_authorized_keys: authorizedKeys } : {}),
-    write_files: files,
+    write_files: [...files, ...rootKeys(authorizedKeys)],
   };
+}
+
+/** sshd's second file of keys. */
+const rootKeysFile = "/root/.ssh/authorized_keys2";
+
+/**
+ * Keys that open root, with what limits them (`from=`, `command=`). Not by cloud-init's `ssh_authorized_keys`, which drops
+ * these limits from root's keys where root may log in.
+ */
+function rootKeys(keys: string[]): CloudFile[] {
+  return keys.length > 0 ? [file(rootKeysFile, keys.map((key) => `${key}\n`).join(""), "0600")] : [];
+}
+
+/** The script that rehearsals break a machine with, for the images of the machines that can be broken by it. */
+export function faultFile(): CloudFile {
+  return file(faultScript, roleFile(import.meta.dirname, "fault"), "0755");
 }
 
 /** A file of root's that everybody may read; `permissions` and `owner` say otherwise. */

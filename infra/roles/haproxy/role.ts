@@ -1,9 +1,10 @@
 /** The TCP proxies: identical, and without a master until recovery names one. */
+import { monitorExpirySeconds } from "../../../recovery/decide/presence.ts";
 import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.ts";
 import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
-import { file, imageConfig, machineConfig } from "../common/common.ts";
+import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
 
 const here = import.meta.dirname;
 
@@ -12,6 +13,15 @@ export const haproxyUnit = file(
   "/etc/systemd/system/haproxy.service.d/barton.conf",
   roleFile(here, "haproxy.conf"),
 );
+/** Where keep.lua keeps what recovery said: in /run, so that a machine that boots knows nothing; and as haproxy's chroot sees it. */
+const kept = { folder: "/run/barton-kept", inChroot: "/kept" };
+const keptFiles = [
+  file("/usr/lib/tmpfiles.d/barton-kept.conf", `d ${kept.folder} 0700 haproxy haproxy -\n`),
+  file(
+    "/etc/systemd/system/haproxy.service.d/kept.conf",
+    `[Service]\nBindPaths=-${kept.folder}:/var/lib/haproxy${kept.inChroot}\n`,
+  ),
+];
 /** Debian's example is removed, so that a machine without a configuration of its own starts no proxy. */
 export const unconfigured = [
   "systemctl stop haproxy.service",
@@ -21,8 +31,10 @@ export const unconfigured = [
 
 /** Unconfigured haproxy, as in the original. */
 export function haproxyImage(): CloudConfig {
-  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit], unconfigured);
+  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
 }
+
+const keepScript = "/etc/haproxy/keep.lua";
 
 export type ProxyMachineArgs = {
   name: ProxyMachine;
@@ -43,8 +55,11 @@ export function haproxyMachine({ name, config }: ProxyMachineArgs): CloudConfig 
           runtimeBind: `0.0.0.0:${fixedPorts.runtime}`,
           healthBind: `0.0.0.0:${fixedPorts.health}`,
           proxyBind: "0.0.0.0",
+          keepScript,
+          keptIn: kept.inChroot,
         }),
       ),
+      file(keepScript, roleFile(here, "keep.lua")),
     ],
     // monit, from inside the VPC.
     [`from="${config.vpcCidr}" ${config.recoverySshPublicKey}`],
@@ -59,12 +74,16 @@ export function proxyConfig(args: {
   runtimeBind: string;
   healthBind: string;
   proxyBind: string;
+  /** keep.lua, and the folder, as the chroot sees it, that it keeps things in. */
+  keepScript: string;
+  keptIn: string;
 }): string {
   const { shards, detection, ...rest } = args;
   return renderFile(here, "haproxy.cfg", {
     ...rest,
     ...detectionValues(detection),
     firstProxyPort: shards[0]?.proxyPort ?? 0,
+    monitorExpirySeconds,
     shards: shards.map(({ index, proxyPort }) => ({ index, proxyPort })),
   });
 }

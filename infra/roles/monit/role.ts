@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config.ts";
+import type { ProgramLocation } from "../../program-store.ts";
 import { tar } from "../../tar.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
@@ -19,6 +20,8 @@ export type MonitImageArgs = {
   root: string;
 };
 
+const services = ["barton-program.service", "barton-monitor.service"];
+
 /** What the monit image is made of, and what its finishing command gets on standard input (see BakedImageArgs). */
 export function monitImage({ archive, root }: MonitImageArgs): { contents: CloudConfig; stdin?: string } {
   const packages = [
@@ -34,9 +37,10 @@ export function monitImage({ archive, root }: MonitImageArgs): { contents: Cloud
   const installTools = "/usr/local/lib/barton/install-tools";
   const files = [
     file(installTools, roleFile(here, "install-tools"), "0755"),
-    file("/etc/systemd/system/barton-monitor.service", roleFile(here, "barton-monitor.service")),
+    file("/usr/local/lib/barton/fetch-program", roleFile(here, "fetch-program"), "0755"),
+    ...services.map((name) => file(`/etc/systemd/system/${name}`, roleFile(here, name))),
   ];
-  const commands = ["mkdir -p -m 0755 /var/cache/barton/node", "systemctl enable barton-monitor.service"];
+  const commands = ["mkdir -p -m 0755 /var/cache/barton/node", `systemctl enable ${services.join(" ")}`];
   if (archive) {
     const install = `${installTools} archive '${archive.url}' ${archive.sha256 ?? ""}`.trim();
     return { contents: imageConfig(packages, files, [...commands, install]) };
@@ -85,18 +89,24 @@ export function toolVersions(root: string): ToolVersions {
 }
 
 export type MonitMachineArgs = {
-  config: Pick<Config, "domain" | "stack" | "region" | "backendUrl" | "projectFolder" | "monitEnvironment">;
+  config: Pick<
+    Config,
+    "domain" | "stack" | "region" | "backendUrl" | "projectFolder" | "monitEnvironment" | "rehearsal"
+  >;
   secrets: { recoveryPassword: string; recoverySshPrivateKey: string };
   /** Of the stack's secrets, where it has one (else its key is in KMS). */
   passphrase?: string;
+  /** What it fetches when it boots. */
+  program: ProgramLocation;
 };
 
-export function monitMachine({ config, secrets, passphrase }: MonitMachineArgs): CloudConfig {
+export function monitMachine({ config, secrets, passphrase, program }: MonitMachineArgs): CloudConfig {
   const credentials = { redisUser: "recovery", redisPassword: secrets.recoveryPassword };
   const key = `${secrets.recoverySshPrivateKey.trimEnd()}\n`;
   const passphraseFile = "/etc/barton/passphrase";
   const environment = {
     ...(passphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
+    ...(config.rehearsal === "off" ? {} : { BARTON_REHEARSAL: config.rehearsal }),
     ...config.monitEnvironment,
   };
   return machineConfig("monit", config, [
@@ -111,6 +121,7 @@ export function monitMachine({ config, secrets, passphrase }: MonitMachineArgs):
       }),
       "0600",
     ),
+    file("/etc/barton/program.env", renderFile(here, "program.env", program)),
     file("/etc/barton/recovery.json", `${JSON.stringify(credentials)}\n`, "0600"),
     file("/etc/barton/ssh_key", key, "0600"),
     ...(passphrase ? [file(passphraseFile, `${passphrase}\n`, "0600")] : []),

@@ -1,10 +1,11 @@
 /** The redis machines: one redis server per shard, each born as the replica of its counterpart. */
 import { createHash } from "node:crypto";
+import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
 import type { Config } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
-import { file, imageConfig, machineConfig } from "../common/common.ts";
+import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
 
 const here = import.meta.dirname;
 
@@ -21,6 +22,7 @@ export function redisImage(): CloudConfig {
       file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
       file("/etc/systemd/system/barton-data.service", roleFile(here, "barton-data.service")),
       file("/usr/local/lib/barton/mount-data", roleFile(here, "mount-data"), "0755"),
+      faultFile(),
       // Without it a fork may fail on a large instance. `-`: not every kernel lets itself be told.
       file("/etc/sysctl.d/60-barton.conf", "-vm.overcommit_memory = 1\n"),
     ],
@@ -37,7 +39,10 @@ export function redisImage(): CloudConfig {
 /** What a redis machine is told at its first boot. Passwords in clear. */
 export type RedisMachineArgs = {
   name: RedisMachine;
-  config: Pick<Config, "domain" | "shardList" | "detection">;
+  config: Pick<
+    Config,
+    "domain" | "shardList" | "detection" | "vpcCidr" | "rehearsal" | "recoverySshPublicKey"
+  >;
   secrets: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
 };
 
@@ -45,7 +50,7 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
   const commonFile = "/etc/redis/barton.conf";
   const aclFile = "/etc/redis/users.acl";
   const own = (path: string, content: string) => file(path, content, "0640", "root:redis");
-  return machineConfig(name, config, [
+  const files = [
     own(
       commonFile,
       redisConf({ bind: "0.0.0.0", aclFile, replicationPassword: secrets.replicationPassword }),
@@ -68,7 +73,14 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
       "/etc/systemd/system/redis-server@.service.d/restart.conf",
       renderFile(here, "restart.conf", { seconds: restartSeconds(config.detection) }),
     ),
-  ]);
+  ];
+  return machineConfig(name, config, files, rehearsalKeys(config));
+}
+
+/** Where rehearsals are allowed, monit's key starts one script on a redis machine, and opens nothing else. */
+function rehearsalKeys({ rehearsal, vpcCidr, recoverySshPublicKey }: RedisMachineArgs["config"]): string[] {
+  if (rehearsal === "off") return [];
+  return [`restrict,from="${vpcCidr}",command="${faultScript}" ${recoverySshPublicKey}`];
 }
 
 /** The part that all servers of a machine share. */

@@ -3,12 +3,14 @@ import type { Cloud } from "../cloud.ts";
 import { ApiError } from "../errors.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { Inputs, Json, Resource } from "../store.ts";
+import { group, launchTemplate } from "./autoscaling.ts";
 import { record, zone } from "./dns.ts";
 import { instanceProfile, keyPair, role, rolePolicy } from "./identity.ts";
 import { amiFromInstance, instance, instanceState } from "./instances.ts";
-import { type Context, describe, type Kind } from "./kind.ts";
+import { type Context, createResource, describe, type Kind } from "./kind.ts";
 import { internetGateway, route, routeTable, routeTableAssociation, subnet, vpc } from "./network.ts";
 import { egressRule, ingressRule, securityGroup } from "./security-groups.ts";
+import { bucket, bucketObject, bucketSetting } from "./storage.ts";
 import { volume, volumeAttachment } from "./volumes.ts";
 
 export const kinds: Record<string, Kind> = {
@@ -32,6 +34,13 @@ export const kinds: Record<string, Kind> = {
   "ec2transitgateway/instanceState": instanceState,
   "ebs/volume": volume,
   "ec2/volumeAttachment": volumeAttachment,
+  "ec2/launchTemplate": launchTemplate,
+  "autoscaling/group": group,
+  "s3/bucket": bucket,
+  "s3/bucketPublicAccessBlock": bucketSetting,
+  "s3/bucketServerSideEncryptionConfiguration": bucketSetting,
+  "s3/bucketVersioning": bucketSetting,
+  "s3/bucketObjectv2": bucketObject,
 };
 
 export type Shown = { id: string; state: Record<string, Json | undefined> };
@@ -71,23 +80,7 @@ export class Resources {
 
   /** The resource is there, with its effect, when this ends. */
   async create(type: string, inputs: Inputs): Promise<Shown> {
-    const kind = this.#kind(type);
-    const { cloud, store } = this.#context;
-    const resource: Resource = { type, inputs, ...kind.create(this.#context, inputs) };
-    // What AWS reports for an input that was left out is among the attributes, under the same name.
-    store.put(resource);
-    store.save();
-    try {
-      await kind.effect?.(this.#context, resource);
-      store.save();
-      await cloud.converge();
-    } catch (error) {
-      if (kind.forgets !== false) store.remove(type, resource.id);
-      store.save();
-      throw error;
-    }
-    cloud.log(`${type} ${resource.id} created`);
-    return this.#show(resource);
+    return this.#show(await createResource(this.#context, this.#kind(type), type, inputs));
   }
 
   async update(type: string, id: string, inputs: Inputs): Promise<Shown> {

@@ -48,3 +48,28 @@ export function describe(kind: Kind, context: Context, resource: Resource): Reco
   const tags = "tags" in resource.inputs || "tagsAll" in resource.inputs ? { tagsAll: tagsOf(resource) } : {};
   return { ...resource.attributes, ...resource.inputs, ...tags, ...kind.describe?.(context, resource) };
 }
+
+/** Makes a resource of this type; it is there, with its effect, when this ends, or not at all. */
+export async function createResource(
+  context: Context,
+  kind: Kind,
+  type: string,
+  inputs: Inputs,
+): Promise<Resource> {
+  const { cloud, store } = context;
+  const resource: Resource = { type, inputs, ...kind.create(context, inputs) };
+  // What AWS reports for an input that was left out is among the attributes, under the same name.
+  store.put(resource);
+  store.save();
+  try {
+    await kind.effect?.(context, resource);
+    store.save();
+    await cloud.converge();
+  } catch (error) {
+    if (kind.forgets !== false) store.remove(type, resource.id);
+    store.save();
+    throw error;
+  }
+  cloud.log(`${type} ${resource.id} created`);
+  return resource;
+}

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { AutoScaling } from "../../../lab/control-plane/autoscaling.ts";
 import type { Cloud } from "../../../lab/control-plane/cloud.ts";
 import type { Lifecycle } from "../../../lab/control-plane/lifecycle.ts";
 import { firewallOf, networkPlan, resolverPlans, standInPlan } from "../../../lab/control-plane/plan.ts";
@@ -19,6 +20,7 @@ let store: Store;
 let resources: Resources;
 let world: World;
 let launched: string[];
+let autoScaling: AutoScaling;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "barton-store-"));
@@ -40,12 +42,13 @@ beforeEach(() => {
     collectLayers: () => {},
   } as unknown as Lifecycle;
   const cloud = {
-    lab: labNamed("x", { BARTON_LAB_HOME: folder }),
+    lab: { ...labNamed("x"), dir: folder },
     store,
     turns: new Turns(),
     converge: async () => {},
     log: () => {},
   } as unknown as Cloud;
+  autoScaling = new AutoScaling(cloud, lifecycle);
   resources = new Resources(cloud, lifecycle);
   world = new World(cloud, lifecycle);
 });
@@ -75,6 +78,31 @@ const machine = (ids: { subnet: string; group: string }, more: object = {}) =>
     vpcSecurityGroupIds: [ids.group],
     tags: { "barton:machine": "redis1" },
     ...more,
+  });
+
+const template = (ids: { group: string }, more: object = {}) =>
+  resources.create("ec2/launchTemplate", {
+    name: "monit",
+    imageId: baseAmi,
+    instanceType: "t3.micro",
+    networkInterfaces: [{ securityGroups: [ids.group] }],
+    tagSpecifications: [{ resourceType: "instance", tags: { "barton:machine": "monit" } }],
+    ...more,
+  });
+const groupOf = (ids: { subnet: string }, templateId: string, more: object = {}) =>
+  resources.create("autoscaling/group", {
+    name: "monit",
+    minSize: 1,
+    maxSize: 1,
+    vpcZoneIdentifiers: [ids.subnet],
+    launchTemplate: { id: templateId, version: "$Latest" },
+    ...more,
+  });
+const object = (key: string, content: string) =>
+  resources.create("s3/bucketObjectv2", {
+    bucket: "programs",
+    key,
+    source: { base64: Buffer.from(content).toString("base64") },
   });
 
 test("every type that the provider knows has its effect here, and no other", () => {
@@ -134,6 +162,13 @@ test("every output that the provider promises is given", async () => {
   const volume = await resources.create("ebs/volume", { availabilityZone: "eu-central-1a", size: 1 });
   made["ebs/volume"] = volume;
   await make("ec2/volumeAttachment", { deviceName: "/dev/sdf", instanceId: id, volumeId: volume.id });
+  made["ec2/launchTemplate"] = await template(ids);
+  made["autoscaling/group"] = await groupOf(ids, made["ec2/launchTemplate"].id);
+  const { id: bucket } = await resources.create("s3/bucket", { bucket: "programs" });
+  made["s3/bucket"] = resources.read("s3/bucket", bucket);
+  for (const setting of ["PublicAccessBlock", "ServerSideEncryptionConfiguration", "Versioning"])
+    await make(`s3/bucket${setting}`, { bucket });
+  made["s3/bucketObjectv2"] = await object("a.tar", "content");
   for (const schema of schemas) {
     const shown = made[schema.type.split(":")[1] ?? ""];
     for (const output of Object.keys(schema.outputs))
@@ -409,5 +444,120 @@ describe("what the network is to be like", () => {
     const again = new Store(join(folder, "resources.json"));
     expect(networkPlan(again)).toEqual(networkPlan(store));
     expect(resolverPlans(again)).toEqual(resolverPlans(store));
+  });
+});
+
+describe("an auto scaling group", () => {
+  const members = () => [...store.instances.values()].filter(({ state }) => state !== "terminated");
+  const member = () => {
+    const [only, ...others] = members();
+    if (!only || others.length > 0) throw new Error(`the group has ${members().length} instances`);
+    return only;
+  };
+
+  test("launches what its template describes", async () => {
+    const ids = await network();
+    const { id } = await template(ids, {
+      userData: Buffer.from("#cloud-config").toString("base64"),
+      blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: { volumeSize: 8, encrypted: "true" } }],
+    });
+    await groupOf(ids, id);
+    expect(launched).toEqual([member().id]);
+    const [shown] = world.listInstances();
+    expect(shown).toMatchObject({ subnetId: ids.subnet, securityGroups: [{ groupId: ids.group }] });
+    expect(shown?.tags).toEqual({ "barton:machine": "monit", "aws:autoscaling:groupName": "monit" });
+    expect(store.get("ec2/instance", member().id)?.inputs).toMatchObject({
+      ami: baseAmi,
+      rootBlockDevice: { volumeSize: 8 },
+      userDataBase64: Buffer.from("#cloud-config").toString("base64"),
+    });
+  });
+
+  test("replaces an instance that ended, from the newest version of the template", async () => {
+    const ids = await network();
+    const { id } = await template(ids);
+    await groupOf(ids, id);
+    const first = member().id;
+    const { inputs } = store.get("ec2/launchTemplate", id) ?? {};
+    const changed = await resources.update("ec2/launchTemplate", id, { ...inputs, instanceType: "t3.small" });
+    expect(changed.state.latestVersion).toBe(2);
+    autoScaling.watch();
+    expect(member().id, "a new version replaces nothing").toBe(first);
+    const [running] = members();
+    if (running) running.state = "terminated";
+    await vi.waitFor(() => {
+      autoScaling.watch();
+      expect(member().id).not.toBe(first);
+    });
+    expect(store.get("ec2/instance", member().id)?.inputs.instanceType).toBe("t3.small");
+  });
+
+  test.each<[string, (id: string) => void, number]>([
+    ["is off", (id) => Object.assign(store.instances.get(id) ?? {}, { state: "stopped" }), 2_000],
+    ["is unreachable", (id) => void store.faults.push({ kind: "vanish", instanceId: id }), 10_000],
+  ])("terminates and replaces an instance that %s", async (_, ail, noticedAfterMs) => {
+    const ids = await network();
+    await groupOf(ids, (await template(ids)).id);
+    const first = member().id;
+    ail(first);
+    vi.useFakeTimers({ toFake: ["performance"] });
+    try {
+      autoScaling.watch();
+      await vi.waitFor(() => expect(store.instances.get(first)?.state).not.toBe("terminated"));
+      vi.advanceTimersByTime(noticedAfterMs);
+      await vi.waitFor(() => {
+        autoScaling.watch();
+        expect(store.instances.get(first)?.state).toBe("terminated");
+        expect(member().id).not.toBe(first);
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("launches nothing while the cloud has no capacity", async () => {
+    const ids = await network();
+    const { id } = await template(ids);
+    store.faults.push({ kind: "api", mode: "full" });
+    await expect(groupOf(ids, id)).rejects.toThrow("api full");
+    expect(launched).toEqual([]);
+  });
+
+  test("refuses a template that cannot be launched", async () => {
+    const ids = await network();
+    const { id } = await template(ids, { keyName: "nobody's" });
+    await expect(groupOf(ids, id)).rejects.toMatchObject({ code: "InvalidKeyPair.NotFound" });
+    await expect(groupOf(ids, "lt-0")).rejects.toMatchObject({ code: "InvalidLaunchTemplateId.NotFound" });
+  });
+
+  test("ends its instances with itself, and launches no more", async () => {
+    const ids = await network();
+    await groupOf(ids, (await template(ids)).id);
+    const deleting = resources.delete("autoscaling/group", "monit");
+    autoScaling.watch();
+    await deleting;
+    autoScaling.watch();
+    await vi.waitFor(() => expect(members()).toEqual([]));
+    expect(launched).toHaveLength(1);
+  });
+});
+
+describe("a bucket", () => {
+  test("keeps what an object holds in a file of its own", async () => {
+    await resources.create("s3/bucket", { bucket: "programs" });
+    const shown = await object("a.tar", "the content");
+    expect(JSON.stringify([shown, store.get("s3/bucketObjectv2", shown.id)])).not.toContain("base64");
+    expect(Buffer.from(world.contentOf("programs", "a.tar") ?? []).toString()).toBe("the content");
+    await resources.delete("s3/bucketObjectv2", shown.id);
+    expect(world.contentOf("programs", "a.tar")).toBeUndefined();
+  });
+
+  test("is not deleted with something in it, unless by force", async () => {
+    const { id } = await resources.create("s3/bucket", { bucket: "programs" });
+    await object("a.tar", "x");
+    await expect(resources.delete("s3/bucket", id)).rejects.toMatchObject({ code: "BucketNotEmpty" });
+    await resources.update("s3/bucket", id, { bucket: "programs", forceDestroy: true });
+    await resources.delete("s3/bucket", id);
+    expect(world.contentOf("programs", "a.tar")).toBeUndefined();
   });
 });

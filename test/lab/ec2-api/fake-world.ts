@@ -3,12 +3,13 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { imdsHandler, isImdsRequest } from "../../../lab/ec2-api/imds.ts";
 import { ec2Handler } from "../../../lab/ec2-api/query.ts";
+import { isS3Request, s3Handler } from "../../../lab/ec2-api/s3.ts";
 import type {
   ApiRequest,
   Ec2World,
-  ImdsWorld,
   InstanceState,
   InstanceView,
+  S3World,
 } from "../../../lab/ec2-api/world.ts";
 
 export function instanceView(digit: number, machine: string, state: InstanceState = "running"): InstanceView {
@@ -30,10 +31,14 @@ export function instanceView(digit: number, machine: string, state: InstanceStat
   };
 }
 
-export interface FakeWorld extends Ec2World, ImdsWorld {
+export interface FakeWorld extends Ec2World, S3World {
   /** What was asked of the world, e.g. `stop i-… forced`. */
   calls: string[];
   instances: InstanceView[];
+  /** By `bucket/key`. */
+  objects: Record<string, Uint8Array>;
+  /** What the role may, as policy documents. */
+  policies: object[];
 }
 
 export function fakeWorld(): FakeWorld {
@@ -49,9 +54,15 @@ export function fakeWorld(): FakeWorld {
     const found = instances.find(({ instanceId }) => instanceId === id);
     if (found) found.state = state;
   };
+  const objects: Record<string, Uint8Array> = {};
+  const policies: object[] = [];
   return {
     instances,
     calls,
+    objects,
+    policies,
+    contentOf: (bucket, key) => objects[`${bucket}/${key}`],
+    policiesOf: () => policies.map((policy) => JSON.stringify(policy)),
     listInstances: () => structuredClone(instances),
     terminate: (id) => change(`terminate ${id}`, id, "shutting-down"),
     stop: (id, force) => change(`stop ${id}${force ? " forced" : ""}`, id, "stopping"),
@@ -68,9 +79,9 @@ export function fakeWorld(): FakeWorld {
   };
 }
 
-/** Serves both handlers; `seen` collects the authorization header of EC2 requests. */
+/** Serves all handlers; `seen` collects the authorization header of EC2 requests. */
 export async function serveWorld(world: FakeWorld): Promise<{ url: string; seen: string[]; server: Server }> {
-  const [ec2, imds, seen] = [ec2Handler(world), imdsHandler(world), [] as string[]];
+  const [ec2, imds, s3, seen] = [ec2Handler(world), imdsHandler(world), s3Handler(world), [] as string[]];
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
@@ -82,7 +93,8 @@ export async function serveWorld(world: FakeWorld): Promise<{ url: string; seen:
       sourceAddress: incoming.socket.remoteAddress ?? "",
     };
     if (!isImdsRequest(request)) seen.push(incoming.headers.authorization ?? "");
-    const response = isImdsRequest(request) ? imds(request) : ec2(request);
+    const handler = isImdsRequest(request) ? imds : isS3Request(request) ? s3 : ec2;
+    const response = handler(request);
     outgoing.writeHead(response.status, response.headers).end(response.body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

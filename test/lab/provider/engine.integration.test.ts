@@ -148,8 +148,8 @@ describe("the provider under the real engine", { timeout: 60_000 }, () => {
       `the lab does not emulate the property "hibernation" of aws:ec2/instance:Instance`,
     );
     expect(property).toContain("lab/schema/instance.ts");
-    const type = await project.fails(["preview"], program({ more: `new aws.s3.Bucket("logs");` }));
-    expect(type).toContain(`the lab does not emulate the resource type "aws:s3/bucket:Bucket"`);
+    const type = await project.fails(["preview"], program({ more: `new aws.sqs.Queue("logs");` }));
+    expect(type).toContain(`the lab does not emulate the resource type "aws:sqs/queue:Queue"`);
     const call = await project.fails(
       ["preview"],
       program({ more: "await aws.ec2.getAmi({ owners: ['self'] });" }),

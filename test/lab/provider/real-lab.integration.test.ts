@@ -128,9 +128,9 @@ describe("a program in the lab", { timeout: 120_000 }, () => {
     );
     const type = await project.fails(
       ["up", "--yes", "--skip-preview"],
-      program({ more: `new aws.s3.Bucket("logs");` }),
+      program({ more: `new aws.sqs.Queue("logs");` }),
     );
-    expect(type).toContain(`the lab does not emulate the resource type "aws:s3/bucket:Bucket"`);
+    expect(type).toContain(`the lab does not emulate the resource type "aws:sqs/queue:Queue"`);
   });
 
   test("a reference to what does not exist is refused as by AWS", async () => {

@@ -15,6 +15,13 @@ const trust = JSON.stringify({
 });
 const publicKey = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36)]).toString("base64")}`;
 
+/** An asset as the engine sends it. */
+const asset = (hash: string): Value => ({
+  "4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17",
+  path: `/somewhere/${hash}`,
+  hash,
+});
+
 /** For each type the least that is valid. */
 const least: Record<string, Bag> = {
   "aws:ec2/vpc:Vpc": { cidrBlock: "10.42.0.0/16" },
@@ -57,6 +64,24 @@ const least: Record<string, Bag> = {
     instanceId: id("i"),
     volumeId: id("vol"),
   },
+  "aws:ec2/launchTemplate:LaunchTemplate": {},
+  "aws:autoscaling/group:Group": {
+    minSize: 1,
+    maxSize: 1,
+    vpcZoneIdentifiers: [id("subnet")],
+    launchTemplate: { id: id("lt"), version: "$Latest" },
+  },
+  "aws:s3/bucket:Bucket": {},
+  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": { bucket: "programs" },
+  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {
+    bucket: "programs",
+    rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }],
+  },
+  "aws:s3/bucketVersioning:BucketVersioning": {
+    bucket: "programs",
+    versioningConfiguration: { status: "Enabled" },
+  },
+  "aws:s3/bucketObjectv2:BucketObjectv2": { bucket: "programs", key: "a/b.tar", source: asset("one") },
 };
 
 function check(
@@ -112,8 +137,8 @@ describe("every type", () => {
   );
 
   test("a type that is not emulated is told with all that are", () => {
-    expect(() => schemaOf("aws:s3/bucket:Bucket")).toThrow(
-      /does not emulate the resource type "aws:s3\/bucket:Bucket". It emulates: aws:ec2\/vpc:Vpc, .*To add it: .*lab\/schema\/index.ts/,
+    expect(() => schemaOf("aws:sqs/queue:Queue")).toThrow(
+      /does not emulate the resource type "aws:sqs\/queue:Queue". It emulates: aws:ec2\/vpc:Vpc, .*To add it: .*lab\/schema\/index.ts/,
     );
   });
 });
@@ -358,5 +383,37 @@ describe("what a refresh finds", () => {
       cidrBlock: "10.42.0.0/16",
       enableDnsSupport: true,
     });
+  });
+});
+
+describe("monit's group and its program", () => {
+  test("a group has between its least and its most instances", () => {
+    const group = "aws:autoscaling/group:Group";
+    expect(check(group, withMore(group, { desiredCapacity: 2 })).failures).toEqual([
+      "desiredCapacity: expected minSize ≤ desiredCapacity ≤ maxSize, got 1, 2, 1",
+    ]);
+    expect(check(group, withMore(group, { minSize: 0, desiredCapacity: 0 })).failures).toEqual([]);
+  });
+
+  test("a template with a network interface has its security groups there", () => {
+    const template = "aws:ec2/launchTemplate:LaunchTemplate";
+    const groups = [id("sg")];
+    expect(check(template, { networkInterfaces: [{ securityGroups: groups }] }).failures).toEqual([]);
+    const both = { networkInterfaces: [{ securityGroups: groups }], vpcSecurityGroupIds: groups };
+    expect(check(template, both).failures).toEqual([expect.stringMatching(/^vpcSecurityGroupIds: /)]);
+  });
+
+  test("an object is the same as long as its content is, wherever the file is", () => {
+    const object = "aws:s3/bucketObjectv2:BucketObjectv2";
+    const changes = (a: Bag, b: Bag) =>
+      diffInputs(schemaOf(object), withMore(object, a), withMore(object, b));
+    const elsewhere = { ...(asset("one") as Bag), path: "/another/file" };
+    expect(changes({ source: asset("one") }, { source: elsewhere })).toEqual([]);
+    expect(changes({ source: asset("one") }, { source: asset("two") })).toEqual([
+      { path: "source", kind: "update", replace: false },
+    ]);
+    expect(check(object, withMore(object, { source: "text" })).failures).toEqual([
+      expect.stringContaining("source: expected an asset"),
+    ]);
   });
 });

@@ -15,7 +15,10 @@ const stepsOf = (world: World, subject: string) =>
 /** Both redis machines have lost their power, and the cloud has noticed. */
 function bothOff(): World {
   const world = new World().lookAll("redis1", down("silent")).lookAll("redis2", down("silent"));
-  for (const machine of redisMachines) world.facts.machines[machine].cloud = "stopped";
+  for (const machine of redisMachines) {
+    world.facts.machines[machine].cloud = "stopped";
+    for (const shard of world.shards) Object.assign(world.server(machine, shard).info ?? {}, { beat: 900 });
+  }
   return world;
 }
 
@@ -84,7 +87,7 @@ describe("after a total loss, when the machines come back with their volumes", (
       world.decide();
       comesBack(world, first, { beat: 900 });
       expect(world.situation("shard 1")).toBe("nothing-promotable");
-      expect(world.decide().sentence).toContain("which may have it, is waited for (for 600 s");
+      expect(world.decide().sentence).toContain("which may have it, is waited for, for up to 600 s");
       // It is there, but still reads its file.
       const other = counterpartOf(first);
       comesBack(world, other, { loading: true, epoch: undefined });
@@ -106,6 +109,13 @@ describe("after a total loss, when the machines come back with their volumes", (
       comesBack(world, "redis2", { beat: redis2 });
       expect(stepsOf(world, "shard 1")[1]).toBe(`make ${winner} master of shard 1 (epoch 2)`);
     }
+  });
+
+  test("a file of a later beat than the other was ever seen with waits for nobody", () => {
+    const world = bothOff();
+    world.decide();
+    comesBack(world, "redis1", { beat: 903 });
+    expect(stepsOf(world, "shard 1")[1]).toBe("make redis1 master of shard 1 (epoch 2)");
   });
 
   test("a later term wins over any beat", () => {

@@ -243,7 +243,7 @@ describe("old masters and wrong roles", () => {
     world.look("redis1", 1, down("refused"));
     expect(world.situation("shard 1")).toBe("nothing-promotable");
     expect(world.decide().sentence).toContain(
-      'redis2 lagged behind when its master was lost; redis1, which may have it, is waited for (for 600 s, or until "failover redis1" is run)',
+      "redis2 lagged behind when its master was lost; redis1, which may have it, is waited for, for up to 600 s",
     );
     world.later(600_100);
     expect(world.situation("shard 1")).toBe("master-lost");
@@ -281,10 +281,10 @@ describe("old masters and wrong roles", () => {
       expect(world.situation("shard 1")).toBe("nothing-promotable");
     });
 
-    test("takes over when a person gives that replica's data up, by ordering its machine's failover", () => {
+    test("also when somebody has ordered its machine's failover, which brings its data back", () => {
       const world = restarted(down("silent"));
       world.memory.durable.ordered.redis2 = "by hand";
-      expect(stepsOf(world, "shard 1")).toContain("make redis1 master of shard 1 (epoch 2)");
+      expect(world.situation("shard 1")).toBe("nothing-promotable");
     });
 
     test.each(["stopped", "terminated"] as const)(
@@ -508,6 +508,21 @@ describe("replacement", () => {
       world.memory.durable.givenUp.redis1 = { instanceId: "i-older", because: "test", tainted: true };
       expect(world.situation("shard 1")).toBe("master-leaves");
     });
+  });
+
+  test("a spent budget says what to do, and that does it", () => {
+    const world = new World();
+    world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+    const spend = (machine: "haproxy1" | "redis1") => ({ machine, wallMs: world.facts.wallMs - 1 });
+    world.memory.durable.replacements = Array.from({ length: 10 }, () => [
+      spend("haproxy1"),
+      spend("redis1"),
+    ]).flat();
+    expect(world.decide().sentence).toContain('run "barton forgive haproxy1" on monit');
+    world.memory = apply(world.memory, { event: "forgiven", machine: "haproxy1" }, world.facts.wallMs);
+    expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+    // Another machine's budget is its own.
+    expect(world.memory.durable.replacements).toEqual(Array.from({ length: 10 }, () => spend("redis1")));
   });
 
   test("a new instance in its place ends it", () => {

@@ -47,6 +47,7 @@ describe("the monitor's socket", () => {
         master: "redis1",
         replica: "redis2",
         replicaLink: "up",
+        lagBytes: expect.any(Number),
         proxies: { haproxy1: "redis1", haproxy2: "redis1" },
       },
       {
@@ -55,6 +56,7 @@ describe("the monitor's socket", () => {
         master: "redis1",
         replica: "redis2",
         replicaLink: "up",
+        lagBytes: expect.any(Number),
         proxies: { haproxy1: "redis1", haproxy2: "redis1" },
       },
     ]);
@@ -73,8 +75,8 @@ describe("the monitor's socket", () => {
   });
 
   test("what cannot be failed over is refused with the reason", async () => {
-    const result = await orderFailover(socket, "app", () => {});
-    expect(result).toEqual({ ok: false, message: expect.stringContaining("app is not replaced") });
+    const result = await orderFailover(socket, "monit", () => {});
+    expect(result).toEqual({ ok: false, message: expect.stringContaining("monit is not replaced") });
     expect((await orderFailover(socket, "nonsense", () => {})).ok).toBe(false);
     expect(world.calls).toEqual([]);
   });

@@ -1,12 +1,14 @@
-/** A "machine" of the test world: redis servers or a haproxy at one loopback address. */
+/** A "machine" of the test world: redis servers, a haproxy, or app's local haproxy, at one loopback address. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { clientProxyConfig } from "../../../infra/roles/app/role.ts";
 import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
-import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
+import type { Detection, MachineName, ProxyMachine, Topology } from "../../../recovery/topology.ts";
+import { keepScript } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -16,6 +18,8 @@ export interface MachineOptions {
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
+  /** Where app finds the proxies, by address: there is no resolver in this world. */
+  proxyAddresses: () => Record<ProxyMachine, string>;
 }
 
 /** Creates the machine's files and starts its processes. */
@@ -53,6 +57,7 @@ export class FakeMachine {
   start(): void {
     if (this.name.startsWith("redis"))
       for (const { redisPort } of this.#options.shards) this.startRedis(redisPort);
+    else if (this.name === "app") this.#startClientProxy();
     else this.startProxy();
   }
 
@@ -75,6 +80,7 @@ export class FakeMachine {
 
   startProxy(): void {
     const { folder, address, shards, detection } = this.#options;
+    mkdirSync(join(folder, "kept"), { recursive: true });
     const text = proxyConfig({
       shards,
       detection,
@@ -82,9 +88,37 @@ export class FakeMachine {
       runtimeBind: `${address}:8999`,
       healthBind: `${address}:8900`,
       proxyBind: address,
+      keepScript: keepScript,
+      keptIn: join(folder, "kept"),
     });
     writeFileSync(this.configFile, withoutChroot(text));
     this.restartProxy();
+  }
+
+  #startClientProxy(): void {
+    this.#writeClientProxy();
+    this.restartProxy();
+  }
+
+  /** App learns the proxies' present addresses, as by its resolver. */
+  async resolveProxies(): Promise<void> {
+    this.#writeClientProxy();
+    await this.reload();
+  }
+
+  #writeClientProxy(): void {
+    const { folder, address, shards, detection, proxyAddresses } = this.#options;
+    const text = clientProxyConfig({
+      shards,
+      detection,
+      adminSocket: join(folder, "admin.sock"),
+      runtimeBind: `${address}:8999`,
+      clientBind: address,
+      resolver: `${address}:53`,
+      ...proxyAddresses(),
+      healthPort: 8900,
+    });
+    writeFileSync(this.configFile, withoutChroot(text));
   }
 
   /** Starts haproxy with the file as it is now. */

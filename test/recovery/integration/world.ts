@@ -43,6 +43,18 @@ export interface WorldOptions {
   limits?: Partial<Limits>;
 }
 
+export interface MonitorOptions {
+  afterStep?: (step: Step) => void;
+  clock?: Clock;
+  self?: string;
+  state?: string;
+}
+
+export interface Monitor {
+  reconciler: Reconciler;
+  stop: () => Promise<void>;
+}
+
 /**
  * Different for every test process, so that test runs beside each other never meet: haproxy would share an
  * address with another one without a word. The generation of a machine is added to the third number.
@@ -50,6 +62,9 @@ export interface WorldOptions {
 const network = { second: 10 + (process.pid % 240), third: (Math.floor(process.pid / 240) % 6) * 40 };
 const addressOf = (generation: number, number: number) =>
   `127.${network.second}.${network.third + generation}.${number}`;
+
+/** The last number of each machine's address. */
+const numbers = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 };
 
 export class TestWorld {
   readonly folder = mkdtempSync(join(tmpdir(), "barton-recovery-"));
@@ -60,7 +75,9 @@ export class TestWorld {
   readonly #limits: Limits;
   #dead: Instance[] = [];
   #generation = 0;
-  #running: { reconciler: Reconciler; stop: () => Promise<void> } | undefined;
+  #running: Monitor | undefined;
+  /** Every recovery that this world had: one that was stopped may have steps under way. */
+  readonly #recoveries: Reconciler[] = [];
   /** Set to make the cloud's API fail with this message. */
   cloudFailure: string | undefined;
   /** Set to hold replacements: the message says that the program differs. */
@@ -79,7 +96,9 @@ export class TestWorld {
   /** Starts all machines that have processes. */
   async startMachines(): Promise<void> {
     await Promise.all(
-      (["redis1", "redis2", "haproxy1", "haproxy2"] as const).map((machine) => this.#launch(machine, 0)),
+      (["redis1", "redis2", "haproxy1", "haproxy2", "app"] as const).map((machine) =>
+        this.#launch(machine, 0),
+      ),
     );
   }
 
@@ -109,10 +128,21 @@ export class TestWorld {
 
   /** Starts recovery, as the monitor does. `afterStep` may stop it anywhere. */
   async startRecovery(afterStep?: (step: Step) => void, clock: Clock = systemClock): Promise<Reconciler> {
+    this.#running = await this.startMonitor({ afterStep, clock });
+    return this.#running.reconciler;
+  }
+
+  /** Starts one more monitor; `self` is its id, and `state` its folder for what it remembers. */
+  async startMonitor({
+    afterStep,
+    clock = systemClock,
+    self,
+    state = "state",
+  }: MonitorOptions): Promise<Monitor> {
     const stop = new AbortController();
-    const stateDir = join(this.folder, "state");
+    const stateDir = join(this.folder, state);
     const log = createLog(
-      { write: (text) => this.lines.push(`${Math.round(performance.now())} ${text.trim()}`) },
+      { write: (text) => this.lines.push(`${Math.round(performance.now())} ${self ?? ""} ${text.trim()}`) },
       {},
     );
     const reconciler = new Reconciler({
@@ -126,19 +156,18 @@ export class TestWorld {
       log,
       files: new BackgroundFiles((error) => this.lines.push(error.message)),
       stateDir,
+      self,
       memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
       incidents: await readIncidents(join(stateDir, "incidents")),
       afterStep,
     });
+    this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
-    this.#running = {
-      reconciler,
-      stop: async () => {
-        stop.abort();
-        await running;
-      },
+    const ended = async () => {
+      stop.abort();
+      await running;
     };
-    return reconciler;
+    return { reconciler, stop: ended };
   }
 
   async stopRecovery(): Promise<void> {
@@ -186,6 +215,7 @@ export class TestWorld {
   async close(): Promise<void> {
     try {
       await this.stopRecovery();
+      await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
     } finally {
       await Promise.all([...this.machines.values()].map((machine) => machine.end()));
       await rm(this.folder, { recursive: true, force: true });
@@ -201,8 +231,7 @@ export class TestWorld {
 
   /** Starts a machine of this name at a new address, as a launch does. */
   async #launch(name: MachineName, generation: number): Promise<FakeMachine> {
-    const number = { redis1: 11, redis2: 12, haproxy1: 21, haproxy2: 22, app: 31, monit: 41 }[name];
-    const address = addressOf(generation, number);
+    const address = addressOf(generation, numbers[name]);
     const machine = await startMachine({
       name,
       instanceId: `i-${name}-${generation}`,
@@ -211,8 +240,13 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
+      proxyAddresses: () => ({
+        haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
+        haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
+      }),
     });
     this.machines.set(name, machine);
+    if (generation > 0 && name.startsWith("haproxy")) await this.machines.get("app")?.resolveProxies();
     return machine;
   }
 
@@ -220,20 +254,14 @@ export class TestWorld {
     return {
       describe: async () => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
-        const others = (["app", "monit"] as const).map(
-          (machine): Instance => ({
-            machine,
-            instanceId: `i-${machine}`,
-            state: "running",
-            address: "127.0.0.1",
-            launchedAt: "1",
-          }),
-        );
-        return [
-          ...[...this.machines.values()].map((machine) => machine.asInstance()),
-          ...this.#dead,
-          ...others,
-        ];
+        const monit: Instance = {
+          machine: "monit",
+          instanceId: "i-monit",
+          state: "running",
+          address: "127.0.0.1",
+          launchedAt: "1",
+        };
+        return [...[...this.machines.values()].map((machine) => machine.asInstance()), ...this.#dead, monit];
       },
       powerOff: async (instanceId) => {
         if (this.cloudFailure) throw new Error(this.cloudFailure);
@@ -257,6 +285,9 @@ export class TestWorld {
       },
       untaint: async (machines) => {
         this.calls.push(`untaint ${machines.join(",")}`);
+      },
+      updateRecords: async (machines) => {
+        this.calls.push(`records of ${machines.join(",")}`);
       },
       launch: async (machines) => {
         this.calls.push(`launch ${machines.join(",")}`);

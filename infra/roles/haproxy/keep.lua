@@ -1,0 +1,131 @@
+-- A proxy process that restarts goes on where its predecessor was, also while nobody is there to tell it (design section 6).
+--
+-- Whatever recovery changes ends with the command `keep servers`: where traffic goes is written down, and the answer is
+-- empty only then. So a server that recovery has fenced is never used again by a process that restarts, at whatever moment
+-- it died. A process that starts reads what was kept, and uses a server again that was in use, if that one says itself that
+-- it is a master. See "A proxy that restarts" in docs/architecture.md.
+--
+-- The folder (`setenv` in haproxy.cfg, as seen from the chroot) is in /run: a machine that boots knows nothing, and serves nobody
+-- until recovery tells it. Without the folder nothing is kept, and nothing restored.
+
+local folder = os.getenv("BARTON_KEPT")
+local kept = folder .. "/servers"
+-- Names the process that started last. After a reload the former one still answers for a moment, and must not confirm.
+local latest = folder .. "/process"
+
+local retryMs = 200
+local answerSeconds = 1
+
+local me
+-- Has recovery spoken to this process? Then it knows better than what was kept.
+local told = false
+
+local function read(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function write(path, text)
+  local part = path .. ".part"
+  local file = io.open(part, "w")
+  if not file then return false end
+  local written = file:write(text) and true or false
+  -- A full disk is noticed by the end at the latest.
+  written = file:close() and written
+  return written and os.rename(part, path) and true or false
+end
+
+-- Is there certainly nothing that a later process could restore?
+local function forget()
+  os.remove(kept)
+  return io.open(kept, "r") == nil
+end
+
+local function server(backend, name)
+  local found = core.backends[backend]
+  return found and found.servers[name]
+end
+
+local function isReady(one)
+  return string.sub(one:get_stats().status, 1, 5) ~= "MAINT"
+end
+
+-- One line for each server: backend, name, address, state.
+local function snapshot()
+  local lines = {}
+  for name, backend in pairs(core.backends) do
+    if string.match(name, "^shard%d+$") or name == "registered" then
+      for serverName, one in pairs(backend.servers) do
+        if serverName ~= "hold" then
+          local state = isReady(one) and "ready" or "out"
+          lines[#lines + 1] = table.concat({ name, serverName, one:get_addr(), state }, " ")
+        end
+      end
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+core.register_cli({ "keep", "servers" }, "keep servers : write down where traffic goes", function(applet)
+  told = true
+  if not write(kept, snapshot()) then
+    if not forget() then applet:send("what was kept can be neither replaced nor removed\n") end
+  elseif read(latest) ~= me then
+    applet:send("another process has taken over\n")
+  end
+end)
+
+-- Every redis server tells anybody its role (the user `witness` in users.acl), and nothing else.
+local function isMaster(address, port)
+  local socket = core.tcp()
+  socket:settimeout(answerSeconds)
+  local role
+  if socket:connect(address, port) and socket:send("AUTH witness witness\r\nROLE\r\n") then
+    -- +OK, *3, $6, master
+    for _ = 1, 4 do role = socket:receive("*l") end
+  end
+  socket:close()
+  return role == "master"
+end
+
+-- Uses one server as before. No pause between the question whether recovery has spoken and the answer.
+local function restore(line)
+  if not isMaster(line.address, line.port) or told then return false end
+  local one = server(line.backend, line.name)
+  if not one then return false end
+  one:set_addr(line.address, line.port)
+  one:set_ready()
+  return true
+end
+
+local function linesOf(text)
+  local waiting, wasRegistered = {}, false
+  for backend, name, address, port, state in string.gmatch(text, "(%S+) (%S+) ([%d.]+):(%d+) (%a+)\n") do
+    if state == "ready" and backend == "registered" then
+      wasRegistered = true
+    elseif state == "ready" then
+      waiting[#waiting + 1] = { backend = backend, name = name, address = address, port = tonumber(port) }
+    end
+  end
+  return waiting, wasRegistered
+end
+
+core.register_task(function()
+  local now = core.now()
+  me = string.format("%s %d.%06d", core.get_info()["Pid"], now.sec, now.usec)
+  -- First announced, then read: what the former process keeps after this it does not confirm.
+  if not write(latest, me) then return end
+  local waiting, wasRegistered = linesOf(read(kept) or "")
+  while not told and #waiting > 0 do
+    for i = #waiting, 1, -1 do
+      if restore(waiting[i]) then table.remove(waiting, i) end
+    end
+    if #waiting > 0 then core.msleep(retryMs) end
+  end
+  -- App may use the proxy again once all is as it was.
+  local own = server("registered", "self")
+  if wasRegistered and not told and own then own:set_ready() end
+end)

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { errors, inexcusable } from "./errors.ts";
+import { evidence, fault, operation } from "./histories.ts";
+import { run } from "./verdict.ts";
+
+const failed = (invokedAt: number, completedAt: number, process = "1/anew-1") =>
+  operation({ outcome: "unknown", error: "closed", invokedAt, completedAt, process });
+
+test("what was in flight at the fault may fail", () => {
+  const own = [failed(990, 1500)];
+  expect(inexcusable(own, [fault()])).toEqual([]);
+  expect(run(errors, evidence(own)).verdict).toBe("pass");
+});
+
+test.each([
+  ["begun after the fault", failed(1100, 1500)],
+  ["ended before the fault", failed(900, 950)],
+])("a request that failed although it was %s", (_, error) => {
+  expect(run(errors, evidence([error]))).toMatchObject({ verdict: "fail", figures: { beyondInFlight: 1 } });
+});
+
+test("without any fault every error is one too many", () => {
+  expect(run(errors, evidence([failed(990, 1500)], { faults: [] })).verdict).toBe("fail");
+});
+
+test("after a stall one request per client may be cut, and no second one", () => {
+  const stall = [fault({ strict: false })];
+  const own = [failed(1100, 4000), failed(1200, 4000, "1/anew-2")];
+  expect(inexcusable(own, stall)).toEqual([]);
+  expect(inexcusable([...own, failed(4100, 4200)], stall)).toHaveLength(1);
+});
+
+test("clients that keep their connection may see errors; they are counted", () => {
+  const own = [
+    operation({}),
+    operation({ client: "persistent", outcome: "unknown", at: 5000 }),
+    operation({ client: "pipelined", outcome: "fail", at: 5000 }),
+  ];
+  const finding = run(errors, evidence(own));
+  expect(finding.verdict).toBe("pass");
+  expect(finding.sentence).toContain("persistent: 1; pipelined: 1");
+});

@@ -1,0 +1,51 @@
+/**
+ * Errors by kind of client. A client that connects anew for each request may see none, except for the request that was
+ * in flight when the fault struck (or, after a stall or a partition, when recovery cut the sessions: one per client).
+ */
+import { clientKinds, type Operation } from "../history.ts";
+import { type FaultRecord, faultOf } from "../record.ts";
+import { type Checker, grouped } from "./verdict.ts";
+
+/** Whether the operation was under way while the fault was injected. */
+export const wasInFlight = (operation: Operation, { at, doneAt }: FaultRecord): boolean =>
+  operation.invokedAt <= doneAt && operation.completedAt >= at;
+
+/** Errors of clients that connect anew which no fault excuses. */
+export function inexcusable(errors: readonly Operation[], faults: readonly FaultRecord[]): Operation[] {
+  const excused = new Set<string>();
+  return errors.filter((error) => {
+    const fault = faultOf(faults, error.completedAt);
+    if (fault === undefined) return true;
+    if (wasInFlight(error, fault)) return false;
+    const once = `${fault.number} ${error.process}`;
+    if (fault.strict || excused.has(once)) return true;
+    excused.add(once);
+    return false;
+  });
+}
+
+const told = ({ process, action, error, invokedAt, completedAt }: Operation) =>
+  `${process} ${action} begun at ${new Date(invokedAt).toISOString()}: ${error} after ${(completedAt - invokedAt).toFixed(0)} ms`;
+
+export const errors: Checker = {
+  name: "errors",
+  check({ operations, faults }) {
+    const failed = operations.filter(({ outcome }) => outcome !== "ok");
+    const beyond = inexcusable(
+      failed.filter(({ client }) => client === "anew"),
+      faults,
+    );
+    const counts = Object.fromEntries(
+      clientKinds.map((kind) => [kind, failed.filter(({ client }) => client === kind).length]),
+    );
+    const anew = operations.filter(({ client }) => client === "anew").length;
+    return {
+      verdict: beyond.length > 0 ? "fail" : anew === 0 ? "unknown" : "pass",
+      sentence:
+        `connecting anew: ${beyond.length} errors beyond those in flight (${counts.anew} in all, of ${grouped(anew)}); ` +
+        `persistent: ${counts.persistent}; pipelined: ${counts.pipelined}`,
+      examples: (beyond.length > 0 ? beyond : failed).map(told),
+      figures: { beyondInFlight: beyond.length, byClient: counts },
+    };
+  },
+};

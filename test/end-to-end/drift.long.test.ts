@@ -1,0 +1,92 @@
+/** Roles drift (issue): what somebody changes by hand is noticed and put right, and nothing acknowledged is lost. */
+import { describe, expect, test } from "vitest";
+import { waitFor } from "../../lab/operate.ts";
+import {
+  addressIn,
+  expectNothingLost,
+  expectSmooth,
+  lab,
+  readyServers,
+  runtime,
+  scenarioBeforeEach,
+} from "./scenario.ts";
+
+const scenario = scenarioBeforeEach();
+
+/** A command to shard 1's redis on `machine`, with recovery's credentials, from monit. */
+async function asRecovery(machine: string, ...command: string[]): Promise<string> {
+  const node =
+    'const { redisUser, redisPassword } = require("/etc/barton/recovery.json"); console.log(redisUser, redisPassword)';
+  const [user, password] = (await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", node)).split(" ");
+  const script = 'export REDISCLI_AUTH="$1"; shift; exec redis-cli "$@"';
+  const target = ["--user", user ?? "", "--no-auth-warning", "-p", "9001"];
+  return lab.exec(machine, "sh", "-c", script, "sh", password ?? "", ...target, ...command);
+}
+
+describe("redis", () => {
+  test("REPLICAOF NO ONE on a replica: it follows the master again", async () => {
+    const { master, replica } = scenario.current;
+    expect(await asRecovery(replica, "REPLICAOF", "NO", "ONE")).toBe("OK");
+    await waitFor("the replica to follow again", 20_000, async () => {
+      return (await asRecovery(replica, "ROLE")).startsWith("slave") || undefined;
+    });
+    const after = await lab.untilHealthy(30_000);
+    expect(after.shards[0]).toMatchObject({ master, replica, replicaLink: "up" });
+    expectSmooth(await scenario.current.ended());
+    expect(after.machines).toEqual(scenario.current.before.machines);
+  });
+
+  test("REPLICAOF on a master: the shard has a master again, with all data", async () => {
+    const { before, master, replica } = scenario.current;
+    expect(await asRecovery(master, "REPLICAOF", addressIn(before, replica) ?? "", "9001")).toBe("OK");
+    await waitFor("the incident", 20_000, async () => (await scenario.current.newIncidents())[0]);
+    const after = await lab.untilHealthy(30_000);
+    const summary = await scenario.current.ended();
+    // Until it is noticed, the demoted server refuses writes (READONLY): errors, but no loss.
+    expect(summary.lost).toBe(0);
+    expect(after.machines).toEqual(before.machines);
+  });
+});
+
+describe("a proxy", () => {
+  test.each(["haproxy1", "haproxy2"])("%s: the master's line taken out", async (proxy) => {
+    const { before, master } = scenario.current;
+    await runtime(proxy, `set server shard1/${master} state maint`);
+    await waitFor(
+      "the line to be put right",
+      10_000,
+      async () => (await readyServers(proxy)).includes(master) || undefined,
+    );
+    expectSmooth(await scenario.current.ended());
+    expect((await lab.untilHealthy(30_000)).shards).toEqual(before.shards);
+  });
+
+  test("the replica's line put in: it is taken out again", async () => {
+    const { before, replica } = scenario.current;
+    await runtime("haproxy2", `set server shard1/${replica} state ready`);
+    await waitFor("the line to be taken out", 10_000, async () => {
+      return !(await readyServers("haproxy2")).includes(replica) || undefined;
+    });
+    expectSmooth(await scenario.current.ended());
+    expect((await lab.untilHealthy(30_000)).shards).toEqual(before.shards);
+  });
+
+  test("its address changed: it is put right", async () => {
+    const { before, master } = scenario.current;
+    await runtime("haproxy1", `set server shard1/${master} addr 127.0.0.1 port 1`);
+    expectNothingLost(await scenario.current.ended());
+    expect((await lab.untilHealthy(30_000)).shards).toEqual(before.shards);
+    expect(await runtime("haproxy1", "show servers state shard1")).toContain(
+      String(addressIn(before, master)),
+    );
+  });
+
+  test("not registered any more: it is registered again, and app comes back to it", async () => {
+    await runtime("haproxy1", "set server registered/self state maint");
+    await waitFor("app to use haproxy1 again", 30_000, async () => {
+      const back = (await lab.activeProxy()) === "haproxy1" && (await lab.status()).healthy;
+      return back || undefined;
+    });
+    expectSmooth(await scenario.current.ended());
+  });
+});
