@@ -9,7 +9,7 @@ import { proxyMachines } from "./topology.ts";
 const renewalMs = 1_000;
 /** While it is not known yet, it is in a hurry: nothing is done before. */
 const introductionMs = 100;
-/** A proxy that takes no entry must not keep recovery from acting for longer than this. */
+/** A proxy that takes no entry, or is not there, must not keep recovery from acting for longer than this. */
 const introductionMaxMs = 2_000;
 const tellMs = 500;
 
@@ -37,14 +37,13 @@ export class Presence {
   async run(signal: AbortSignal): Promise<void> {
     const { board, clock, self } = this.#options;
     if (self === undefined) return;
-    let firstAnswerMs: number | undefined;
+    const startedMs = clock.now();
     while (!signal.aborted) {
       const facts = board.facts();
       const answering = proxyMachines.filter((proxy) => facts.proxies[proxy].look.state === "up");
-      if (answering.length > 0) firstAnswerMs ??= clock.now();
-      const waitedMs = firstAnswerMs === undefined ? 0 : clock.now() - firstAnswerMs;
       const hasLooked = proxyMachines.every((proxy) => facts.proxies[proxy].look.state !== "none");
-      this.#isKnown ||= (hasLooked && isIntroduced(facts)) || waitedMs > introductionMaxMs;
+      const isLate = clock.now() - startedMs > introductionMaxMs;
+      this.#isKnown ||= (hasLooked && isIntroduced(facts)) || isLate;
       if (whySteppedBack(facts) === undefined) {
         // One that does not take it is not waited for by the other, and is told again soon.
         const told = answering.map((proxy) =>

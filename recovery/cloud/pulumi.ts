@@ -148,14 +148,14 @@ async function urnsOf(
   return machines.flatMap((machine) => pick(topology.machines[machine]));
 }
 
-interface Unlocking {
+export interface Unlocking {
   pulumi: (args: string[], input?: string) => Promise<string>;
   log: Log;
   mayJudgeLocks: () => boolean;
 }
 
 /** Does the work; when a stale lock is in its way, takes that away, clears what is pending, and does it again. */
-async function retryUnlocked<T>(
+export async function retryUnlocked<T>(
   what: string,
   work: () => Promise<T>,
   { pulumi, log, mayJudgeLocks }: Unlocking,

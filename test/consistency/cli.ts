@@ -9,6 +9,7 @@ import { type Lab, LabError, labNamed } from "../../lab/lab.ts";
 import { exitStatusOf, grouped } from "./checkers/verdict.ts";
 import { catalogue } from "./faults/catalogue.ts";
 import { parseWanted, type Wanted } from "./faults/plan.ts";
+import { readRun } from "./files.ts";
 import { page } from "./report/page/page.ts";
 import { type Results, resultsOf, statisticsText } from "./report/results.ts";
 import { programOf, Run } from "./run.ts";
@@ -22,6 +23,7 @@ interface Options {
   name?: string;
   json?: boolean;
   out?: string;
+  judge?: string;
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -76,6 +78,7 @@ const program = new Command("scripts/chaos")
   .option("--name <lab>", "which lab (default: BARTON_LAB, or local); it is brought up if it is not there")
   .option("--json", "print the results as JSON; progress goes to standard error")
   .option("--out <folder>", "where the run's folder goes (default: reports/ in the repository)")
+  .option("--judge <folder>", "inject nothing: judge the run in this folder again, and write its report anew")
   .addHelpText(
     "after",
     `
@@ -96,6 +99,7 @@ async function chaos(options: Options): Promise<number> {
   const stream = options.json ? process.stderr : process.stdout;
   const say = (line: string) =>
     void stream.write(`[${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s] ${line}\n`);
+  if (options.judge !== undefined) return judge(resolve(options.judge), options, say);
   if (process.getuid?.() !== 0) throw new LabError("A lab belongs to root: run this as root, or with sudo.");
   const lab = labNamed(options.name);
   const interrupted = new AbortController();
@@ -115,15 +119,18 @@ async function chaos(options: Options): Promise<number> {
     command: ["scripts/chaos", ...process.argv.slice(2)].join(" "),
     program: await programOf(root),
   });
-  const { run: record, evidence } = await run.go();
-  const results = resultsOf(record, evidence);
+  await run.go();
+  return judge(folder, options, say);
+}
+
+/** Judges what a run's folder holds, and writes the report into it. */
+async function judge(folder: string, { json }: Options, say: (line: string) => void): Promise<number> {
+  const { run, evidence } = await readRun(folder);
+  const results = resultsOf(run, evidence);
   await writeFile(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  await writeFile(join(folder, "incidents.json"), `${JSON.stringify(evidence.incidents, null, 2)}\n`);
   await writeFile(join(folder, "index.html"), page(results, evidence.operations, evidence.incidents));
   tell(results, folder, say);
-  process.stdout.write(
-    options.json ? `${JSON.stringify({ ...results, folder }, null, 2)}\n` : `${results.line}\n`,
-  );
+  process.stdout.write(json ? `${JSON.stringify({ ...results, folder }, null, 2)}\n` : `${results.line}\n`);
   return exitStatusOf[results.verdict];
 }
 

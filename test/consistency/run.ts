@@ -1,6 +1,6 @@
 /** One run: load, faults behind a gate, what was seen, and the report. */
 import { mkdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,11 +15,12 @@ import type { Scene } from "./faults/catalogue.ts";
 import { loadOf, lookBackMs, whyNotReady } from "./faults/gate.ts";
 import { healEverything, inject, NotPossible } from "./faults/injector.ts";
 import { planned, type Wanted } from "./faults/plan.ts";
-import { type FinalLine, finalStates, now, type Operation, readLines } from "./history.ts";
+import { finalsFile, historyFile, incidentsFile, type KeptRun, observationsFile, runFile } from "./files.ts";
+import { now } from "./history.ts";
 import { activeProxy, quickStatus } from "./observer/lab-view.ts";
 import { hideIn, Logs } from "./observer/logs.ts";
 import { Observer } from "./observer/observer.ts";
-import type { Evidence, FaultRecord, Observation } from "./record.ts";
+import type { FaultRecord } from "./record.ts";
 import type { RunRecord } from "./report/results.ts";
 import { clientCredentials, clientPorts, insideApp, Workload } from "./workload/workload.ts";
 
@@ -86,8 +87,8 @@ export class Run {
     return join(this.#options.folder, name);
   }
 
-  /** Runs to the end, or until it is interrupted; gives everything that is known then. */
-  async go(): Promise<{ run: RunRecord; evidence: Evidence }> {
+  /** Runs to the end, or until it is interrupted; then the folder has everything that is known. */
+  async go(): Promise<void> {
     const { lab, say } = this.#options;
     const status = await this.#untilHealthy(fitMsMax, (why) => {
       throw new Error(`lab ${lab.name} is not healthy, so nothing could be shown: ${why}`);
@@ -99,9 +100,9 @@ export class Run {
       lab,
       shards: status.shards.map(({ index, port }) => ({ index, redisPort: port })),
       credentials: secrets.recovery,
-      file: this.#file("observations.jsonl"),
+      file: this.#file(observationsFile),
     });
-    let finals: FinalLine[] | undefined;
+    let wasReadBack = false;
     try {
       await this.#startLoad(secrets.client);
       await this.#injectAll(status.shards.length).catch((error: Error) => this.#invalid(error));
@@ -109,16 +110,18 @@ export class Run {
       if (this.#record.invalid !== undefined) {
         say(`healed: ${(await healEverything(lab)).join("; ") || "nothing had to be"}`);
       }
-      finals = await this.#endLoad().catch((error: Error) => {
-        this.#invalid(error);
-        return undefined;
-      });
+      await this.#endLoad().then(
+        () => {
+          wasReadBack = true;
+        },
+        (error: Error) => this.#invalid(error),
+      );
     } finally {
       await this.#workload?.end();
       await observer.stop();
       await logs.stop();
     }
-    return { run: this.#record, evidence: await this.#evidence(finals) };
+    await this.#keep(wasReadBack);
   }
 
   #invalid(error: Error): void {
@@ -149,8 +152,8 @@ export class Run {
       prefix: `chaos:${Math.round(this.#record.startedAt).toString(36)}:`,
       rate,
       waitMs,
-      historyFile: this.#file("history.jsonl"),
-      finalsFile: this.#file("finals.jsonl"),
+      historyFile: this.#file(historyFile),
+      finalsFile: this.#file(finalsFile),
     });
   }
 
@@ -260,31 +263,22 @@ export class Run {
   }
 
   /** Ends the load and reads back what there is. */
-  async #endLoad(): Promise<FinalLine[] | undefined> {
+  async #endLoad(): Promise<void> {
     const { say } = this.#options;
     const operations = await this.#load.stop();
     this.#record.endedAt = now();
     this.#record.host.loadAverages.push(loadavg()[0] ?? 0);
     say(`load ended after ${operations} operations; reading back`);
     await this.#load.readBack();
-    const finals = await readLines<FinalLine>(this.#file("finals.jsonl"));
     await this.#load.clean();
-    return finals;
   }
 
-  async #evidence(finals: FinalLine[] | undefined): Promise<Evidence> {
-    const operations = await readLines<Operation>(this.#file("history.jsonl"));
-    this.#record.endedAt = Math.max(
-      this.#record.endedAt,
-      ...operations.slice(-100).map((each) => each.completedAt),
-    );
-    return {
-      operations,
-      finals: finals && finalStates(finals),
-      faults: this.#faults,
-      observations: await readLines<Observation>(this.#file("observations.jsonl")),
-      incidents: await this.#incidents(),
-    };
+  /** Puts what only this process knows beside the files that have grown meanwhile. */
+  async #keep(wasReadBack: boolean): Promise<void> {
+    const { folder } = this.#options;
+    const kept: KeptRun = { run: this.#record, faults: this.#faults, wasReadBack };
+    await writeFile(join(folder, runFile), `${JSON.stringify(kept, null, 2)}\n`);
+    await writeFile(join(folder, incidentsFile), `${JSON.stringify(await this.#incidents(), null, 2)}\n`);
   }
 
   /** What recovery recorded since the run began; nothing when monit cannot be asked. */

@@ -39,7 +39,7 @@ describe("the folder of the run", () => {
   test("has the results, the history, the page and the log of each machine", () => {
     expect(readdirSync(results.folder).sort()).toEqual([
       ...["finals.jsonl", "history.jsonl", "incidents.json", "index.html", "logs", "observations.jsonl"],
-      "results.json",
+      ...["results.json", "run.json"],
     ]);
     for (const machine of ["app", "haproxy1", "haproxy2", "monit", "redis1", "redis2"]) {
       expect(readFileSync(join(results.folder, "logs", `${machine}.log`), "utf8"), machine).not.toBe("");

@@ -1,5 +1,4 @@
-/** What people do to an installation: renew its machines under traffic, rehearse failures, release a machine that is held. */
-import { setTimeout as delay } from "node:timers/promises";
+/** What people do to an installation: renew its machines under traffic, and rehearse failures. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Traffic, type TrafficSummary, waitFor } from "../../lab/operate.ts";
 import type { RehearsalReport } from "../../recovery/rehearsal/rehearse.ts";
@@ -161,50 +160,5 @@ describe("barton rehearse", () => {
     const after = await lab.untilHealthy(30_000);
     expect(after.machines).toEqual(before.machines);
     expect(after.shards).toEqual(before.shards);
-  });
-});
-
-describe("a machine that fails too often", () => {
-  const settings = "/etc/barton/recovery.json";
-  const edit = async (filter: string) => {
-    await lab.exec(
-      "monit",
-      "sh",
-      "-c",
-      `jq '${filter}' ${settings} >/run/edited && cat /run/edited >${settings}`,
-    );
-    await lab.exec("monit", "systemctl", "restart", "barton-monitor");
-  };
-
-  beforeEach(async () => {
-    await lab.untilHealthy(120_000);
-    await edit(".limits = {replacementsPerHourMax: 1}");
-    await lab.untilHealthy(60_000);
-    await freshBudget();
-  });
-  afterEach(async () => {
-    await lab.fault("heal");
-    await edit("del(.limits)");
-    await freshBudget();
-    await lab.untilHealthy(120_000);
-  });
-
-  test("is held, status says what to do, and that releases it", async () => {
-    await barton("failover", "haproxy2");
-    const before = await lab.untilHealthy(60_000);
-    await lab.fault("poweroff", "haproxy2");
-    const status = await waitFor("the hold", replacementMsMax, async () => {
-      const printed = await barton("status");
-      return printed.includes('run "barton forgive haproxy2"') ? printed : undefined;
-    });
-    expect(status).toContain("NOT HEALTHY");
-    await expect(barton("status", "--check")).rejects.toThrow(/NOT HEALTHY/);
-    await expect(barton("failover", "haproxy2")).rejects.toThrow('run "barton forgive haproxy2"');
-    // It stays held: nothing happens for as long as nobody says so.
-    await delay(3_000);
-    expect((await lab.status()).machines.find(({ name }) => name === "haproxy2")?.state).not.toBe("running");
-    expect(await barton("forgive", "haproxy2")).toContain("it is replaced now");
-    const after = await lab.untilHealthy(replacementMsMax);
-    expect(addressIn(after, "haproxy2")).not.toBe(addressIn(before, "haproxy2"));
   });
 });

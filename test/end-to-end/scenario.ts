@@ -179,6 +179,7 @@ export function expectSmooth(summary: TrafficSummary, failures = 1): void {
  * budget (rule 8) rightly holds against them.
  */
 export async function freshBudget(): Promise<void> {
+  await lab.untilHealthy(120_000);
   for (const machine of replaceableMachines) await lab.exec("monit", "barton", "forgive", machine);
 }
 

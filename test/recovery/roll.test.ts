@@ -92,6 +92,17 @@ test("what no command replaces is left, and said so", async () => {
   expect(left).toContainEqual({ machine: "monit", why: expect.stringContaining("monit") });
 });
 
+test("monit, of which no build is known, is its group's; of another machine that means an older program", () => {
+  const system = new System();
+  const { machines } = system.topology;
+  const without = (name: MachineName) => {
+    const { build: _, wantedBuild: __, ...rest } = machines[name];
+    return { ...system.topology, machines: { ...machines, [name]: rest } } as Topology;
+  };
+  expect(planRoll(without("monit"), system.status)).toMatchObject({ left: [] });
+  expect(() => planRoll(without("redis1"), system.status)).toThrow('run "pulumi up"');
+});
+
 test.each([
   ["unhealthy", { healthy: false }, "redis2 is given up"],
   ["paused", { paused: { untilAt: "2026-01-01T00:00:00.000Z", why: "disks" } }, "disks"],

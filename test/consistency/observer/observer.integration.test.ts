@@ -1,7 +1,7 @@
 /** The observer's reading against a real haproxy with the proxies' own configuration, and its processes. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
-import { freePorts, runtimeApi, until, Workbench } from "../../infra/servers.ts";
+import { freePorts, keepScript, runtimeApi, until, Workbench } from "../../infra/servers.ts";
 import { enabledServers } from "./haproxy-tables.ts";
 import { askHaproxy } from "./sockets.ts";
 
@@ -21,6 +21,8 @@ beforeAll(async () => {
     runtimeBind: `${address}:${runtime}`,
     healthBind: `${address}:${health}`,
     proxyBind: address,
+    keepScript,
+    keptIn: "/nonexistent",
   });
   bench.startHaproxy("haproxy", config);
   await until(

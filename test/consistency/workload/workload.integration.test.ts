@@ -37,16 +37,18 @@ afterEach(async () => {
   await bench.close();
 });
 
-/** Starts a server, and promotes it when it shall be the master. */
+/** Starts a server, and makes it what its name says. */
 async function start(name: keyof typeof addresses) {
-  const counterpart = name === "master" ? addresses.replica : addresses.master;
-  const child = bench.startRedis(name, addresses[name], port, counterpart);
+  const child = bench.startRedis(name, addresses[name], port);
   await until(
     "the server's answer",
     () => ask(addresses[name], "PING"),
     (reply) => reply === "+PONG",
   );
-  if (name === "master") await ask(addresses.master, "REPLICAOF NO ONE");
+  await ask(
+    addresses[name],
+    name === "master" ? "REPLICAOF NO ONE" : `REPLICAOF ${addresses.master} ${port}`,
+  );
   return child;
 }
 

@@ -379,3 +379,35 @@ describe("what a refresh finds", () => {
     });
   });
 });
+
+describe("monit's group and its program", () => {
+  test("a group has between its least and its most instances", () => {
+    const group = "aws:autoscaling/group:Group";
+    expect(check(group, withMore(group, { desiredCapacity: 2 })).failures).toEqual([
+      "desiredCapacity: expected minSize ≤ desiredCapacity ≤ maxSize, got 1, 2, 1",
+    ]);
+    expect(check(group, withMore(group, { minSize: 0, desiredCapacity: 0 })).failures).toEqual([]);
+  });
+
+  test("a template with a network interface has its security groups there", () => {
+    const template = "aws:ec2/launchTemplate:LaunchTemplate";
+    const groups = [id("sg")];
+    expect(check(template, { networkInterfaces: [{ securityGroups: groups }] }).failures).toEqual([]);
+    const both = { networkInterfaces: [{ securityGroups: groups }], vpcSecurityGroupIds: groups };
+    expect(check(template, both).failures).toEqual([expect.stringMatching(/^vpcSecurityGroupIds: /)]);
+  });
+
+  test("an object is the same as long as its content is, wherever the file is", () => {
+    const object = "aws:s3/bucketObjectv2:BucketObjectv2";
+    const changes = (a: Bag, b: Bag) =>
+      diffInputs(schemaOf(object), withMore(object, a), withMore(object, b));
+    const elsewhere = { ...(asset("one") as Bag), path: "/another/file" };
+    expect(changes({ source: asset("one") }, { source: elsewhere })).toEqual([]);
+    expect(changes({ source: asset("one") }, { source: asset("two") })).toEqual([
+      { path: "source", kind: "update", replace: false },
+    ]);
+    expect(check(object, withMore(object, { source: "text" })).failures).toEqual([
+      expect.stringContaining("source: expected an asset"),
+    ]);
+  });
+});

@@ -13,6 +13,8 @@ const shardHeight = 150;
 /** How many pieces the time is cut into, at the most, and how long one is, at the least. */
 const binsMax = 560;
 const binMsMin = 100;
+/** More faults than this are dots: their numbers would lie on each other. */
+const numberedMax = 60;
 
 export interface Bin {
   /** Acknowledged writes per second. */
@@ -61,7 +63,7 @@ export function overview({ operations, faults, incidents, from, to }: OverviewIn
     timeAxis(x, from, to, height),
     ...faults.map((fault) => band(fault, x, height)),
     label("faults", 22 + strip / 2),
-    ...faults.map((fault) => faultMark(fault, x)),
+    ...faults.map((fault) => faultMark(fault, x, faults.length <= numberedMax)),
     label("recovery", 22 + strip * 1.5),
     ...incidents.map((incident) => recovery(incident, x, to)),
     ...shards.map((shard, i) =>
@@ -118,7 +120,7 @@ function band({ at, doneAt, healthyAt }: FaultResult, x: Scale, height: number):
   });
 }
 
-function faultMark(fault: FaultResult, x: Scale): string {
+function faultMark(fault: FaultResult, x: Scale, isNumbered: boolean): string {
   const { number, title, at, interruption, redundancyMs } = fault;
   const told = [
     `${number}: ${title}, ${clockTime(at)} UTC`,
@@ -129,7 +131,9 @@ function faultMark(fault: FaultResult, x: Scale): string {
   return tag(
     "g",
     { class: "fault-mark", ...place },
-    tooltip(told) + tag("circle", { r: 8 }) + tag("text", { y: 3.5 }, String(number)),
+    tooltip(told) +
+      tag("circle", { r: isNumbered ? 8 : 3 }) +
+      (isNumbered ? tag("text", { y: 3.5 }, String(number)) : ""),
   );
 }
 
