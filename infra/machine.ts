@@ -103,7 +103,7 @@ export class Machine extends pulumi.ComponentResource {
           .secret(args.userData)
           .apply((userData) => encodeUserData(name, cloudConfigText(userData as CloudConfig), "gzip")),
         metadataOptions,
-        // A machine that powers itself off keeps its disk: after a total loss it may hold the only copy.
+        // A machine that powers itself off stays: it may come back by itself, and recovery replaces it if it does not.
         instanceInitiatedShutdownBehavior: "stop",
         rootBlockDevice: {
           volumeType: "gp3",
