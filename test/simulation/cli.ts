@@ -1,11 +1,15 @@
 /** `scripts/simulate`: replays one schedule with its trace, or runs many with progress. */
+import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
-import { type Finding, report, runMany, type Summary, traceOf } from "./many.ts";
+import { type Finding, report, type Summary, traceOf } from "./many.ts";
+import { runInParallel } from "./parallel.ts";
 
 interface Options {
   seed?: number;
   schedules: number;
   from: number;
+  threads: number;
+  json?: boolean;
 }
 
 const program = new Command("simulate")
@@ -15,47 +19,76 @@ const program = new Command("simulate")
   .option("--seed <number>", "replay this one schedule and print its trace", wholeNumber)
   .option("--schedules <number>", "how many schedules to run", wholeNumber, 20_000)
   .option("--from <number>", "the first seed", wholeNumber, 1)
-  .addHelpText("after", "\nExit status: 0 no rule was broken, 1 one was, 2 the arguments make no sense.")
+  .option("--threads <number>", "how many threads run them", atLeastOne, availableParallelism())
+  .option("--json", "print the result as JSON")
+  .addHelpText(
+    "after",
+    "\nCtrl-C ends a run early and prints what was found so far." +
+      "\nExit status: 0 no rule was broken, 1 one was, 2 the arguments make no sense.",
+  )
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 program.parse();
-const { seed, schedules, from } = program.opts<Options>();
-process.exitCode = seed === undefined ? await many(from, schedules) : await one(seed);
+const options = program.opts<Options>();
+process.exitCode = options.seed === undefined ? await many(options) : await one(options.seed, options);
 
-async function one(number: number): Promise<number> {
-  const lines = await traceOf(number);
-  console.log(lines.join("\n"));
-  const isBroken = lines.some((line) => line.includes("BROKEN "));
-  console.log(
-    `seed ${number}: ${isBroken ? "a rule was broken" : "all rules held, and all was well in the end"}`,
-  );
+async function one(seed: number, { json }: Options): Promise<number> {
+  const trace = await traceOf(seed);
+  const isBroken = trace.some((line) => line.includes("BROKEN "));
+  if (json) {
+    console.log(JSON.stringify({ seed, broken: isBroken, trace }, undefined, 2));
+  } else {
+    const end = isBroken ? "a rule was broken" : "all rules held, and all was well in the end";
+    console.log([...trace, `seed ${seed}: ${end}`].join("\n"));
+  }
   return isBroken ? 1 : 0;
 }
 
-async function many(firstSeed: number, count: number): Promise<number> {
+async function many({ from, schedules, threads, json }: Options): Promise<number> {
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
   let toldAt = 0;
-  const onProgress = (summary: Summary) => {
-    if (summary.seconds - toldAt < 5) return;
-    toldAt = summary.seconds;
-    console.error(progressOf(summary, count));
-  };
-  const until = (finding: Finding) => {
-    console.log(`seed ${finding.seed} breaks ${finding.check}: ${finding.text}`);
-    return false;
-  };
-  const summary = await runMany({ firstSeed, schedules: count, onProgress, until });
-  console.log(progressOf(summary, count));
-  const [first] = summary.findings;
-  if (first) console.log(`\n${await report(first)}`);
-  return first ? 1 : 0;
+  const summary = await runInParallel({
+    firstSeed: from,
+    schedules,
+    threads,
+    signal: stop.signal,
+    onProgress(soFar) {
+      if (soFar.seconds - toldAt < 5) return;
+      toldAt = soFar.seconds;
+      console.error(progressOf(soFar, schedules));
+    },
+    onFinding: (finding) => json || console.log(lineOf(finding)),
+  });
+  if (json) console.log(JSON.stringify({ ...summary, asked: schedules }, undefined, 2));
+  else console.log(await closingOf(summary, schedules));
+  return summary.findings.length > 0 ? 1 : 0;
 }
 
-function progressOf({ schedules: ran, seconds, findings, confirmed }: Summary, count: number): string {
-  const rate = Math.round(ran / seconds);
-  return `${ran} of ${count} schedules, ${rate} per second, ${confirmed} confirmed writes, ${findings.length} broke a rule`;
+async function closingOf(summary: Summary, asked: number): Promise<string> {
+  const [first] = summary.findings;
+  const findings = summary.findings.map(lineOf);
+  return [...(first ? [await report(first), "", ...findings] : []), progressOf(summary, asked)].join("\n");
+}
+
+function lineOf({ seed, check, text }: Finding): string {
+  return `seed ${seed} breaks ${check}: ${text}; replay it: scripts/simulate --seed ${seed}`;
+}
+
+function progressOf({ schedules, seconds, findings, confirmed, excused }: Summary, asked: number): string {
+  const perSecond = schedules / seconds;
+  const left = schedules < asked ? `, ${Math.ceil((asked - schedules) / perSecond)} s left` : "";
+  return (
+    `${schedules} of ${asked} schedules, ${Math.round(perSecond)} per second${left}, ${confirmed} confirmed writes, ` +
+    `${findings.length} broke a rule, ${excused} excused (faults destroyed the only data)`
+  );
 }
 
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("it must be a whole number.");
   return value;
+}
+
+function atLeastOne(text: string): number {
+  return Math.max(wholeNumber(text), 1);
 }

@@ -41,27 +41,16 @@ export interface ManyOptions {
   mutations?: Mutations;
   /** Stop at the first finding that fits. */
   until?: (finding: Finding) => boolean;
-  onProgress?: (summary: Summary) => void;
+}
+
+export function emptySummary(): Summary {
+  return { schedules: 0, findings: [], seconds: 0, virtualSeconds: 0, written: 0, confirmed: 0, excused: 0 };
 }
 
 /** Runs the schedules of consecutive seeds. */
-export async function runMany({
-  firstSeed,
-  schedules,
-  mutations,
-  until,
-  onProgress,
-}: ManyOptions): Promise<Summary> {
+export async function runMany({ firstSeed, schedules, mutations, until }: ManyOptions): Promise<Summary> {
   const startedMs = performance.now();
-  const summary: Summary = {
-    schedules: 0,
-    findings: [],
-    seconds: 0,
-    virtualSeconds: 0,
-    written: 0,
-    confirmed: 0,
-    excused: 0,
-  };
+  const summary = emptySummary();
   for (let seed = firstSeed; seed < firstSeed + schedules; seed += 1) {
     const { violation, virtualMs, written, confirmed, isTotalLoss } = await run({ seed, mutations });
     summary.schedules += 1;
@@ -75,7 +64,6 @@ export async function runMany({
       summary.findings.push(finding);
       if (until?.(finding)) break;
     }
-    onProgress?.(summary);
   }
   return summary;
 }

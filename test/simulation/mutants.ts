@@ -91,6 +91,16 @@ export const mutants: Mutant[] = [
     noticedBy: ["eventuallyWell"],
   },
   {
+    name: "recovery never takes a given-up machine back",
+    mutations: { decisions: eachStep((step) => step.do !== "take back") },
+    noticedBy: ["eventuallyWell", "promotedInTime"],
+  },
+  {
+    name: "recovery leaves the taint of a machine that it took back",
+    mutations: { decisions: eachStep((step) => step.do !== "untaint") },
+    noticedBy: ["eventuallyWell"],
+  },
+  {
     name: "recovery forgets to make a new machine a replica",
     mutations: { decisions: eachStep((step) => step.do !== "follow") },
     noticedBy: ["eventuallyWell"],
