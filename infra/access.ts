@@ -25,10 +25,10 @@ type Statement = {
 };
 
 /**
- * The least that `pulumi up` of one replaced machine and its record needs, and nothing else: launch from our images into
- * our subnets with our groups, tagged as one of the five machines that recovery replaces; terminate what carries such
- * tags; change the machines' records; fetch the program; read and write the stack's state. Account numbers are wildcards: a role
- * acts in its own account only.
+ * The least that `pulumi up` of one replaced machine, its record and its data volume's attachment needs, and nothing else:
+ * launch from our images into our subnets with our groups, tagged as one of the five machines that recovery replaces;
+ * terminate what carries such tags; move data volumes between such machines; change the machines' records; fetch the program;
+ * read and write the stack's state. Account numbers are wildcards: a role acts in its own account only.
  */
 export function monitPolicy(scope: MonitScope): { Version: "2012-10-17"; Statement: Statement[] } {
   return {
@@ -109,6 +109,14 @@ function launchStatements({
       Effect: "Allow",
       Action: ["ec2:TerminateInstances"],
       Resource: arn("instance", "*"),
+      Condition: { StringEquals: ours("aws:ResourceTag") },
+    },
+    {
+      Sid: "MoveDataVolumes",
+      Effect: "Allow",
+      // Both ends must carry the tags: the instance and the volume. No data volume can be deleted by this role.
+      Action: ["ec2:AttachVolume", "ec2:DetachVolume"],
+      Resource: [arn("instance", "*"), arn("volume", "*")],
       Condition: { StringEquals: ours("aws:ResourceTag") },
     },
     ...(config.rehearsal === "off"

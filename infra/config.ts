@@ -100,7 +100,7 @@ const keys = {
     fallback: {},
     example: '{"redis":"r6i.large","haproxy":"c6i.large"}',
   },
-  /** Size of each role's root volume; redis keeps its append-only files there. */
+  /** Size of each role's root volume. */
   diskGiB: {
     schema: z.strictObject({
       redis: gibibytes.default(8),
@@ -109,8 +109,10 @@ const keys = {
       monit: gibibytes.default(8),
     }),
     fallback: {},
-    example: '{"redis":100}',
+    example: '{"monit":16}',
   },
+  /** Size of each redis machine's data volume, which has its append-only files. May grow, never shrink. */
+  dataGiB: { schema: gibibytes.default(8), example: "100" },
   /** Pinned: a newer Debian image must never replace a machine by itself. */
   baseAmi: {
     schema: z.string().regex(/^ami-[0-9a-f]{8,17}$/, "the id of a Debian 12 AMI"),
@@ -141,7 +143,7 @@ const keys = {
     schema: z.enum(["public", "private"], '"public" or "private"').default("public"),
     example: "public",
   },
-  /** Protects what holds identity (the zone) against a `pulumi destroy`. */
+  /** Protects what holds identity or data (the zone, the data volumes) against a `pulumi destroy`. */
   protect: { schema: z.boolean("true or false").default(false), example: "true" },
   sshPublicKey: { schema: publicKey, example: '"$(cat ~/.ssh/barton.pub)"' },
   sshPrivateKey: { schema: privateKey, example: "< ~/.ssh/barton", secret: true },

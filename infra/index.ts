@@ -2,7 +2,7 @@
  * Everything that exists: six machines that heal themselves, and what they stand on.
  *
  * The same program makes them on AWS (Pulumi.yaml) and in the lab (lab/Pulumi.yaml). Recovery on `monit` runs it too, limited
- * to one machine and its record, when it replaces that machine.
+ * to one machine and what belongs to it (its record, a redis machine's attachment), when it replaces that machine.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import type { ProxyMachine, RedisMachine, ReplaceableMachine, Topology } from ".
 import { createKeyPair, MonitRole } from "./access.ts";
 import { writeBundle } from "./bundle.ts";
 import { fixedPorts, readConfig } from "./config.ts";
+import { DataVolume } from "./data-volume.ts";
 import { Firewall } from "./firewall.ts";
 import { BakedImage } from "./images.ts";
 import { Machine, type MachineRole } from "./machine.ts";
@@ -67,6 +68,7 @@ const noSecrets = {
   recoveryPassword: "",
   recoverySshPrivateKey: "",
 };
+const noProgram = { bucket: "", key: "", sha256: "", hash: "" };
 const { clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey } = config.secrets;
 const machineSecrets = pulumi
   .all([clientPassword, replicationPassword, recoveryPassword, recoverySshPrivateKey])
@@ -108,6 +110,12 @@ const machines: Record<ReplaceableMachine, Machine> = {
   app: launch("app", "app", 0, app),
 };
 
+// The data of the redis machines, which outlives them
+const volumes: Record<RedisMachine, DataVolume> = {
+  redis1: new DataVolume("redis1", { config, zone: 0, instanceId: machines.redis1.instance.id }),
+  redis2: new DataVolume("redis2", { config, zone: 1, instanceId: machines.redis2.instance.id }),
+};
+
 // The sixth is monit, which a group brings back. It fetches this program, and has the permissions that recovery needs
 const bundle = writeBundle({
   root,
@@ -139,6 +147,7 @@ const monit = new MonitGroup(
       .apply(([secrets, program]) =>
         monitMachine({ config, secrets, passphrase: secrets.passphrase, program }),
       ),
+    publicData: monitMachine({ config, secrets: noSecrets, program: noProgram }),
     subnetIds: [network.subnets[1].id, network.subnets[0].id],
     securityGroupId: firewall.groups.monit.id,
     keyName,
@@ -156,10 +165,18 @@ const servedShards = pulumi.all([redis1.shards, redis2.shards, haproxy1.shards, 
 
 /** What recovery reads; its shape is recovery/topology.ts. */
 export const topology: pulumi.Output<Topology> = pulumi
-  .all([mapValues({ ...machines, monit }, (machine) => machine.output), servedShards])
-  .apply(([outputs, counts]) => ({
+  .all([
+    mapValues({ ...machines, monit }, (machine) => machine.output),
+    mapValues(volumes, ({ attachment }) => attachment.urn),
+    servedShards,
+  ])
+  .apply(([{ redis1, redis2, ...others }, attachmentUrns, counts]) => ({
     domain: config.domain,
-    machines: outputs as Topology["machines"],
+    machines: {
+      redis1: { ...redis1, attachmentUrn: attachmentUrns.redis1 },
+      redis2: { ...redis2, attachmentUrn: attachmentUrns.redis2 },
+      ...others,
+    } as Topology["machines"],
     shards: config.shardList.slice(0, Math.min(...counts)),
     ports: fixedPorts,
     detection: config.detection,

@@ -143,7 +143,10 @@ export function createRecord(
  * that a running machine that the program would make otherwise by now is known (`barton roll`). Passwords are not in it:
  * whoever may read tags could otherwise guess at them.
  */
-function buildOf(imageId: string, { config, role, publicData }: MachineArgs): string {
+export function buildOf(
+  imageId: string,
+  { config, role, publicData }: { config: Config; role: MachineRole; publicData: CloudConfig },
+): string {
   const made = [imageId, publicData, config.instanceTypes[role], config.diskGiB[role]];
   return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
 }

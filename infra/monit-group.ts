@@ -9,7 +9,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Machine as MachineOutput } from "../recovery/topology.ts";
 import type { Config } from "./config.ts";
 import { metadataOptions } from "./connection.ts";
-import { createRecord } from "./machine.ts";
+import { buildOf, createRecord } from "./machine.ts";
 import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.ts";
 
 export type MonitGroupArgs = {
@@ -17,6 +17,8 @@ export type MonitGroupArgs = {
   imageId: pulumi.Input<string>;
   /** With passwords in it: the user data stays secret. */
   userData: pulumi.Input<CloudConfig>;
+  /** The same without the passwords, and without the program, which reaches the running machine too: what its build is told by. */
+  publicData: CloudConfig;
   /** Any of them will do: with one in each zone, monit survives the loss of a zone. The first is preferred. */
   subnetIds: pulumi.Input<string>[];
   securityGroupId: pulumi.Input<string>;
@@ -26,7 +28,13 @@ export type MonitGroupArgs = {
 };
 
 /** The instance that the group runs now. */
-export type MonitInstance = { id: string; privateIp: string; publicIp: string };
+export type MonitInstance = {
+  id: string;
+  privateIp: string;
+  publicIp: string;
+  /** What it was made from; undefined when that is not what the program would make it from now. */
+  build?: string;
+};
 
 /** How long a machine may take to boot before its status checks count, in seconds. One that is off counts at once. */
 const graceSeconds = 60;
@@ -43,24 +51,35 @@ export class MonitGroup extends pulumi.ComponentResource {
 
   constructor(name: "monit", args: MonitGroupArgs, options?: pulumi.ComponentResourceOptions) {
     super("barton:infra:MonitGroup", name, {}, options);
-    const template = this.createTemplate(name, args);
+    const wanted = pulumi
+      .output(args.imageId)
+      .apply((imageId) => buildOf(imageId, { ...args, role: "monit" }));
+    const template = this.createTemplate(name, args, wanted);
     this.group = this.createGroup(name, template, args);
     // Known only when the group is there, and with it its instance.
-    this.instance = this.group.id.apply((group) => presentInstance(group));
+    this.instance = pulumi
+      .all([this.group.id, wanted])
+      .apply(([group, build]) => presentInstance(group, build));
     this.record = createRecord(name, args, this.instance.privateIp, this);
     this.output = pulumi
-      .all([this.instance, this.group.urn, this.record.urn])
-      .apply(([{ id, privateIp }, urn, recordUrn]) => ({
+      .all([this.instance, this.group.urn, this.record.urn, wanted])
+      .apply(([{ id, privateIp, build }, urn, recordUrn, wantedBuild]) => ({
         role: "monit" as const,
         instanceId: id,
         address: privateIp,
         urn,
         recordUrn,
+        build,
+        wantedBuild,
       }));
     this.registerOutputs({ machine: this.output });
   }
 
-  private createTemplate(name: string, args: MonitGroupArgs): aws.ec2.LaunchTemplate {
+  private createTemplate(
+    name: string,
+    args: MonitGroupArgs,
+    build: pulumi.Output<string>,
+  ): aws.ec2.LaunchTemplate {
     const { config } = args;
     return new aws.ec2.LaunchTemplate(
       name,
@@ -99,6 +118,7 @@ export class MonitGroup extends pulumi.ComponentResource {
               Name: `${name}.${config.domain}`,
               "barton:machine": name,
               "barton:stack": config.stack,
+              "barton:build": build,
             },
           },
         ],
@@ -130,13 +150,19 @@ export class MonitGroup extends pulumi.ComponentResource {
 }
 
 /** The one instance of the group; waits while the group is replacing it. */
-async function presentInstance(group: string): Promise<MonitInstance> {
+async function presentInstance(group: string, wantedBuild: string): Promise<MonitInstance> {
   const filters = [{ name: "tag:aws:autoscaling:groupName", values: [group] }];
   const deadline = performance.now() + instanceDeadlineMs;
   for (;;) {
     const { ids, privateIps, publicIps } = await aws.ec2.getInstances({ filters });
     const [id, privateIp] = [ids[0], privateIps[0]];
-    if (id && privateIp && ids.length === 1) return { id, privateIp, publicIp: publicIps[0] ?? "" };
+    if (id && privateIp && ids.length === 1) {
+      // The tags of an instance can be searched for, and not be read.
+      const ofBuild = { name: "tag:barton:build", values: [wantedBuild] };
+      const present = await aws.ec2.getInstances({ filters: [...filters, ofBuild] });
+      const build = present.ids.includes(id) ? wantedBuild : undefined;
+      return { id, privateIp, publicIp: publicIps[0] ?? "", build };
+    }
     if (performance.now() > deadline) {
       throw new Error(
         `The auto scaling group ${group} has ${ids.length} running instances, and shall have one, since ${instanceDeadlineMs / 1000} s: ` +

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { removeCgroup } from "./control-plane/cgroups.ts";
 import { mountPoints } from "./control-plane/machine.ts";
 import { run, tryRun } from "./control-plane/system.ts";
+import { releaseAll } from "./control-plane/volumes.ts";
 import { type Lab, LabError } from "./lab.ts";
 import { labPids, netnsNames } from "./processes-of.ts";
 
@@ -14,13 +15,20 @@ import { labPids, netnsNames } from "./processes-of.ts";
 const endDeadlineMs = 15_000;
 
 /** What was found and removed. All zero: there was nothing. */
-export type Removed = { processes: number; mounts: number; namespaces: number; folder: boolean };
+export type Removed = {
+  processes: number;
+  mounts: number;
+  volumes: number;
+  namespaces: number;
+  folder: boolean;
+};
 
 /** Ends and removes everything of the lab. To be called again after a failure; on a lab that never was it does nothing. */
 export async function removeLab(lab: Lab, progress: (line: string) => void): Promise<Removed> {
   if (process.getuid?.() !== 0) throw new LabError("A lab needs root: run this as root, or with sudo.");
   const processes = await endProcesses(lab, progress);
   const mounts = await unmountAll(lab, progress);
+  const volumes = await releaseAll(lab);
   const leftovers = nspawnLeftovers(lab);
   const namespaces = await removeNamespaces(lab, progress);
   removeCgroup(lab.cgroup);
@@ -31,7 +39,7 @@ export async function removeLab(lab: Lab, progress: (line: string) => void): Pro
     // One file system only: should anything still be mounted below, its content is not the lab's to delete.
     await run(["rm", "-rf", "--one-file-system", lab.dir]);
   }
-  return { processes, mounts, namespaces, folder };
+  return { processes, mounts, volumes, namespaces, folder };
 }
 
 async function endProcesses(lab: Lab, progress: (line: string) => void): Promise<number> {

@@ -63,7 +63,7 @@ export async function prepare(
     memory,
     incidents: await readIncidents(join(stateDir, "incidents")),
     pause: await readJson(pauseFile(stateDir)),
-    afterStep: crashPoint(process.env.BARTON_LAB_CRASH_POINTS),
+    afterStep: crashPoint(process.env),
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);
@@ -107,7 +107,12 @@ function withMachines(topology: Topology, machines: Machines): Topology {
 /** Do two topologies differ in what a running monitor cannot take in? Instances and addresses it can. */
 export function needsRestart(running: Topology, built: Topology): boolean {
   const shape = ({ machines, ...rest }: Topology) => {
-    const kept = Object.entries(machines).map(([name, { urn, recordUrn }]) => [name, urn, recordUrn]);
+    const kept = Object.entries(machines).map(([name, { urn, recordUrn, attachmentUrn }]) => [
+      name,
+      urn,
+      recordUrn,
+      attachmentUrn,
+    ]);
     return JSON.stringify([rest, kept.sort()]);
   };
   return shape(running) !== shape(built);

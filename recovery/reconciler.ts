@@ -5,6 +5,7 @@
  * is acted on within milliseconds of the look that completed it.
  */
 import { join } from "node:path";
+import { Beats } from "./act/beat.ts";
 import { Executor } from "./act/executor.ts";
 import type { World } from "./act/world.ts";
 import { type Clock, within } from "./clock.ts";
@@ -61,7 +62,7 @@ const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
 /** How long a step may wait for the disk: no promotion depends on one that stalls. */
-const keptMs = 100;
+const keptMs = 500;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -78,6 +79,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #board: Board;
   readonly #executor: Executor;
+  readonly #beats: Beats;
   readonly #presence: Presence;
   readonly journal: Journal;
   readonly pause: Pause;
@@ -100,6 +102,7 @@ export class Reconciler {
     const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
+    this.#beats = new Beats({ board: this.#board, clock });
     this.#presence = new Presence({ board: this.#board, clock, self: options.self });
     this.#executor = new Executor({
       world: this.#world(),
@@ -285,6 +288,7 @@ export class Reconciler {
       this.#sentence = sentence;
       log.info(sentence);
     }
+    this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard));
     this.#openIncidents(outcome.decisions);
     for (const watcher of this.#watchers) watcher(outcome.decisions);
     if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);

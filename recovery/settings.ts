@@ -9,6 +9,11 @@ import { z } from "zod";
 const limitsSchema = z.object({
   /** How long a crashed process may take to come back (systemd restarts it after some seconds) before its machine is replaced. */
   graceMs: z.int().positive().default(15_000),
+  /**
+   * How long traffic waits for data that may be better than those at hand, because a lost machine is being replaced and gets
+   * its volume. Then the copy at hand is used, and what it lacks is lost.
+   */
+  dataPatienceMs: z.int().positive().default(600_000),
   /** How long a new machine may take until its servers answer. */
   bootMs: z.int().positive().default(180_000),
   /** How long a proxy must be silent: app moves to its twin by itself, so calm costs no traffic. */

@@ -22,6 +22,7 @@ import { privateHostname } from "./names.ts";
 import { plugIn, silenceLink, unplug } from "./network.ts";
 import { exists, textOf } from "./plan.ts";
 import { isAlive } from "./processes.ts";
+import { detachVolumesOf, plugVolumesOf, unplugVolumesOf } from "./resources/volumes.ts";
 import { userDataOf, writeSeed } from "./seed.ts";
 import { type Image, type Instance, isFaultOf, type Resource } from "./store.ts";
 import { run } from "./system.ts";
@@ -103,6 +104,7 @@ export class Lifecycle {
       ...diskOf(resource),
       sharedFolders: hasProfile ? [lab.stateDir] : [],
     });
+    await plugVolumesOf(this.#cloud, instance.id);
     this.#record(instance, { state: "running", process, bootDue: false, wasOn: true });
   }
 
@@ -112,6 +114,7 @@ export class Lifecycle {
     this.#cloud.firewallGone(instance.id);
     await killMachine(lab, instance.id);
     await unplug(machineNetns(lab, instance.id), instance.id);
+    await unplugVolumesOf(this.#cloud, instance.id);
     await unmountRoot(lab, instance.id);
     delete instance.process;
     this.#forgetFaults(instance.id);
@@ -126,6 +129,7 @@ export class Lifecycle {
   /** The end of an instance: nothing of it stays but its record. */
   async #forgetMachine(instance: Instance, reason?: string): Promise<void> {
     rmSync(machineFiles(this.#cloud.lab, instance.id).dir, { recursive: true, force: true });
+    detachVolumesOf(this.#cloud, instance.id);
     this.#record(instance, {
       state: "terminated",
       terminatedAt: new Date().toISOString(),

@@ -13,6 +13,7 @@ import {
   bucketPublicAccessBlock,
   bucketVersioning,
 } from "./storage.ts";
+import { volume, volumeAttachment } from "./volumes.ts";
 
 export const schemas: readonly ResourceSchema[] = [
   vpc,
@@ -33,6 +34,8 @@ export const schemas: readonly ResourceSchema[] = [
   instance,
   amiFromInstance,
   instanceState,
+  volume,
+  volumeAttachment,
   launchTemplate,
   group,
   bucket,

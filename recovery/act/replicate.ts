@@ -28,14 +28,17 @@ export async function catchUp(
   { shard, from, to }: { shard: number; from: RedisMachine; to: RedisMachine },
 ): Promise<void> {
   const deadlineMs = world.clock.now() + catchUpMaxMs;
+  const address = addressOf(world, from);
   const written = await offsetOf(world, from, shard);
   let received = await offsetOf(world, to, shard);
   while (received < written) {
     if (world.clock.now() > deadlineMs) {
+      const lag = `${to} lags ${written - received} bytes behind ${from} for shard ${shard}`;
+      // Its successor, if it was replaced meanwhile, is nobody's master.
+      if (addressOf(world, from) !== address)
+        throw new Error(`${lag}, and ${from} is another machine by now`);
       await release(world, { shard, machine: from, proxies: reachable(world) });
-      throw new Error(
-        `${to} lags ${written - received} bytes behind ${from} for shard ${shard}; traffic goes to ${from} again`,
-      );
+      throw new Error(`${lag}; traffic goes to ${from} again`);
     }
     await world.clock.sleep(pauseMs);
     received = await offsetOf(world, to, shard);

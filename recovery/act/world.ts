@@ -26,7 +26,7 @@ export interface World {
 export const commandTimeoutMs = 1_000;
 
 /** The connection to a redis server. @throws when its machine has no address. */
-export function redisOf(world: World, machine: RedisMachine, shard: number): RedisLink {
+export function redisOf(world: Pick<World, "board">, machine: RedisMachine, shard: number): RedisLink {
   const link = world.board.redis(machine, shard);
   if (!link) throw new Error(`${machine} has no address yet`);
   return link;

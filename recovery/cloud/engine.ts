@@ -13,7 +13,7 @@ export interface Engine {
   taint(machines: MachineName[]): Promise<void>;
   /** Takes that mark away; nothing happens where there is none. */
   untaint(machines: MachineName[]): Promise<void>;
-  /** Runs `up` limited to these machines and their records; resolves with the new topology. */
+  /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
   /** Runs `up` limited to the records of these machines, which are what they were. */
   updateRecords(machines: MachineName[]): Promise<void>;

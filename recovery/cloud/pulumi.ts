@@ -96,7 +96,11 @@ export function pulumiEngine(options: PulumiOptions): Engine {
     taint: (machines) => mark("taint", machines),
     untaint: (machines) => mark("untaint", machines),
     async launch(machines) {
-      const target = await urnsOf(machines, known, topology, ({ urn, recordUrn }) => [urn, recordUrn]);
+      const target = await urnsOf(machines, known, topology, ({ urn, recordUrn, attachmentUrn }) => [
+        urn,
+        recordUrn,
+        ...(attachmentUrn ? [attachmentUrn] : []),
+      ]);
       comparison = undefined;
       return unlocked("up", () => up(options, target));
     },

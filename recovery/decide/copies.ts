@@ -2,8 +2,9 @@
  * Rule 3: the most advanced data wins. One comparator, printed with its inputs.
  *
  * The epoch is a number in the data themselves that recovery writes right after each promotion, so it
- * tells which term a copy belongs to even when all memory of the past is lost. The offset orders copies
- * of the same term.
+ * tells which term a copy belongs to even when all memory of the past is lost. Within a term the beat, another
+ * such number that grows all the time, tells how far a copy reaches, also after a loss of power, when every
+ * process counts its offset from anew. The offset orders copies of the same beat.
  */
 import type { RedisMachine } from "../topology.ts";
 
@@ -13,14 +14,16 @@ export interface Copy {
   /** False while it is loading from disk or receiving a full copy. */
   complete: boolean;
   epoch: number;
+  beat: number;
   offset: number;
 }
 
-/** Sorts the most advanced copy first: complete before incomplete, then epoch, then offset, then name. */
+/** Sorts the most advanced copy first: complete before incomplete, then epoch, beat, offset, name. */
 export function compareCopies(a: Copy, b: Copy): number {
   return (
     Number(b.complete) - Number(a.complete) ||
     b.epoch - a.epoch ||
+    b.beat - a.beat ||
     b.offset - a.offset ||
     a.machine.localeCompare(b.machine)
   );
@@ -32,6 +35,6 @@ export function isBetterCopy(a: Copy, b: Copy): boolean {
 }
 
 /** The copy as people read it in a sentence. */
-export function describeCopy({ machine, complete, epoch, offset }: Copy): string {
-  return `${machine} (${complete ? "complete" : "incomplete"}, epoch ${epoch}, offset ${offset})`;
+export function describeCopy({ machine, complete, epoch, beat, offset }: Copy): string {
+  return `${machine} (${complete ? "complete" : "incomplete"}, epoch ${epoch}, beat ${beat}, offset ${offset})`;
 }

@@ -4,7 +4,7 @@
  * acknowledgement. So a replica is in sync when its offset was seen to move on a link that is up (the
  * master's pings move it every second, writes or not).
  */
-import { type Facts, serverId } from "../observe/facts.ts";
+import { type Facts, type RedisInfo, serverId } from "../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import type { Memory } from "./memory.ts";
 
@@ -35,19 +35,21 @@ export function rememberSync(memory: Memory, facts: Facts, master: RedisMachine,
   if (up && info.offset > link.offset) inSync[shard] = { master: server.info.runId, replica: info.runId };
 }
 
+/** Between two looks a copy may have received so many beats unseen. */
+const beatsUnseenMax = 2;
+
 /**
- * Was this server master until its process ended, with a replica that had everything of it? Its file may lack the
- * last second (`appendfsync everysec`, a loss of power), also of what that replica had confirmed. Known from
- * durable memory alone: the replica need not have been seen since recovery started.
+ * Was this server master until its process ended, and may its replica have something that its file lacks? A file may lack the
+ * last second (`appendfsync everysec`, a loss of power), also of what the replica had confirmed; not so when the replica
+ * was seen last with an earlier beat than the file has. Whoever was not seen since recovery started may have anything.
  */
-export function isSurpassed(
-  { durable }: Memory,
-  machine: RedisMachine,
-  shard: number,
-  runId: string,
-): boolean {
-  const last = durable.masters[shard];
-  return last?.machine === machine && last.runId !== runId && durable.inSync[shard]?.master === last.runId;
+export function isSurpassed(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
+  const last = memory.durable.masters[shard];
+  if (last?.machine !== machine || last.runId === info.runId) return false;
+  const other = memory.reached[serverId(counterpartOf(machine), shard)];
+  if (!other) return true;
+  const epoch = info.epoch ?? 0;
+  return other.epoch > epoch || (other.epoch === epoch && other.beat + beatsUnseenMax >= (info.beat ?? 0));
 }
 
 /** Was this replica's present process seen to receive everything from its master's last known process? */

@@ -1,6 +1,7 @@
 /** The tables of situations of a redis machine and of a proxy. */
 import { clientLookAt, type Facts, type MachineFacts } from "../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../topology.ts";
+import { isDead } from "./data-volume.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
 import { whyCounterpartCannotServe, whyNeededAgain } from "./redundancy.ts";
@@ -52,11 +53,25 @@ export const redisSituations: Row<RedisMachineView>[] = [
     about: ({ machine }) => machine,
   },
   {
+    situation: "machine-dead",
+    leadsTo: ["given-up"],
+    opens: true,
+    meaning:
+      "As above, and its counterpart cannot serve alone; but nothing of the machine serves any more, so that nothing is taken away: it is replaced and brings its data back with its volume. After a total loss both are.",
+    when: (view) => whyRedisLost(view) !== undefined && isDead(view.known, view.machine, view.servers),
+    steps: (view) => [stopMonitoring(view.known, view.machine, String(whyRedisLost(view)))],
+    because: (view) =>
+      `${whyRedisLost(view)}, and ${whyCounterpartCannotServe(view.machine, view.shards)}: ` +
+      `${view.machine} is given up, and its data come back with its volume`,
+    about: ({ machine }) => machine,
+  },
+  {
     situation: "machine-needed",
-    leadsTo: ["machine-lost"],
+    leadsTo: ["machine-lost", "machine-dead"],
     holds: true,
     opens: true,
-    meaning: "As above, but its counterpart could not serve alone (rule 5): the machine is kept, loudly.",
+    meaning:
+      "As above, but some of it still serves, or may in a moment (rule 5): the machine is kept, loudly.",
     when: (view) => whyRedisLost(view) !== undefined,
     because: (view) =>
       `${whyRedisLost(view)}, but it is not replaced: ${whyCounterpartCannotServe(view.machine, view.shards)}`,

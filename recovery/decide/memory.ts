@@ -69,6 +69,8 @@ export interface Memory {
   links: Record<string, LinkMemory>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
   offsets: Record<string, { runId: string; offset: number }>;
+  /** The term and beat that each server's data were last seen to carry, by `serverId`. */
+  reached: Record<string, { epoch: number; beat: number }>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
   trails: Record<string, { atMs: number; offset: number }[]>;
   /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. */
@@ -88,6 +90,7 @@ export const emptyMemory: Memory = {
   },
   links: {},
   offsets: {},
+  reached: {},
   trails: {},
 };
 
@@ -154,6 +157,7 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
 function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo): void {
   const { epochs } = memory.durable;
   epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
+  if (info.epoch !== undefined) memory.reached[id] = { epoch: info.epoch, beat: info.beat ?? 0 };
   const last = memory.offsets[id];
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
   if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset };

@@ -1,7 +1,8 @@
 /** Rules 3 and 4 as a question: why may this server not become master? */
-import { type CloudState, serverId } from "../observe/facts.ts";
+import { serverId } from "../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
+import { isPatienceOver } from "./data-volume.ts";
 import { isInSync, isSurpassed } from "./in-sync.ts";
 import { offsetToHave } from "./memory.ts";
 import { otherOf, type ServerView, type ShardView } from "./view.ts";
@@ -37,29 +38,23 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
   if (other.answers && other.copy && server.copy && isBetterCopy(other.copy, server.copy)) {
     return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
   }
-  if (other.answers) return undefined;
-  if (isSurpassedBy(view, server, other)) {
-    return `${server.machine}'s process is new and its file may lack what it wrote last, which ${other.machine} has`;
+  const doubt = whyIncomplete(view, server);
+  if (!doubt) return undefined;
+  if (other.answers)
+    return other.info?.loading ? `${doubt}, and ${other.machine} still loads its data` : undefined;
+  if (isPatienceOver(view.known, other)) return undefined;
+  const seconds = view.known.limits.dataPatienceMs / 1000;
+  return `${doubt}; ${other.machine}, which may have it, is waited for, for up to ${seconds} s`;
+}
+
+/** Why the counterpart's data may have what this copy lacks, or undefined. */
+function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
+  const { machine, info } = server;
+  if (info && isSurpassed(view.known.memory, machine, view.shard.index, info)) {
+    return `${machine}'s process is new and its file may lack what it wrote last`;
   }
-  if (!lagged(view, server)) return undefined;
-  const { graceMs } = view.known.limits;
-  const waitedMs = view.known.facts.nowMs - (other.noticedMs ?? view.known.facts.nowMs);
-  if (waitedMs >= graceMs || other.condition === "off") return undefined;
-  return `${server.machine} lagged behind when its master was lost, and ${other.machine} may come back within ${graceMs / 1000} s`;
+  return lagged(view, server) ? `${machine} lagged behind when its master was lost` : undefined;
 }
-
-/** Confirmed writes may be on the silent counterpart alone: there is no limit to this patience but its end. */
-function isSurpassedBy({ shard, known }: ShardView, server: ServerView, other: ServerView): boolean {
-  const { facts, memory } = known;
-  const { ordered, givenUp } = memory.durable;
-  const isTakenAway = ordered[other.machine] || (other.givenUp && givenUp[other.machine]?.powerOffRequested);
-  if (isTakenAway || isGoneForGood(facts.machines[other.machine].cloud)) return false;
-  return isSurpassed(memory, server.machine, shard.index, server.info?.runId ?? "");
-}
-
-/** Unlike a stopped machine, which has its data still. */
-const isGoneForGood = (state: CloudState | undefined) =>
-  state === "terminated" || state === "shutting-down" || state === "missing";
 
 /** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */
 export function lagged(view: ShardView, server: ServerView): boolean {

@@ -1,4 +1,4 @@
-/** Rule 5: redundancy is not spent twice. A redis machine is replaced only while its counterpart serves. */
+/** Rule 5: redundancy is not spent twice. A redis machine is replaced only while its counterpart serves; see data-volume.ts. */
 import { counterpartOf, type RedisMachine } from "../topology.ts";
 import { whyNotPromotable, whyUnfit } from "./promotable.ts";
 import { otherOf, type ShardView } from "./view.ts";
@@ -42,7 +42,8 @@ export function whyNeededAgain(machine: RedisMachine, shards: ShardView[]): stri
     const server = view.servers[machine];
     const counterpart = otherOf(view, server);
     // One that is only in doubt may serve in the next moment.
-    const isLost = counterpart.out || (counterpart.answers && view.masters.length === 0);
+    const isLost =
+      counterpart.out || counterpart.givenUp || (counterpart.answers && view.masters.length === 0);
     const reason = isLost ? whyNotPromotable(view, counterpart.machine) : undefined;
     if (!reason || whyUnfit(view, machine)) continue;
     return `${counterpart.out ? troubleOf(counterpart) : reason} (shard ${view.shard.index})`;

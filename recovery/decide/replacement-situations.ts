@@ -1,6 +1,7 @@
 /** The table of situations of the replacement: Pulumi's work, one run at a time, for all given-up machines. */
 import { type MachineName, type RedisMachine, redisMachines } from "../topology.ts";
 import { whyBudgetSpent } from "./budget.ts";
+import { isDead } from "./data-volume.ts";
 import { type GivenUp, isGivenUp } from "./memory.ts";
 import { whyCounterpartDoesNotServe } from "./redundancy.ts";
 import type { Step } from "./steps.ts";
@@ -117,11 +118,8 @@ function launchable(view: ReplacementView): MachineName[] {
 }
 
 /** Why this machine is not launched anew now, or undefined. */
-function whyHeld(
-  { known, shards }: ReplacementView,
-  machine: MachineName,
-  givenUp: GivenUp,
-): string | undefined {
+function whyHeld(view: ReplacementView, machine: MachineName, givenUp: GivenUp): string | undefined {
+  const { known } = view;
   const { durable } = known.memory;
   const { wallMs } = known.facts;
   if (givenUp.launched) return undefined;
@@ -134,8 +132,23 @@ function whyHeld(
   const isOrdered = durable.ordered[machine] !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
   if (spent && !isOrdered && !isBegun) return `the replacement of ${machine} holds: ${spent}`;
-  const reason = isRedis(machine) ? whyCounterpartDoesNotServe(machine, shards) : undefined;
+  const reason = isRedis(machine) ? whyRedisIsNeeded(view, machine, isBegun) : undefined;
   return reason && `the replacement of ${machine} waits: ${reason}`;
+}
+
+/**
+ * Rule 5, with its exception for a machine whose data alone are needed, and come back with its volume; also for an instance
+ * that has not even begun to serve, because the run that launched it did not come to attach the volume.
+ */
+function whyRedisIsNeeded(
+  { known, shards }: ReplacementView,
+  machine: RedisMachine,
+  isBegun: boolean,
+): string | undefined {
+  const servers = shards.map((view) => view.servers[machine]);
+  const isUnused = isBegun && servers.every(({ answers }) => !answers);
+  if (isUnused || isDead(known, machine, servers)) return undefined;
+  return whyCounterpartDoesNotServe(machine, shards);
 }
 
 function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {

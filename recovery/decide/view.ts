@@ -27,6 +27,8 @@ export interface ServerView {
   by: (Vantage | "the cloud")[];
   /** It tells monit, now, what it is. */
   answers: boolean;
+  /** It answers monit, whatever others say of it. */
+  heard: boolean;
   /** Out by a verdict that still stands. */
   out: boolean;
   /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
@@ -97,6 +99,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     noticedMs: standing?.noticedMs,
     by: judgement.by,
     answers: !out && monit === "up" && info !== undefined && !refusal,
+    heard: monit === "up",
     out,
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
@@ -107,6 +110,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     synced:
       follows &&
       info?.follows?.linkUp === true &&
+      !info.follows.syncing &&
       !info.loading &&
       isInSync(memory, facts, machine, shard.index),
     copy: info && copyOf(known, machine, shard.index, info),
@@ -138,7 +142,7 @@ function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, 
   const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
   const offset = isCovered ? info.offset : Math.max(info.offset, former?.offset ?? 0);
-  return { machine, complete, epoch: info.epoch ?? 0, offset };
+  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset };
 }
 
 /** The only server of the shard that answers as master, if there is exactly one. */

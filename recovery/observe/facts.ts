@@ -36,6 +36,8 @@ export interface RedisInfo {
   offset: number;
   /** Recovery's epoch as the data themselves carry it; 0 in data that never had one, undefined if unreadable. */
   epoch?: number;
+  /** Recovery's beat, as the data themselves carry it, likewise. */
+  beat?: number;
   /** Seconds since a session of that address was last active, for the addresses that were asked about. */
   sessionsIdleSeconds?: Record<string, number>;
 }

@@ -6,7 +6,7 @@ import type { RedisInfo } from "./facts.ts";
  *
  * @throws when a field that every redis 7 has is missing, naming it.
  */
-export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch"> {
+export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch" | "beat"> {
   const field = fieldsOf(text);
   const isMaster = needed(field, "role") === "master";
   const loading = needed(field, "loading") !== "0" || field.get("async_loading") === "1";

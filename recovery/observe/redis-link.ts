@@ -10,6 +10,8 @@ import type { Watched } from "./watcher.ts";
 
 /** The key in which recovery's epoch travels with the data themselves. */
 export const epochKey = "barton:epoch";
+/** Likewise the beat (act/beat.ts). */
+export const beatKey = "barton:beat";
 
 export interface RedisCredentials {
   redisUser: string;
@@ -40,9 +42,9 @@ export class RedisLink implements Watched<RedisAnswer> {
   async ask(): Promise<RedisAnswer> {
     const watched = this.watchedAddresses();
     const pipeline = this.#open().pipeline();
-    pipeline.call("INFO", "server", "replication", "persistence").call("GET", epochKey);
+    pipeline.call("INFO", "server", "replication", "persistence").call("GET", epochKey).call("GET", beatKey);
     if (watched.length > 0) pipeline.call("CLIENT", "LIST", "TYPE", "normal");
-    const [info, epoch, clients] = (await pipeline.exec()) ?? [];
+    const [info, epoch, beat, clients] = (await pipeline.exec()) ?? [];
     const failure = info?.[0];
     if (failure) {
       if (isReply(failure)) return { refusal: failure.message };
@@ -50,7 +52,9 @@ export class RedisLink implements Watched<RedisAnswer> {
     }
     const parsed = parseRedisInfo(String(info?.[1]));
     const sessions = clients && !clients[0] ? idleSecondsByAddress(String(clients[1]), watched) : undefined;
-    return { info: { ...parsed, epoch: epochFrom(epoch), sessionsIdleSeconds: sessions } };
+    return {
+      info: { ...parsed, epoch: numberFrom(epoch), beat: numberFrom(beat), sessionsIdleSeconds: sessions },
+    };
   }
 
   /**
@@ -120,7 +124,7 @@ function isReply(error: Error): boolean {
   return error.name === "ReplyError";
 }
 
-function epochFrom(reply: [Error | null, unknown] | undefined): number | undefined {
+function numberFrom(reply: [Error | null, unknown] | undefined): number | undefined {
   if (!reply || reply[0]) return undefined;
   return Number(reply[1] ?? 0);
 }

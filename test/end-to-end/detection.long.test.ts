@@ -116,7 +116,7 @@ describe("the monitor's wall clock jumps", () => {
   ])("an hour %s", async (_, seconds) => {
     await writeOnMonit("/run/clock-shift", "0");
     await writeOnMonit("/run/clock-shift.mjs", shim);
-    await monitorWith("NODE_OPTIONS", "--import=file:///run/clock-shift.mjs");
+    await monitorWith({ NODE_OPTIONS: "--import=file:///run/clock-shift.mjs" });
     await lab.untilHealthy(30_000);
     await writeOnMonit("/run/clock-shift", String(seconds));
     await delay(5000); // some ten cycles with the other time

@@ -112,27 +112,37 @@ describe("the program", () => {
     await lab.pulumi("preview", "--expect-no-changes", "--non-interactive");
   });
 
-  test("a preview after state taint shows exactly the machine and its record", async () => {
-    const urns = JSON.parse(await lab.pulumi("stack", "export")).deployment.resources.map(
-      (each: { urn: string }) => each.urn,
-    );
-    const urn = urns.find((each: string) => each.endsWith("aws:ec2/instance:Instance::redis2"));
-    await lab.pulumi("state", "taint", urn, "--yes");
-    try {
-      const preview = JSON.parse(await lab.pulumi("preview", "--json", "--non-interactive"));
-      const changed = preview.steps.filter((step: { op: string }) => step.op !== "same");
-      const changedUrns = new Set(
-        changed.map((step: { urn: string }) => step.urn.split("::").slice(2).join("::")),
+  test.each([
+    [
+      "redis2",
+      [
+        "instance:Instance::redis2",
+        "record:Record::redis2",
+        "volumeAttachment:VolumeAttachment::redis2-data",
+      ],
+    ],
+    ["haproxy2", ["instance:Instance::haproxy2", "record:Record::haproxy2"]],
+  ])(
+    "a preview after state taint of %s shows exactly the machine and what is its own",
+    async (machine, own) => {
+      const urns = JSON.parse(await lab.pulumi("stack", "export")).deployment.resources.map(
+        (each: { urn: string }) => each.urn,
       );
-      expect(changedUrns.size).toBe(2);
-      expect([...changedUrns].filter((each) => /instance:Instance::redis2$/.test(String(each)))).toHaveLength(
-        1,
-      );
-      expect([...changedUrns].filter((each) => /record:Record::redis2/.test(String(each)))).toHaveLength(1);
-    } finally {
-      await lab.pulumi("state", "untaint", urn, "--yes");
-    }
-  });
+      const urn = urns.find((each: string) => each.endsWith(`aws:ec2/instance:Instance::${machine}`));
+      await lab.pulumi("state", "taint", urn, "--yes");
+      try {
+        const preview = JSON.parse(await lab.pulumi("preview", "--json", "--non-interactive"));
+        const changed = preview.steps.filter((step: { op: string }) => step.op !== "same");
+        const changedUrns = new Set(
+          changed.map((step: { urn: string }) => step.urn.split("::").slice(2).join("::")),
+        );
+        const tails = [...changedUrns].map((each) => String(each).split("/").at(-1));
+        expect(tails.sort()).toEqual(own);
+      } finally {
+        await lab.pulumi("state", "untaint", urn, "--yes");
+      }
+    },
+  );
 });
 
 describe("recovery at rest", () => {

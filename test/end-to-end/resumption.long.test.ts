@@ -37,21 +37,28 @@ describe("recovery is killed after each of its steps", () => {
   });
 
   const replacement = [/^stop monitoring/, /^taint/, /^compare the program/, /^power off/, /^launch/];
-  const takeover = [/^fence/, /^make \S+ master/, /^send the traffic/, /^cut old sessions/];
-  const arrival = [/^configure/, /^set servers/, /^register/];
+  const everything = {};
+  // Killed after the promotion, recovery finds the proxies' servers astray instead of going on with these.
+  const release = { BARTON_LAB_CRASH_AFTER: "release,cut" };
 
   test.each([
-    ["failed_redis", "the master's machine", [...replacement, ...takeover, /^set servers/]],
-    ["failed_haproxy", "haproxy1", [...replacement, ...arrival]],
-  ])("%s", async (_, target, steps) => {
-    const machine = target === "haproxy1" ? target : scenario.current.master;
-    await monitorWith("BARTON_LAB_CRASH_POINTS", diedAfter);
+    ["failed_redis", everything, [...replacement, /^fence/, /^make \S+ master/, /^set servers/]],
+    ["failed_redis, once promoted", release, [/^send the traffic/, /^cut old sessions/]],
+    ["failed_haproxy", everything, [...replacement, /^configure/, /^set servers/, /^register/]],
+  ])("%s", async (name, kinds, steps) => {
+    const machine = name === "failed_haproxy" ? "haproxy1" : scenario.current.master;
+    await monitorWith({ BARTON_LAB_CRASH_POINTS: diedAfter, ...kinds });
     await lab.untilHealthy(60_000);
     await lab.fault("vanish", machine);
     const { summary } = await scenario.current.replacedWithin(resumedMsMax, machine);
     expectNothingLost(summary);
     const deaths = (await lab.exec("monit", "cat", diedAfter)).split("\n");
-    for (const step of steps) expect(deaths.filter((death) => step.test(death))).not.toEqual([]);
+    for (const step of steps) {
+      expect(
+        deaths.some((death) => step.test(death)),
+        `a death after ${step} among ${deaths}`,
+      ).toBe(true);
+    }
     await expectNoTrace();
   });
 });
@@ -135,6 +142,6 @@ describe("two monitors by mistake", () => {
       return (healthy && shards[0]?.master === master) || undefined;
     });
     expect(await journal()).toMatch(/make \S+ master of shard 1/);
-    expectNothingLost(await scenario.current.ended());
+    expectNothingLost(await scenario.current.ended(), 2);
   });
 });

@@ -61,12 +61,22 @@ afterAll(() => rmSync(cache, { recursive: true, force: true }));
 /** What EC2 says of the group's instances: at first it has just lost one, then there is another. */
 function presentInstances({ filters }: { filters?: unknown }) {
   const [group] = of("aws:autoscaling/group:Group");
-  expect(filters).toEqual([{ name: "tag:aws:autoscaling:groupName", values: [group?.id] }]);
+  const ofGroup = { name: "tag:aws:autoscaling:groupName", values: [group?.id] };
+  if (JSON.stringify(filters) !== JSON.stringify([ofGroup])) {
+    expect(filters).toEqual([ofGroup, { name: "tag:barton:build", values: [monitBuild()] }]);
+    return { ids: [monitInstance] };
+  }
   looks += 1;
   if (looks === 1) return { ids: [], privateIps: [], publicIps: [] };
   return { ids: [monitInstance], privateIps: ["10.42.2.99"], publicIps: ["198.51.100.99"] };
 }
 let looks = 0;
+const monitBuild = () =>
+  (
+    named("aws:ec2/launchTemplate:LaunchTemplate", "monit").inputs.tagSpecifications as {
+      tags: Record<string, string>;
+    }[]
+  )[0]?.tags["barton:build"];
 const monitInstance = `i-${"9".repeat(17)}`;
 
 /** Ids as AWS gives them, so that the inputs that refer to them can be checked. */
@@ -78,6 +88,7 @@ function idOf(type: string, number: number): string {
     RouteTable: "rtb",
     SecurityGroup: "sg",
     Instance: "i",
+    Volume: "vol",
     AmiFromInstance: "ami",
     LaunchTemplate: "lt",
   };
@@ -194,6 +205,34 @@ describe("the machines", () => {
   });
 });
 
+describe("the data volumes", () => {
+  const volumes = () => of("aws:ebs/volume:Volume");
+
+  test("are one for each redis machine, in its zone, encrypted, of the configured size", () => {
+    expect(volumes().map(({ name, inputs }) => ({ name, ...inputs }))).toEqual(
+      ["redis1", "redis2"].map((machine, i) => ({
+        name: `${machine}-data`,
+        availabilityZone: ["eu-central-1a", "eu-central-1b"][i],
+        size: 200,
+        type: "gp3",
+        encrypted: true,
+        tags: { Name: `${machine}-data.barton`, "barton:machine": machine, "barton:stack": "barton" },
+      })),
+    );
+  });
+
+  test("are attached to their machines", () => {
+    for (const machine of ["redis1", "redis2"]) {
+      expect(named("aws:ec2/volumeAttachment:VolumeAttachment", `${machine}-data`).inputs).toEqual({
+        deviceName: "/dev/sdf",
+        volumeId: named("aws:ebs/volume:Volume", `${machine}-data`).id,
+        instanceId: named("aws:ec2/instance:Instance", machine).id,
+        forceDetach: true,
+      });
+    }
+  });
+});
+
 describe("monit", () => {
   const template = () => named("aws:ec2/launchTemplate:LaunchTemplate", "monit");
 
@@ -225,7 +264,12 @@ describe("monit", () => {
       tagSpecifications: [
         {
           resourceType: "instance",
-          tags: { Name: "monit.barton", "barton:machine": "monit", "barton:stack": "barton" },
+          tags: {
+            Name: "monit.barton",
+            "barton:machine": "monit",
+            "barton:stack": "barton",
+            "barton:build": expect.stringMatching(/^[0-9a-f]{16}$/),
+          },
         },
       ],
     });
@@ -248,6 +292,8 @@ describe("monit", () => {
       address: "10.42.2.99",
       urn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:autoscaling\/group:Group::monit$/),
       recordUrn: expect.stringMatching(/::barton:infra:MonitGroup\$aws:route53\/record:Record::monit$/),
+      build: monitBuild(),
+      wantedBuild: monitBuild(),
     });
   });
 });
@@ -373,6 +419,7 @@ describe("what monit may do", () => {
     for (const [sid, key] of [
       ["LaunchAsOneOfTheFive", "aws:RequestTag"],
       ["EndOneOfTheFive", "aws:ResourceTag"],
+      ["MoveDataVolumes", "aws:ResourceTag"],
     ]) {
       expect(statements().find(({ Sid }) => Sid === sid)?.Condition).toEqual({
         StringEquals: { [`${key}/barton:stack`]: "barton", [`${key}/barton:machine`]: ours },
@@ -438,6 +485,9 @@ test("the output `topology` is what recovery reads", () => {
     address: expect.stringMatching(/^10\.42\.1\.\d+$/),
     urn: expect.stringMatching(/::barton:infra:Machine\$aws:ec2\/instance:Instance::redis2$/),
     recordUrn: expect.stringMatching(/::barton:infra:Machine\$aws:route53\/record:Record::redis2$/),
+    attachmentUrn: expect.stringMatching(
+      /::barton:infra:DataVolume\$aws:ec2\/volumeAttachment:VolumeAttachment::redis2-data$/,
+    ),
     build: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
     wantedBuild: tags(named("aws:ec2/instance:Instance", "redis2"))["barton:build"],
   });

@@ -87,9 +87,16 @@ describe("redis", () => {
       const { content: conf, ...file } = content(redis1(), `/etc/redis/redis-${port}.conf`);
       expect(conf).toMatch(new RegExp(`^port ${port}$`, "m"));
       expect(conf).toMatch(/^replicaof 127\.0\.0\.1 1$/m);
-      expect(conf).toMatch(new RegExp(`^dir /var/lib/redis-${port}$`, "m"));
+      expect(conf).toMatch(new RegExp(`^dir /srv/redis/${port}$`, "m"));
       expect(file).toMatchObject({ permissions: "0640", owner: "root:redis" });
     }
+  });
+
+  test("a server runs on the machine's own data volume, or not at all", () => {
+    expect(content(redis1(), "/etc/barton/data-volume").content).toBe("redis1\n");
+    const drop = content(redisImage(), "/etc/systemd/system/redis-server@.service.d/barton.conf").content;
+    expect(drop).toMatch(/^Requires=barton-data\.service$/m);
+    expect(drop).toMatch(/^AssertPathIsMountPoint=\/srv\/redis$/m);
   });
 
   test("the only password in clear is the one that redis itself must send", () => {

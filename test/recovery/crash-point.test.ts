@@ -15,13 +15,13 @@ const taint: Step = { do: "taint", machines: ["redis1"] };
 const launch: Step = { do: "launch", machines: ["redis1"] };
 
 test("without a file there is none", () => {
-  expect(crashPoint(undefined)).toBeUndefined();
-  expect(crashPoint("")).toBeUndefined();
+  expect(crashPoint({})).toBeUndefined();
+  expect(crashPoint({ BARTON_LAB_CRASH_AFTER: "launch" })).toBeUndefined();
 });
 
 test("recovery dies once after each step, also when it was started anew", () => {
   let deaths = 0;
-  const start = () => crashPoint(join(folder, "points"), () => deaths++);
+  const start = () => crashPoint({ BARTON_LAB_CRASH_POINTS: join(folder, "points") }, () => deaths++);
   start()?.(taint);
   expect(deaths).toBe(1);
   const second = start();
@@ -29,4 +29,14 @@ test("recovery dies once after each step, also when it was started anew", () => 
   expect(deaths).toBe(1);
   second?.(launch);
   expect(deaths).toBe(2);
+});
+
+test("or only after steps of some kinds", () => {
+  let deaths = 0;
+  const env = { BARTON_LAB_CRASH_POINTS: join(folder, "points"), BARTON_LAB_CRASH_AFTER: "cut,launch" };
+  const point = crashPoint(env, () => deaths++);
+  point?.(taint);
+  expect(deaths).toBe(0);
+  point?.(launch);
+  expect(deaths).toBe(1);
 });

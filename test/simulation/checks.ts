@@ -35,6 +35,8 @@ export class Checks {
   /** Per shard, the server that recovery made master last. */
   readonly #promoted = new Map<number, RedisServer>();
   readonly #servedMs = new Map<RedisServer, number>();
+  /** When an instance last served nobody. */
+  readonly #deadMs = new Map<Instance, number>();
   readonly #launchesMs = new Map<MachineName, number[]>();
   readonly #inSyncSinceMs = new Map<number, number>();
   readonly #waitingSinceMs = new Map<number, number>();
@@ -85,7 +87,7 @@ export class Checks {
     // Without data it is only the second try of a replacement that was begun already.
     if (servers.every(({ disk }) => disk.writes.length === 0)) return;
     if (isOneOf(redisMachines, machine) && instance === this.#world.current(machine)) {
-      this.replacedOnlyWhileCounterpartServes(machine);
+      this.replacedOnlyWhileCounterpartServes(machine, instance);
     }
   }
 
@@ -98,6 +100,10 @@ export class Checks {
   tick(isMonitored: boolean): void {
     const { nowMs } = this.#world;
     if (!isMonitored) this.#disturbedMs = nowMs;
+    for (const machine of redisMachines) {
+      const instance = this.#world.current(machine);
+      if (this.#isDead(instance)) this.#deadMs.set(instance, nowMs);
+    }
     for (const shard of this.#world.shards) {
       const server = this.#promoted.get(shard);
       if (server?.serves && server.role === "master") this.#servedMs.set(server, nowMs);
@@ -146,12 +152,26 @@ export class Checks {
 
   /** Rule 3 as its purpose: whoever is made master has every confirmed write that was not destroyed by faults. */
   confirmedWritesSurvive(server: RedisServer): void {
+    this.#excuseWithinOneBeat(server);
     const missing = this.missingIn([server]);
     if (missing.length === 0) return;
     this.#broken(
       "confirmedWritesSurvive",
       `${server.name} becomes master, but it lacks ${missing.length} confirmed writes (the first: ${missing[0]})`,
     );
+  }
+
+  /**
+   * Two files of one term and beat look alike to recovery: what the other one got after that beat, while both processes were
+   * still the former ones, is within the limit of what `everysec` promises (docs/runbook.md, "The data volumes").
+   */
+  #excuseWithinOneBeat({ instance, shard, disk, offset }: RedisServer): void {
+    const other = this.#world.volumes.get(counterpartOf(instance.machine as RedisMachine))?.servers[
+      shard - 1
+    ];
+    if (!other || offset > 0 || other.offset > 0) return;
+    if (other.disk.epoch !== disk.epoch || other.disk.beat !== disk.beat) return;
+    for (const write of other.disk.writes.slice(other.disk.beatAt)) this.#world.excused.add(write);
   }
 
   /** Rules 3 and 5: recovery never destroys the last copy of a confirmed write. */
@@ -169,8 +189,13 @@ export class Checks {
     );
   }
 
-  /** Rule 5: a redis machine is taken away only while its counterpart serves every shard. */
-  replacedOnlyWhileCounterpartServes(machine: RedisMachine): void {
+  /**
+   * Rule 5: a redis machine is taken away only while its counterpart serves every shard; or when it serves nobody itself,
+   * because its data come back with its volume.
+   */
+  replacedOnlyWhileCounterpartServes(machine: RedisMachine, instance: Instance): void {
+    const deadMs = this.#deadMs.get(instance) ?? Number.NEGATIVE_INFINITY;
+    if (this.#world.nowMs - deadMs <= beliefMs) return;
     for (const shard of this.#world.shards) {
       const promoted = this.#promoted.get(shard);
       const servedMs = (promoted && this.#servedMs.get(promoted)) ?? Number.NEGATIVE_INFINITY;
@@ -252,6 +277,13 @@ export class Checks {
     return confirmed.filter(
       (write) => this.#world.shardOf(write) === shard && !held.has(write) && !excused.has(write),
     );
+  }
+
+  /** No server of it answers, or too few can reach it for anybody to know. */
+  #isDead(instance: Instance): boolean {
+    if (instance.servers.every(({ serves }) => !serves)) return true;
+    const witnesses = [...proxyMachines, "monit" as const].map((name) => this.#world.current(name));
+    return witnesses.filter((one) => this.#world.talks(one, instance)).length < 2;
   }
 
   #heirOf(master: RedisServer): RedisServer | undefined {

@@ -1,8 +1,14 @@
 /** The model of the cloud's API and of Pulumi: late, slow, failing, and interrupted when the monitor dies. */
 import type { Cloud, Instance as Listed } from "../../recovery/cloud/cloud.ts";
 import type { Engine } from "../../recovery/cloud/engine.ts";
-import { type MachineName, machineNames, type Topology } from "../../recovery/topology.ts";
-import type { Instance, World } from "./world.ts";
+import {
+  type MachineName,
+  machineNames,
+  type RedisMachine,
+  redisMachines,
+  type Topology,
+} from "../../recovery/topology.ts";
+import { type Instance, isOneOf, type World } from "./world.ts";
 
 /** Whether the process that has begun something still lives. */
 export interface Life {
@@ -39,12 +45,11 @@ export class SimulatedCloud {
         return this.#world.instances.flatMap((instance) => listed(instance));
       },
       powerOff: async (instanceId) => {
-        const decidedMs = this.#world.nowMs;
         const instance = this.#world.instances.find(({ id }) => id === instanceId);
         if (!instance) throw new Error(`${instanceId} does not exist`);
         this.#takeAwayCheck(instance);
         await this.#reach(life, "api", 5, 60);
-        this.#takeAway(instance, decidedMs);
+        this.#takeAway(instance);
       },
     };
   }
@@ -67,18 +72,19 @@ export class SimulatedCloud {
       },
       updateRecords: () => this.#reach(life, "engine", 50, 300),
       launch: async (machines) => {
-        const decidedMs = this.#world.nowMs;
         const replaced = machines.filter((machine) => this.state.tainted.has(machine));
         for (const machine of replaced) this.#takeAwayCheck(this.#world.current(machine));
         await this.#reach(life, "engine", 50, 300);
-        for (const machine of replaced) await this.#replace(life, machine, decidedMs);
+        for (const machine of replaced) await this.#replace(life, machine);
+        for (const machine of machines)
+          if (isOneOf(redisMachines, machine)) await this.#attachVolume(life, machine);
         for (const machine of machines) this.#world.checks.launched(machine);
         return this.#built(topology());
       },
     };
   }
 
-  async #replace(life: Life, machine: MachineName, decidedMs: number): Promise<void> {
+  async #replace(life: Life, machine: MachineName): Promise<void> {
     const world = this.#world;
     const old = this.state.instances.get(machine);
     const created = world.create(machine);
@@ -92,18 +98,31 @@ export class SimulatedCloud {
     this.state.tainted.delete(machine);
     await this.#reach(life, "api", 5, 100);
     world.records.set(`${machine}.barton`, created.address);
-    if (old) this.#takeAway(old, decidedMs);
+    if (old) this.#takeAway(old);
     await this.#reach(life, "api", 5, 800);
+  }
+
+  /** The data volume goes to the machine's present instance, once the one that has it is off. */
+  async #attachVolume(life: Life, machine: RedisMachine): Promise<void> {
+    const world = this.#world;
+    const instance = this.state.instances.get(machine);
+    const holder = world.volumes.get(machine);
+    if (!instance || !holder || holder === instance) return;
+    this.#takeAway(holder);
+    while (holder.on) await this.#reach(life, "api", 20, 100);
+    await this.#reach(life, "api", 5, 100);
+    world.say(() => `the volume of ${holder.id} is attached to ${instance.id}`);
+    world.moveVolume(machine, instance);
   }
 
   #takeAwayCheck(instance: Instance): void {
     if (instance.state === "running" || instance.state === "stopped") this.#world.checks.takingAway(instance);
   }
 
-  #takeAway(instance: Instance, decidedMs: number): void {
+  #takeAway(instance: Instance): void {
     if (instance.state === "terminated" || instance.state === "shutting-down") return;
     this.#world.say(() => `the cloud terminates ${instance.id}`);
-    this.#world.terminate(instance, "recovery", this.#world.random.int(50, 1_500), decidedMs);
+    this.#world.terminate(instance, "recovery", this.#world.random.int(50, 1_500));
   }
 
   /** One call: its time, and its failure. Whoever has died never learns how it ended. */

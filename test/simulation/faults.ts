@@ -171,10 +171,8 @@ function stop({ world }: Simulation, machine: MachineName): void {
 function terminate({ world }: Simulation, machine: MachineName): void {
   const instance = world.current(machine);
   if (instance.state === "terminated" || instance.state === "shutting-down") return;
-  world.say(() => `FAULT: ${instance.id} is terminated, with its disk`);
+  world.say(() => `FAULT: ${instance.id} is terminated`);
   world.terminate(instance, "fault", world.random.int(2, 600));
-  if (isOneOf(redisMachines, machine))
-    world.isTotalLoss ||= instance.servers.some((server) => world.isLastOfTerm(server));
 }
 
 function cutPair({ world }: Simulation): void {

@@ -81,11 +81,13 @@ export function redisLink(
 function redisCommand(world: World, server: RedisServer, [name, ...args]: string[]): unknown {
   if (server.loading) throw new Error("LOADING Redis is loading the dataset in memory");
   if (name === "ROLE") return [server.role];
+  if (name === "INCR" && server.role === "master") return server.raiseBeat();
   world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
   if (name === "REPLICAOF" && args[0] === "NO") server.promote();
   else if (name === "REPLICAOF") server.follow(String(args[0]), Number(args[1]));
   else if (name === "SET" && server.role === "master") server.setEpoch(Number(args[1]));
-  else if (name === "SET") throw new Error("READONLY You can't write against a read only replica.");
+  else if (name === "SET" || name === "INCR")
+    throw new Error("READONLY You can't write against a read only replica.");
   else throw new Error(`the model of redis does not know ${name}`);
   return "OK";
 }

@@ -2,6 +2,7 @@
  * The simulated monitor: the real decide, executor and steps, with eyes and hands in the model world. It may
  * die at any moment; its successor starts from the durable memory that was written.
  */
+import { Beats } from "../../recovery/act/beat.ts";
 import { Executor } from "../../recovery/act/executor.ts";
 import type { World as ActWorld } from "../../recovery/act/world.ts";
 import type { Clock } from "../../recovery/clock.ts";
@@ -29,6 +30,7 @@ import type { World } from "./world.ts";
 const limits: Limits = {
   ...defaultLimits,
   graceMs: 2_500,
+  dataPatienceMs: 60_000,
   bootMs: 6_000,
   proxyPatienceMs: 800,
   replacementsPerHourMax: budgetPerHour,
@@ -53,6 +55,7 @@ export class Monitor {
   readonly #life: Life = { ended: false };
   readonly #board: Board;
   readonly #executor: Executor;
+  readonly #beats: Beats;
   readonly #kept: Kept;
   readonly #limits: Limits;
   #memory: Memory;
@@ -73,14 +76,17 @@ export class Monitor {
     const topology = () => this.#topology();
     const life = this.#life;
     this.#board = new Board({ world, cloud, life, machines: kept.machines, onNews: () => this.#wake() });
+    const board = this.#board as unknown as ActWorld["board"];
+    const clock = mortalClock(world.scheduler.clock, life);
+    this.#beats = new Beats({ board, clock });
     this.#executor = new Executor({
       world: {
-        board: this.#board as unknown as ActWorld["board"],
+        board,
         topology: world.topology,
         cloud: cloud.api(life),
         engine: this.#engine(cloud, topology),
         remote: remote(world, life),
-        clock: mortalClock(world.scheduler.clock, life),
+        clock,
         log: world.isTraced ? this.#log() : silentLog,
         remember: (event) => this.#remember(event),
       },
@@ -125,6 +131,8 @@ export class Monitor {
   tick(): void {
     if (this.#life.ended || this.isPaused) return;
     this.#board.tick(this.#outcome?.doubt ? "hurry" : "calm", this.isSettled ? "calm" : "hurry");
+    const { busy } = this.#executor;
+    this.#beats.beat(this.#outcome?.shards ?? [], (shard) => busy.has(`shard ${shard}`));
     const { nowMs } = this.#world;
     if (!this.#isWoken && nowMs < this.#nextCycleMs) return;
     this.#calmCycles = this.#isWoken ? 0 : this.#calmCycles + 1;

@@ -2,10 +2,13 @@
 import type { RedisInfo } from "../../recovery/observe/facts.ts";
 import type { Instance, World } from "./world.ts";
 
-/** A dataset: the writes in order, and recovery's epoch among them. */
+/** A dataset: the writes in order, and recovery's epoch and beat among them. */
 export interface Data {
   writes: number[];
   epoch: number;
+  beat: number;
+  /** How many writes there were at the last beat. */
+  beatAt: number;
 }
 
 interface Waiting {
@@ -30,8 +33,8 @@ export class RedisServer {
   follows = { host: "", port: 0 };
   runId = "";
   offset = 0;
-  data: Data = { writes: [], epoch: 0 };
-  /** What a restarted process finds: the same as `data`, except while a received copy is being loaded. */
+  data: Data = { writes: [], epoch: 0, beat: 0, beatAt: 0 };
+  /** On the data volume: what a restarted process finds, also on another instance; the same as `data`, except while a received copy is being loaded. */
   disk: Data = this.data;
   /** The present process was made master by recovery. */
   promoted = false;
@@ -48,7 +51,7 @@ export class RedisServer {
   #pingedMs = 0;
   #fsyncedMs = 0;
   /** How much of `disk` survives a loss of power. */
-  #fsynced = { writes: 0, epoch: 0 };
+  #fsynced = { writes: 0, epoch: 0, beat: 0, beatAt: 0 };
   #waiting: Waiting[] = [];
 
   constructor(world: World, instance: Instance, shard: number) {
@@ -68,8 +71,8 @@ export class RedisServer {
 
   /** Starts the process as its boot configuration says: replica of nobody (rule 1). */
   start(): void {
-    if (this.running || !this.instance.on) return;
     const world = this.#world;
+    if (this.running || !this.instance.on || !world.hasVolume(this.instance)) return;
     this.#term += 1;
     Object.assign(this, { running: true, hung: false, syncing: false, linkUp: false, promoted: false });
     this.role = world.mutations.startsAsMaster ? "master" : "replica";
@@ -97,13 +100,26 @@ export class RedisServer {
   /** The power fails: what was not yet on disk is gone. */
   losePower(): void {
     this.crash();
-    const { writes, epoch } = this.#fsynced;
+    const { writes, ...marks } = this.#fsynced;
     const lost = this.disk.writes.slice(writes);
-    const isTermLost = epoch < this.disk.epoch && this.#world.isLastOfTerm(this);
-    this.disk = { epoch, writes: this.disk.writes.slice(0, writes) };
+    const isTermLost = marks.epoch < this.disk.epoch && this.#world.isLastOfTerm(this);
+    this.disk = { ...marks, writes: this.disk.writes.slice(0, writes) };
     this.data = this.disk;
     if (isTermLost) this.#world.isTotalLoss = true;
     if (lost.length > 0) this.#world.destroyed(lost, "fault");
+  }
+
+  /** An orderly end of its machine: all that was written is on disk. */
+  sync(): void {
+    const { writes, ...marks } = this.disk;
+    this.#fsynced = { writes: writes.length, ...marks };
+  }
+
+  /** Its machine got the volume of that server's. */
+  takeVolumeOf(former: RedisServer): void {
+    this.disk = former.disk;
+    this.sync();
+    this.start();
   }
 
   /** `REPLICAOF NO ONE`. */
@@ -133,6 +149,12 @@ export class RedisServer {
     this.offset += 10;
   }
 
+  raiseBeat(): void {
+    this.data.beat += 1;
+    this.data.beatAt = this.data.writes.length;
+    this.offset += 10;
+  }
+
   /** Has followed `master` since before the world began, and has everything. */
   beginAsReplicaOf(master: RedisServer): void {
     this.follow(master.instance.address, this.#world.redisPort(this.shard));
@@ -157,6 +179,7 @@ export class RedisServer {
       loading: this.loading,
       offset: this.offset,
       epoch: this.loading ? undefined : this.data.epoch,
+      beat: this.loading ? undefined : this.data.beat,
       sessionsIdleSeconds: addresses.length > 0 ? this.#idle(addresses, nowMs) : undefined,
     };
     if (this.role === "master") return base;
@@ -169,7 +192,7 @@ export class RedisServer {
     const { nowMs } = this.#world;
     if (nowMs - this.#fsyncedMs >= times.fsync) {
       this.#fsyncedMs = nowMs;
-      this.#fsynced = { writes: this.disk.writes.length, epoch: this.disk.epoch };
+      this.sync();
     }
     if (this.role === "master") {
       if (nowMs - this.#pingedMs < times.ping) return;
@@ -201,6 +224,8 @@ export class RedisServer {
       this.data.writes.push(writes[at] as number);
     }
     this.data.epoch = master.data.epoch;
+    this.data.beat = master.data.beat;
+    this.data.beatAt = master.data.beatAt;
     this.offset = master.offset;
     master.#confirm(this.offset);
   }
@@ -226,7 +251,7 @@ export class RedisServer {
   /** A full copy: received beside the old one, then loaded in its place. */
   #copyAll(master: RedisServer): void {
     const world = this.#world;
-    const copy: Data = { writes: master.data.writes.slice(), epoch: master.data.epoch };
+    const copy: Data = { ...master.data, writes: master.data.writes.slice() };
     const { offset } = master;
     const replicationId = master.#replicationId;
     this.syncing = true;
@@ -240,7 +265,7 @@ export class RedisServer {
         this.loading = false;
         this.data = copy;
         this.disk = copy;
-        this.#fsynced = { writes: copy.writes.length, epoch: copy.epoch };
+        this.sync();
         this.offset = offset;
         this.#replicationId = replicationId;
         this.linkUp = true;

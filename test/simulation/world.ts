@@ -59,6 +59,8 @@ export class World {
   readonly topology: Topology;
   readonly shards: number[];
   readonly instances: Instance[] = [];
+  /** Which instance has a machine's data volume. */
+  readonly volumes = new Map<MachineName, Instance>();
   /** Directed pairs of instance ids between which packets are lost. */
   readonly blocked = new Set<string>();
   /** Instances that receive their replication late. */
@@ -160,6 +162,7 @@ export class World {
     this.#byAddress.set(instance.address, instance);
     this.#current.set(machine, instance);
     if (isOneOf(redisMachines, machine)) {
+      if (!this.volumes.has(machine)) this.volumes.set(machine, instance);
       instance.servers = this.shards.map((shard) => new RedisServer(this, instance, shard));
     }
     if (isOneOf(proxyMachines, machine)) instance.proxy = new HaProxy(this, instance);
@@ -183,14 +186,29 @@ export class World {
     this.setState(instance, state);
   }
 
-  /** The instance and its disk are gone for good. */
-  terminate(instance: Instance, cause: "fault" | "recovery", delayMs: number, decidedMs = this.nowMs): void {
+  /** The instance is gone for good, but not its volume. Recovery's request ends it in an orderly way, as EC2 does. */
+  terminate(instance: Instance, cause: "fault" | "recovery", delayMs: number): void {
     if (instance.state === "terminated" || instance.state === "shutting-down") return;
-    const lost = instance.servers.flatMap((server) => [...server.disk.writes]);
     this.setState(instance, "shutting-down");
-    this.destroyed(lost, cause, decidedMs);
-    this.scheduler.in(delayMs / 2, () => this.cutPower(instance, "shutting-down"));
+    this.scheduler.in(delayMs / 2, () => {
+      if (cause === "recovery" && instance.on) for (const server of instance.servers) server.sync();
+      this.cutPower(instance, "shutting-down");
+    });
     this.scheduler.in(delayMs, () => this.setState(instance, "terminated"));
+  }
+
+  hasVolume(instance: Instance): boolean {
+    return this.volumes.get(instance.machine) === instance;
+  }
+
+  /** The data volume goes from one instance, which is off, to the next, which starts its servers with it. */
+  moveVolume(machine: MachineName, to: Instance): void {
+    const from = this.volumes.get(machine);
+    this.volumes.set(machine, to);
+    to.servers.forEach((server, i) => {
+      const former = from?.servers[i];
+      if (former) server.takeVolumeOf(former);
+    });
   }
 
   setState(instance: Instance, state: CloudState): void {
@@ -247,10 +265,10 @@ export class World {
   }
 
   /** Copies of these writes are gone; were they the last? What a fault destroys is nobody's guilt. */
-  destroyed(writes: number[], cause: "fault" | "recovery", decidedMs = this.nowMs): void {
+  destroyed(writes: number[], cause: "fault" | "recovery"): void {
     if (cause === "fault") this.#lastFaultMs = this.nowMs;
-    // A fault that came after the decision, or too late to be seen before it, has destroyed the other copy.
-    const isExcused = this.#lastFaultMs >= decidedMs - beliefMs;
+    // A fault that came too late to be seen before it has destroyed the other copy.
+    const isExcused = this.#lastFaultMs >= this.nowMs - beliefMs;
     const held = this.#heldWrites();
     const candidates = new Set(writes);
     for (const write of this.confirmed) {
@@ -263,16 +281,14 @@ export class World {
 
   /** Does no other copy belong to the term that this one has reached? */
   isLastOfTerm({ shard, disk }: RedisServer): boolean {
-    return this.instances
-      .filter(({ state }) => state !== "terminated" && state !== "shutting-down")
+    return [...this.volumes.values()]
       .flatMap(({ servers }) => servers[shard - 1] ?? [])
       .every((other) => other.disk === disk || other.disk.epoch < disk.epoch);
   }
 
   #heldWrites(): Set<number> {
     const held = new Set<number>();
-    for (const { state, servers } of this.instances) {
-      if (state === "terminated" || state === "shutting-down") continue;
+    for (const { servers } of this.volumes.values()) {
       for (const { disk } of servers) for (const write of disk.writes) held.add(write);
     }
     return held;

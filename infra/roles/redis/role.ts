@@ -20,6 +20,8 @@ export function redisImage(): CloudConfig {
       file("/etc/systemd/system/redis-server@.service.d/barton.conf", roleFile(here, "redis-server.conf")),
       file("/etc/systemd/system/barton-shards.service", roleFile(here, "barton-shards.service")),
       file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
+      file("/etc/systemd/system/barton-data.service", roleFile(here, "barton-data.service")),
+      file("/usr/local/lib/barton/mount-data", roleFile(here, "mount-data"), "0755"),
       faultFile(),
       // Without it a fork may fail on a large instance. `-`: not every kernel lets itself be told.
       file("/etc/sysctl.d/60-barton.conf", "-vm.overcommit_memory = 1\n"),
@@ -29,7 +31,7 @@ export function redisImage(): CloudConfig {
       "systemctl disable --now redis-server.service",
       "systemctl mask redis-server.service",
       "rm -f /etc/redis/redis.conf",
-      "systemctl enable barton-shards.service",
+      "systemctl enable barton-data.service barton-shards.service",
     ],
   );
 }
@@ -54,13 +56,15 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
       redisConf({ bind: "0.0.0.0", aclFile, replicationPassword: secrets.replicationPassword }),
     ),
     own(aclFile, usersAcl(secrets)),
+    // Whose data the volume must have.
+    file("/etc/barton/data-volume", `${name}\n`),
     ...config.shardList.map(({ redisPort: port }) =>
       own(
         `/etc/redis/redis-${port}.conf`,
         shardConf({
           port,
           commonFile,
-          dataDir: `/var/lib/redis-${port}`,
+          dataDir: `/srv/redis/${port}`,
           runDir: `/run/redis-${port}`,
         }),
       ),

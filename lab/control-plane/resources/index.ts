@@ -11,6 +11,7 @@ import { type Context, createResource, describe, type Kind } from "./kind.ts";
 import { internetGateway, route, routeTable, routeTableAssociation, subnet, vpc } from "./network.ts";
 import { egressRule, ingressRule, securityGroup } from "./security-groups.ts";
 import { bucket, bucketObject, bucketSetting } from "./storage.ts";
+import { volume, volumeAttachment } from "./volumes.ts";
 
 export const kinds: Record<string, Kind> = {
   "ec2/vpc": vpc,
@@ -31,6 +32,8 @@ export const kinds: Record<string, Kind> = {
   "ec2/instance": instance,
   "ec2/amiFromInstance": amiFromInstance,
   "ec2transitgateway/instanceState": instanceState,
+  "ebs/volume": volume,
+  "ec2/volumeAttachment": volumeAttachment,
   "ec2/launchTemplate": launchTemplate,
   "autoscaling/group": group,
   "s3/bucket": bucket,

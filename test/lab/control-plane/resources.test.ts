@@ -159,6 +159,9 @@ test("every output that the provider promises is given", async () => {
     instanceId: id,
     state: "stopped",
   });
+  const volume = await resources.create("ebs/volume", { availabilityZone: "eu-central-1a", size: 1 });
+  made["ebs/volume"] = volume;
+  await make("ec2/volumeAttachment", { deviceName: "/dev/sdf", instanceId: id, volumeId: volume.id });
   made["ec2/launchTemplate"] = await template(ids);
   made["autoscaling/group"] = await groupOf(ids, made["ec2/launchTemplate"].id);
   const { id: bucket } = await resources.create("s3/bucket", { bucket: "programs" });
@@ -204,6 +207,11 @@ describe("references that do not exist", () => {
       "ec2transitgateway/instanceState",
       { instanceId: missing("i"), state: "stopped" },
       "InvalidInstanceID.NotFound",
+    ],
+    [
+      "ec2/volumeAttachment",
+      { deviceName: "/dev/sdf", instanceId: missing("i"), volumeId: missing("vol") },
+      "InvalidVolume.NotFound",
     ],
   ])("%s %j: %s, and nothing is made", async (type, inputs, code) => {
     await expect(resources.create(type, inputs)).rejects.toMatchObject({ code });

@@ -58,6 +58,12 @@ const least: Record<string, Bag> = {
   "aws:ec2/instance:Instance": { ami: id("ami"), instanceType: "t3.micro", subnetId: id("subnet") },
   "aws:ec2/amiFromInstance:AmiFromInstance": { sourceInstanceId: id("i") },
   "aws:ec2transitgateway/instanceState:InstanceState": { instanceId: id("i"), state: "stopped" },
+  "aws:ebs/volume:Volume": { availabilityZone: "eu-central-1a", size: 8 },
+  "aws:ec2/volumeAttachment:VolumeAttachment": {
+    deviceName: "/dev/sdf",
+    instanceId: id("i"),
+    volumeId: id("vol"),
+  },
   "aws:ec2/launchTemplate:LaunchTemplate": {},
   "aws:autoscaling/group:Group": {
     minSize: 1,

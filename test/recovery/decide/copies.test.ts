@@ -6,15 +6,17 @@ const copy: fc.Arbitrary<Copy> = fc.record({
   machine: fc.constantFrom("redis1" as const, "redis2" as const),
   complete: fc.boolean(),
   epoch: fc.nat(5),
+  beat: fc.nat(5),
   offset: fc.nat(5),
 });
 
 describe("which copy of the data wins", () => {
-  test("complete before incomplete, then epoch, then offset", () => {
-    const base: Copy = { machine: "redis1", complete: true, epoch: 3, offset: 100 };
+  test("complete before incomplete, then epoch, then beat, then offset", () => {
+    const base: Copy = { machine: "redis1", complete: true, epoch: 3, beat: 50, offset: 100 };
     const worse: Copy[] = [
       { ...base, machine: "redis2", complete: false, epoch: 9, offset: 900 },
       { ...base, machine: "redis2", epoch: 2, offset: 900 },
+      { ...base, machine: "redis2", beat: 49, offset: 900 },
       { ...base, machine: "redis2", offset: 99 },
     ];
     for (const other of worse) {
@@ -37,15 +39,16 @@ describe("which copy of the data wins", () => {
   test("of any two copies of different value exactly one is better; equal ones are not better than each other", () => {
     fc.assert(
       fc.property(copy, copy, (a, b) => {
-        const isSame = a.complete === b.complete && a.epoch === b.epoch && a.offset === b.offset;
+        const isSame =
+          a.complete === b.complete && a.epoch === b.epoch && a.beat === b.beat && a.offset === b.offset;
         expect(Number(isBetterCopy(a, b)) + Number(isBetterCopy(b, a))).toBe(isSame ? 0 : 1);
       }),
     );
   });
 
   test("it is printed with its inputs", () => {
-    expect(describeCopy({ machine: "redis2", complete: true, epoch: 4, offset: 77 })).toBe(
-      "redis2 (complete, epoch 4, offset 77)",
+    expect(describeCopy({ machine: "redis2", complete: true, epoch: 4, beat: 12, offset: 77 })).toBe(
+      "redis2 (complete, epoch 4, beat 12, offset 77)",
     );
   });
 });

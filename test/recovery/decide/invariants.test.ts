@@ -175,17 +175,25 @@ test("rule 4: no traffic line becomes ready but the one of the only master, whic
   });
 });
 
-test("rule 5: no redis machine is launched anew or powered off unless its counterpart is master of every shard", () => {
+/** Does any server of the machine answer monit, without a verdict against it? */
+const serves = (world: World, machine: RedisMachine) =>
+  world.shards.some((shard) => {
+    const { looks, info } = world.server(machine, shard);
+    const isOut = world.memory.durable.out[`${machine}/${shard}`] !== undefined;
+    return looks.monit.state === "up" && info !== undefined && !isOut;
+  });
+
+test("rule 5: no redis machine is launched anew or powered off unless its counterpart is master of every shard, or nothing of it serves", () => {
   holds((world, outcome) => {
     const powerOffs = stepsOf(outcome, "power off").map(({ machine }) => machine);
     const launches = stepsOf(outcome, "launch").flatMap(({ machines }) => machines);
     for (const machine of redisMachines.filter((one) => [...powerOffs, ...launches].includes(one))) {
+      if (!serves(world, machine)) continue;
       for (const shard of world.shards) {
         expect(world.server(counterpartOf(machine), shard).info?.role).toBe("master");
         expect(world.server(counterpartOf(machine), shard).looks.monit.state).toBe("up");
       }
     }
-    expect(launches).not.toEqual(expect.arrayContaining(["redis1", "redis2"]));
   });
 });
 

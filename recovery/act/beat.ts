@@ -1,0 +1,56 @@
+/**
+ * The beat: a number in each master's data that recovery raises for as long as it sees the master serve. It travels with the
+ * data, by replication and in the append-only file. So after a loss of power on both machines, when every process counts its
+ * replication offset from anew, it tells which file reaches further (rule 3), to within one beat.
+ */
+import { type ShardView, soleMaster } from "../decide/view.ts";
+import { beatKey } from "../observe/redis-link.ts";
+import type { RedisMachine } from "../topology.ts";
+import { commandTimeoutMs, redisOf, type World } from "./world.ts";
+
+/** Milliseconds between two beats. */
+export const beatMs = 250;
+
+export class Beats {
+  readonly #world: Pick<World, "board" | "clock">;
+  /** Shards whose last beat was not answered yet: one that is stuck gets no second one behind it. */
+  readonly #underWay = new Set<number>();
+  #dueMs = Number.NEGATIVE_INFINITY;
+
+  constructor(world: Pick<World, "board" | "clock">) {
+    this.#world = world;
+  }
+
+  /** One beat for every shard that is served as it should be and is not being acted upon, if it is time. */
+  beat(shards: ShardView[], isBusy: (shard: number) => boolean): void {
+    const nowMs = this.#world.clock.now();
+    if (nowMs < this.#dueMs) return;
+    this.#dueMs = nowMs + beatMs;
+    for (const view of shards) {
+      const { index } = view.shard;
+      const machine = servingMachine(view);
+      if (machine && !isBusy(index) && !this.#underWay.has(index)) void this.#raise(index, machine);
+    }
+  }
+
+  async #raise(shard: number, machine: RedisMachine): Promise<void> {
+    this.#underWay.add(shard);
+    try {
+      await redisOf(this.#world, machine, shard).run([["INCR", beatKey]], commandTimeoutMs);
+    } catch {
+      // Whatever is wrong with the server, its watcher sees it too.
+    } finally {
+      this.#underWay.delete(shard);
+    }
+  }
+}
+
+/** The master that recovery made, in the term that the shard has reached: nobody else's data are to look newer. */
+function servingMachine(view: ShardView): RedisMachine | undefined {
+  const master = soleMaster(view);
+  const last = view.known.memory.durable.masters[view.shard.index];
+  const isServing = last?.machine === master?.machine && last?.runId === master?.info?.runId;
+  return isServing && view.epoch > 0 && (master?.info?.epoch ?? 0) >= view.epoch
+    ? master?.machine
+    : undefined;
+}
