@@ -109,7 +109,7 @@ function faultResults({ operations, faults, incidents }: Evidence, endedAt: numb
     const own = completed.slice(from, to);
     const interruption = interruptionOf(moments, fault, until);
     const related = incidentsOf(incidents, fault, until);
-    const breakdown = breakdownOf(fault, related, interruption);
+    const breakdown = breakdownOf(related, interruption);
     return {
       ...fault,
       ...(interruption ? { interruption } : {}),
