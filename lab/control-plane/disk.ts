@@ -62,6 +62,11 @@ export async function mountDisk(dir: string): Promise<void> {
 /** Takes all space away. The data is as it was, and nothing is written to the host's disk. */
 export async function fillDisk(dir: string): Promise<void> {
   const { ballast, mountPoint } = diskFiles(dir);
+  await fillUp(mountPoint, ballast);
+}
+
+/** Makes a file as large as what is left of its file system, mounted at `mountPoint`. */
+export async function fillUp(mountPoint: string, ballast: string): Promise<void> {
   let size = 0;
   for (
     let unit = freeBytes(mountPoint);

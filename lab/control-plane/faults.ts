@@ -13,11 +13,13 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { leaderOf, machineFiles } from "./machine.ts";
 import { restoreLink, silenceLink } from "./network.ts";
 import { hasEnded, isAlive, type ProcessId, signalProcess } from "./processes.ts";
+import { volumesOf } from "./resources/volumes.ts";
 import { parseService, processesOf } from "./services.ts";
 import { leaveLocks, removeLock } from "./stale-lock.ts";
 import { type ApiFault, type Fault, isFaultOf } from "./store.ts";
 import { run } from "./system.ts";
 import { faultText, findMachine, type MachineView, machineViews } from "./view.ts";
+import { fillVolumes } from "./volumes.ts";
 
 /** Faults that are no machine's: what `heal` calls them. */
 const labWide = ["api", "dns", "stale-lock"];
@@ -118,7 +120,11 @@ export class Faults {
   async #diskFull(target: string): Promise<string> {
     const { name, instanceId } = this.#running(target);
     const { dir } = machineFiles(this.#cloud.lab, instanceId);
-    if (!hasDisk(dir)) {
+    const { lab, store } = this.#cloud;
+    for (const fault of store.faults)
+      if (fault.kind === "disk-full" && fault.instanceId === instanceId) await this.#undo(fault);
+    const holders = await fillVolumes(lab, instanceId, volumesOf(store, instanceId));
+    if (!hasDisk(dir) && holders.length === 0) {
       throw new ApiError(
         "NoDisk",
         `${name} writes to the host's disk, which is not to be filled: only instances that were made with ` +
@@ -126,8 +132,8 @@ export class Faults {
         409,
       );
     }
-    this.#remember({ kind: "disk-full", instanceId });
-    await fillDisk(dir);
+    this.#remember({ kind: "disk-full", instanceId, holders });
+    if (hasDisk(dir)) await fillDisk(dir);
     return `the disk of ${name} is full`;
   }
 
@@ -299,7 +305,10 @@ export class Faults {
 
   async #undo(fault: Fault): Promise<void> {
     if ("processes" in fault) for (const process of fault.processes) signalProcess(process, "SIGCONT");
-    if (fault.kind === "disk-full") emptyDisk(machineFiles(this.#cloud.lab, fault.instanceId).dir);
+    if (fault.kind === "disk-full") {
+      for (const holder of fault.holders) signalProcess(holder, "SIGKILL");
+      emptyDisk(machineFiles(this.#cloud.lab, fault.instanceId).dir);
+    }
     if (fault.kind === "stale-lock") removeLock(fault.file);
     if (fault.kind === "vanish") {
       const instance = this.#cloud.store.instances.get(fault.instanceId);
@@ -322,7 +331,8 @@ function inSeconds(seconds: number): string {
 /** Whether `next` takes the place of `former`: the same fault again, perhaps stronger or for longer. */
 function isReplacedBy(former: Fault, next: Fault): boolean {
   const what = (fault: Fault) => {
-    if (fault.kind === "lossy" || fault.kind === "pause") return [fault.kind, fault.instanceId];
+    if (fault.kind === "lossy" || fault.kind === "pause" || fault.kind === "disk-full")
+      return [fault.kind, fault.instanceId];
     return fault.kind === "api" ? [fault.kind, fault.mode] : [fault];
   };
   return JSON.stringify([what(former), service(former)]) === JSON.stringify([what(next), service(next)]);

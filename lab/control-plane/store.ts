@@ -4,8 +4,10 @@
  * Every change is on disk, by an atomic rename, before anybody is told of it: a control plane that is killed
  * at any moment starts again with exactly what it has confirmed. No logic lives here.
  */
+
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { InstanceState } from "../ec2-api/world.ts";
+import type { ProcessId } from "./processes.ts";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Inputs = Record<string, Json | undefined>;
@@ -57,8 +59,8 @@ export type Fault =
       seconds: number;
       until: string;
     }
-  /** Its root volume has no space left. */
-  | { kind: "disk-full"; instanceId: string }
+  /** Its volumes have no space left; `holders` keep that of its data volumes. */
+  | { kind: "disk-full"; instanceId: string; holders: ProcessId[] }
   /** Of the packets to and from the machine, `percent` are lost. */
   | { kind: "lossy"; instanceId: string; percent: number }
   /** Packets from `instanceId` to `peerId` disappear; with `oneWay` false also the other way. */

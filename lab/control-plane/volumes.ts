@@ -2,13 +2,15 @@
  * EBS volumes on this host: a sparse file each, attached as a loop device that a machine sees by the names that a Nitro
  * instance would give it. It outlives the machines; nothing here makes or mounts a file system, which is the machine's affair.
  */
+import { spawn } from "node:child_process";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Lab } from "../lab.ts";
-import { cgroupPids } from "./cgroups.ts";
+import { cgroupPids, enterCgroup } from "./cgroups.ts";
+import { fillUp } from "./disk.ts";
 import { leaderOf, machineFiles } from "./machine.ts";
-import { commandName, isAlive, type ProcessId } from "./processes.ts";
+import { commandName, isAlive, type ProcessId, processNow } from "./processes.ts";
 import { run, tryRun } from "./system.ts";
 
 /** A loop device is free as soon as the last mount of it has gone, which is moments after its machine. In milliseconds. */
@@ -126,6 +128,41 @@ async function unmountInside(lab: Lab, instanceId: string, leader: ProcessId, de
       if (isAlive(leader)) throw error; // else its mounts have gone with it
     });
   }
+}
+
+/**
+ * Takes all space of these volumes away, where their machine has mounted them. Gives the processes that hold it: files without a
+ * name, so that the space is free again as soon as they end, by a signal or with their machine.
+ */
+export async function fillVolumes(lab: Lab, instanceId: string, volumeIds: string[]): Promise<ProcessId[]> {
+  const leader = leaderOf(lab, instanceId);
+  if (leader === undefined) return [];
+  const loops = volumeIds.flatMap((id) => loopsOf(volumeFile(lab, id)));
+  const mounts = loops.flatMap((loop) => mountsOf(leader.pid, statSync(loop).rdev).slice(0, 1));
+  return Promise.all(
+    mounts.map(async (path) => {
+      const mountPoint = `/proc/${leader.pid}/root${path}`;
+      const holder = await openNameless(lab, instanceId, join(mountPoint, ".lab-disk-full"));
+      await fillUp(mountPoint, `/proc/${holder.pid}/fd/3`);
+      return holder;
+    }),
+  );
+}
+
+/** A process in the machine's cgroup that holds a file open (3) which has no name any more. */
+async function openNameless(lab: Lab, instanceId: string, file: string): Promise<ProcessId> {
+  const script = 'exec 3>"$1" && rm -f "$1" && exec sleep infinity';
+  const child = spawn("/bin/sh", ["-c", script, "sh", file], { detached: true, stdio: "ignore", cwd: "/" });
+  child.on("error", () => {}); // seen below: there is no pid
+  child.unref();
+  const holder = child.pid === undefined ? undefined : processNow(child.pid);
+  if (holder === undefined) throw new Error("/bin/sh could not be started");
+  enterCgroup(`${machineFiles(lab, instanceId).cgroup}/lab`, holder.pid);
+  while (commandName(holder.pid) !== "sleep") {
+    if (!isAlive(holder)) throw new Error(`${file} could not be made`);
+    await delay(5);
+  }
+  return holder;
 }
 
 /** Where a process sees a block device mounted; nowhere, once it has ended. */

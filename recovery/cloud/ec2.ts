@@ -38,7 +38,7 @@ export function ec2Cloud(stack: string, env: NodeJS.ProcessEnv = process.env): C
     async powerOff(instanceId) {
       await client
         .send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }), limit())
-        .catch(ignoreGone);
+        .catch((error: Error) => refused("TerminateInstances", instanceId, error));
     },
   };
 }
@@ -84,6 +84,9 @@ function ours(instance: Ec2Instance): Instance[] {
 }
 
 /** An instance that the cloud has already forgotten is off. */
-function ignoreGone(error: Error): void {
-  if (error.name !== "InvalidInstanceID.NotFound") throw error;
+function refused(call: string, instanceId: string, error: Error): void {
+  if (error.name === "InvalidInstanceID.NotFound") return;
+  throw new Error(`EC2 did not take ${call} of ${instanceId}: ${error.name}: ${error.message}`, {
+    cause: error,
+  });
 }

@@ -7,6 +7,14 @@ export function isLocked(errorText: string): boolean {
   return /the stack is currently locked by \d+ lock/.test(errorText);
 }
 
+/** Why an `up` failed, in a line or two: what Pulumi calls errors, each once, instead of all that it has printed. */
+export function whyUpFailed(errorText: string): string {
+  if (isLocked(errorText)) return errorText;
+  const errors = [...errorText.matchAll(/\berror: (.+)/g)].map(([, text = ""]) => text.trim());
+  const causes = new Set(errors.filter((text) => !/^(update failed|preview failed)$/.test(text)));
+  return causes.size > 0 ? `pulumi up: ${[...causes].join("; ")}` : errorText;
+}
+
 interface LockHolder {
   host: string;
   pid: number;

@@ -12,7 +12,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { type MachineName, type Topology, topologySchema } from "../topology.ts";
 import type { Engine } from "./engine.ts";
-import { isLocked, isStaleLock, withoutPendingOperations } from "./pulumi-state.ts";
+import { isLocked, isStaleLock, whyUpFailed, withoutPendingOperations } from "./pulumi-state.ts";
 
 export interface PulumiOptions {
   /**
@@ -129,14 +129,18 @@ async function up(options: PulumiOptions, target: string[]): Promise<Topology | 
   const say = (text: string) => {
     for (const line of text.split("\n")) if (line.trim()) log.info(`pulumi: ${line.trim()}`);
   };
-  const result = await stack.up({
-    target,
-    color: "never",
-    suppressOutputs: true,
-    signal: AbortSignal.timeout(upTimeoutMs),
-    onOutput: say,
-    onError: say,
-  });
+  const result = await stack
+    .up({
+      target,
+      color: "never",
+      suppressOutputs: true,
+      signal: AbortSignal.timeout(upTimeoutMs),
+      onOutput: say,
+      onError: say,
+    })
+    .catch((error: Error) => {
+      throw new Error(whyUpFailed(error.message), { cause: error });
+    });
   return topologySchema.safeParse(result.outputs.topology?.value).data;
 }
 

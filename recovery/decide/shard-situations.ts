@@ -255,15 +255,16 @@ function isStale(view: ShardView): boolean {
   return master !== undefined && epochOf(master) < view.epoch && last?.runId !== master.info?.runId;
 }
 
-const isLeaving = ({ leaving, givenUp }: ServerView) => leaving || givenUp;
-const maySucceed = (server: ServerView) => server.answers && server.synced && !isLeaving(server);
+/** A machine that is given up leaves before one whose failover is only ordered: when both are, one must serve meanwhile. */
+const urgencyOf = ({ leaving, givenUp }: ServerView) => (givenUp ? 2 : leaving ? 1 : 0);
+const maySucceed = (server: ServerView, master: ServerView) =>
+  server.answers && server.synced && urgencyOf(server) < urgencyOf(master);
 /** A replica whose copy of the present term's first write, the epoch, was not seen yet is left to its sync. */
 const hasReached = (view: ShardView, server: ServerView) => epochOf(server) >= view.epoch;
 
 const leavesReady = (view: ShardView) =>
   isSole(view) &&
-  isLeaving(masterOf(view)) &&
-  maySucceed(otherOf(view, masterOf(view))) &&
+  maySucceed(otherOf(view, masterOf(view)), masterOf(view)) &&
   hasReached(view, otherOf(view, masterOf(view)));
 
 const switchTrouble = (view: ShardView) =>

@@ -1,6 +1,6 @@
 /** Planned switches: a person wants another master for a shard, without error and without loss. */
 import { proxyMachines, type RedisMachine } from "../topology.ts";
-import { takesCommands } from "./fence.ts";
+import { planFence, takesCommands } from "./fence.ts";
 import { otherOf, type ShardView, soleMaster } from "./view.ts";
 import { troubleOf } from "./words.ts";
 
@@ -23,7 +23,8 @@ export function whyNoSwitchover(view: ShardView): string | undefined {
   if ((other.info?.epoch ?? 0) < view.epoch) return `${other.machine} is of an earlier epoch than ${name}`;
   // A fence is possible with less, but a switch that nobody needs can wait until both can be told.
   const mute = proxyMachines.find((proxy) => !takesCommands(known.facts, proxy));
-  return mute && `${mute} cannot be reached, so ${master.machine} cannot be taken out there (${name})`;
+  if (!mute) return planFence(known.facts, known.memory, master.machine).blocked;
+  return `${mute} cannot be reached, so ${master.machine} cannot be taken out there (${name})`;
 }
 
 /** Is there a switch to be carried out, and may it be? */

@@ -106,7 +106,7 @@ describe("a failed machine comes back by itself", () => {
 });
 
 describe("a proxy process crashes and restarts", () => {
-  test.each(["haproxy1", "haproxy2"])("%s: it is told again who is master", async (proxy) => {
+  test.each(["haproxy1", "haproxy2"])("%s: it serves as before", async (proxy) => {
     const { before } = scenario.current;
     await lab.fault("crash", `${proxy}:haproxy`);
     await waitFor(

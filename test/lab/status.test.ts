@@ -121,7 +121,9 @@ test("faults are told in the words of the command that made them", () => {
   expect(faultText({ kind: "hang", instanceId: "i-redis1", service: "9001", processes: [] }, nameOf)).toBe(
     "hang redis1:9001",
   );
-  expect(faultText({ kind: "disk-full", instanceId: "i-redis1" }, nameOf)).toBe("disk-full redis1");
+  expect(faultText({ kind: "disk-full", instanceId: "i-redis1", holders: [] }, nameOf)).toBe(
+    "disk-full redis1",
+  );
   expect(faultText({ kind: "dns" }, nameOf)).toBe("dns");
   expect(faultText({ kind: "lossy", instanceId: "i-redis1", percent: 10 }, nameOf)).toBe(
     "lossy redis1 --percent 10",

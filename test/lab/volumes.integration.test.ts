@@ -40,9 +40,22 @@ describe("a volume", () => {
   test("appears in a running machine, empty, and can be given a file system", async () => {
     attachment = await attach(one);
     expect((await cloud.run("one", "blkid", "-p", byId())).status).toBe(2);
-    await cloud.ask("one", "mkfs.ext4", "-q", byId());
+    await cloud.ask("one", "mkfs.ext4", "-q", "-m", "0", byId());
     await cloud.ask("one", "sh", "-c", `mkdir /data && mount ${byId()} /data && echo first >/data/written`);
     expect(await cloud.ask("one", "df", "--output=target", byId())).toContain("/data");
+  });
+
+  test("is full as long as the fault lasts, and as it was afterwards", async () => {
+    const write = () =>
+      cloud.run("one", "sh", "-c", "dd if=/dev/zero of=/data/more bs=64k count=1 && sync /data/more");
+    await cloud.fault("disk-full", "one");
+    const { out, status } = await write();
+    expect(status, out).not.toBe(0);
+    expect(out).toContain("No space left on device");
+    await cloud.heal("one");
+    expect((await write()).status).toBe(0);
+    expect(await cloud.ask("one", "ls", "-A", "/data")).not.toContain("lab-disk-full");
+    await cloud.fault("disk-full", "one"); // ends with the loss of power that follows
   });
 
   test("is there again after a loss of power", async () => {
@@ -51,6 +64,7 @@ describe("a volume", () => {
     await cloud.fault("poweron", "one");
     await cloud.booted("one");
     expect(await mount("one")).toBe("first");
+    await cloud.ask("one", "sh", "-c", "echo more >/data/more && sync /data/more");
   });
 
   test("grows under a machine that uses it, and cannot shrink", async () => {

@@ -19,6 +19,8 @@ export interface Life {
 export interface CloudMood {
   api: "well" | "failing" | "hanging";
   engine: "well" | "failing" | "hanging";
+  /** No machine is to be had. */
+  isFull: boolean;
 }
 
 /** Pulumi's state: which instance is which machine, and which are tainted. It outlives the monitor. */
@@ -28,7 +30,7 @@ export class StackState {
 }
 
 export class SimulatedCloud {
-  readonly mood: CloudMood = { api: "well", engine: "well" };
+  readonly mood: CloudMood = { api: "well", engine: "well", isFull: false };
   readonly state = new StackState();
   readonly #world: World;
 
@@ -86,6 +88,7 @@ export class SimulatedCloud {
 
   async #replace(life: Life, machine: MachineName): Promise<void> {
     const world = this.#world;
+    if (this.mood.isFull) throw new Error("InsufficientInstanceCapacity");
     const old = this.state.instances.get(machine);
     const created = world.create(machine);
     created.shown = world.cloudLagMs === 0 ? "pending" : undefined;

@@ -31,6 +31,8 @@ export interface Summary {
   virtualSeconds: number;
   written: number;
   confirmed: number;
+  /** Schedules whose faults destroyed the only data of the present term, which were not asked to recover. */
+  excused: number;
 }
 
 export interface ManyOptions {
@@ -58,14 +60,16 @@ export async function runMany({
     virtualSeconds: 0,
     written: 0,
     confirmed: 0,
+    excused: 0,
   };
   for (let seed = firstSeed; seed < firstSeed + schedules; seed += 1) {
-    const { violation, virtualMs, written, confirmed } = await run({ seed, mutations });
+    const { violation, virtualMs, written, confirmed, isTotalLoss } = await run({ seed, mutations });
     summary.schedules += 1;
     summary.virtualSeconds += virtualMs / 1000;
     summary.written += written;
     summary.confirmed += confirmed;
     summary.seconds = (performance.now() - startedMs) / 1000;
+    if (isTotalLoss) summary.excused += 1;
     if (violation) {
       const finding = { seed, ...violation };
       summary.findings.push(finding);

@@ -19,7 +19,7 @@ import { type Log, silentLog } from "../../recovery/log.ts";
 import type { Facts } from "../../recovery/observe/facts.ts";
 import type { Machines } from "../../recovery/observe/machines.ts";
 import { defaultLimits, type Limits } from "../../recovery/settings.ts";
-import { type MachineName, machineNames, type Topology } from "../../recovery/topology.ts";
+import { type MachineName, machineNames, type RedisMachine, type Topology } from "../../recovery/topology.ts";
 import { Board } from "./board.ts";
 import { budgetPerHour } from "./checks.ts";
 import type { Life, SimulatedCloud } from "./cloud.ts";
@@ -36,9 +36,14 @@ const limits: Limits = {
   replacementsPerHourMax: budgetPerHour,
 };
 
+/** How long `barton switchover` waits. */
+const switchMaxMs = 5_000;
+
 /** What outlives the monitor's process. */
 export interface Kept {
   durable?: unknown;
+  /** A person has paused recovery. */
+  isPaused?: boolean;
   machines?: Machines;
 }
 
@@ -65,8 +70,9 @@ export class Monitor {
   #calmCycles = 0;
   #nextCycleMs = 0;
   #sentence = "";
-  /** Looks, decides and acts not, because the process is stopped. */
-  isPaused = false;
+  /** The process is stopped: it neither looks nor decides. */
+  isStopped = false;
+  #switches: Record<number, RedisMachine> = {};
 
   constructor({ world, cloud, kept, afterStep }: MonitorOptions) {
     this.#world = world;
@@ -121,15 +127,23 @@ export class Monitor {
     this.#remember({ event: "ordered", machine, why: "the simulation" });
   }
 
+  /** Kept until it is done, or for as long as `barton switchover` waits. */
+  orderSwitch(shard: number, to: RedisMachine): void {
+    this.#switches = { ...this.#switches, [shard]: to };
+    this.#world.scheduler.in(switchMaxMs, () => {
+      this.#switches = {};
+    });
+  }
+
   /** The process was stopped for a while. */
   resume(): void {
-    this.isPaused = false;
+    this.isStopped = false;
     this.#board.forgive();
   }
 
   /** Looks, and decides if there is anything new. */
   tick(): void {
-    if (this.#life.ended || this.isPaused) return;
+    if (this.#life.ended || this.isStopped) return;
     this.#board.tick(this.#outcome?.doubt ? "hurry" : "calm", this.isSettled ? "calm" : "hurry");
     const { busy } = this.#executor;
     this.#beats.beat(this.#outcome?.shards ?? [], (shard) => busy.has(`shard ${shard}`));
@@ -148,7 +162,7 @@ export class Monitor {
 
   #cycle(): void {
     const facts = this.#facts();
-    const decided = decide(facts, this.#memory, this.#limits, this.#executor.busy);
+    const decided = decide(facts, this.#memory, this.#limits, this.#executor.busy, this.#switches);
     const outcome = this.#executor.asActedUpon(this.#mutate(decided, facts));
     this.#memory = outcome.memory;
     this.#outcome = outcome;
@@ -162,14 +176,15 @@ export class Monitor {
       ...outcome.decisions.filter(({ subject }) => !busy.has(subject)),
       ...this.#considered.filter(({ subject }) => busy.has(subject)),
     ];
-    this.#executor.consider(outcome.decisions);
+    if (!this.#kept.isPaused) this.#executor.consider(outcome.decisions);
     this.#world.scheduler.awaited();
     this.#persist();
   }
 
   #reconsider(subject: Subject): Decision | undefined {
     const facts = this.#facts();
-    const again = reconsider(facts, this.#memory, this.#limits, subject, this.#executor.busy);
+    const { busy } = this.#executor;
+    const again = reconsider(facts, this.#memory, this.#limits, subject, busy, this.#switches);
     this.#memory = again.memory;
     this.#persist();
     const [fresh] = again.decision ? this.#mutated([again.decision], facts) : [];

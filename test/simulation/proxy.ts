@@ -119,6 +119,11 @@ export class HaProxy {
     }
   }
 
+  /** A person changes a traffic line, past recovery and its checks. */
+  changeByHand(shard: number, machine: RedisMachine, ready: boolean): void {
+    this.#linesOf(shard, machine).traffic.ready = ready;
+  }
+
   view(): ProxyView {
     const { failures } = this.#world.topology.detection;
     const shards = {} as ProxyView["shards"];

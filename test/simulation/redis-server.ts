@@ -123,12 +123,12 @@ export class RedisServer {
   }
 
   /** `REPLICAOF NO ONE`. */
-  promote(): void {
-    if (this.role === "master") return;
-    this.#world.checks.promoting(this);
+  promote(by: "recovery" | "a person" = "recovery"): void {
+    if (this.role === "master" && (this.promoted || by === "a person")) return;
+    if (by === "recovery") this.#world.checks.promoting(this);
     this.#reset();
     this.role = "master";
-    this.promoted = true;
+    this.promoted = by === "recovery";
     this.#formerId = this.#replicationId;
     this.#formerEnd = this.offset;
     this.#replicationId = this.#world.newId("replication");

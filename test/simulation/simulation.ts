@@ -3,7 +3,9 @@ import { proxyMachines, redisMachines } from "../../recovery/topology.ts";
 import { type Violation, whyNotWell } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { SimulatedCloud } from "./cloud.ts";
-import { drawFaults, healAll } from "./faults.ts";
+import { drawSchedule } from "./faults/draw.ts";
+import type { Schedule } from "./faults/fault.ts";
+import { healAll, inject } from "./faults/inject.ts";
 import { type Kept, Monitor } from "./monitor.ts";
 import type { Mutations } from "./mutants.ts";
 import { World } from "./world.ts";
@@ -11,6 +13,8 @@ import { World } from "./world.ts";
 export interface RunOptions {
   seed: number;
   mutations?: Mutations;
+  /** Instead of the seed's own schedule. */
+  schedule?: Schedule;
   /** Gets the trace, line by line. */
   trace?: (line: string) => void;
 }
@@ -22,6 +26,8 @@ export interface RunResult {
   virtualMs: number;
   written: number;
   confirmed: number;
+  /** It was not asked to recover: the only data of the present term were destroyed by faults. */
+  isTotalLoss: boolean;
 }
 
 const tickMs = 50;
@@ -37,36 +43,38 @@ export class Simulation {
   readonly world: World;
   readonly cloud: SimulatedCloud;
   readonly #clients: Clients;
-  readonly #kept: Kept = {};
+  /** What outlives the monitor's process. */
+  readonly kept: Kept = {};
   readonly #seed: number;
+  readonly #schedule: Schedule;
   monitor: Monitor | undefined;
   /** The monitor dies after so many steps; undefined: it lives on. */
-  stepsToLive: number | undefined;
+  dying: { afterSteps: number; forMs: number } | undefined;
   #isHealed = false;
   #isWell = false;
 
-  constructor({ seed, mutations = {}, trace }: RunOptions) {
+  constructor({ seed, mutations = {}, schedule, trace }: RunOptions) {
     this.#seed = seed;
     this.world = new World({ seed, mutations, trace, shards: seed % 3 === 0 ? 2 : 1 });
     this.cloud = new SimulatedCloud(this.world);
     this.#clients = new Clients(this.world);
     this.world.clients = this.#clients;
-    if (this.world.random.chance(0.95)) this.#beginServing();
+    if (schedule || this.world.random.chance(0.95)) this.#beginServing();
+    this.#schedule = schedule ?? drawSchedule(this.world.random, this.world.shards.length);
   }
 
   async run(): Promise<RunResult> {
     const { world } = this;
     const { scheduler } = world;
-    const faults = drawFaults(world.random);
+    const { faults, endMs } = this.#schedule;
     this.reviveMonitor();
-    for (const { atMs, inject } of faults) scheduler.in(atMs, () => inject(this));
+    for (const { atMs, fault } of faults) scheduler.in(atMs, () => inject(this, fault));
     scheduler.in(tickMs, () => this.#tick());
-    const healMs = Math.max(...faults.map(({ atMs }) => atMs)) + world.random.int(0, 2_500);
     const isDone = () => world.checks.violation !== undefined || this.#isWell;
-    await scheduler.runUntil(healMs, isDone);
+    await scheduler.runUntil(endMs, isDone);
     this.#isHealed = true;
     healAll(this);
-    await scheduler.runUntil(healMs + recoveryMaxMs, isDone);
+    await scheduler.runUntil(endMs + recoveryMaxMs, isDone);
     this.monitor?.die();
     if (!isDone() && !world.isTotalLoss) world.checks.eventuallyWell(this.#whyNotWell());
     return {
@@ -75,6 +83,7 @@ export class Simulation {
       virtualMs: world.nowMs,
       written: this.#clients.written,
       confirmed: world.confirmed.length,
+      isTotalLoss: world.isTotalLoss,
     };
   }
 
@@ -90,21 +99,22 @@ export class Simulation {
   /** Starts a monitor if there is none. */
   reviveMonitor(): void {
     if (this.#isHealed) {
-      this.stepsToLive = undefined;
-      if (this.monitor) this.monitor.isPaused = false;
+      this.dying = undefined;
+      if (this.monitor) this.monitor.isStopped = false;
     }
     if (this.monitor) return;
     const { world, cloud } = this;
     world.say(() => "the monitor starts");
-    this.monitor = new Monitor({ world, cloud, kept: this.#kept, afterStep: () => this.#afterStep() });
+    this.monitor = new Monitor({ world, cloud, kept: this.kept, afterStep: () => this.#afterStep() });
   }
 
   #afterStep(): void {
-    if (this.stepsToLive === undefined) return;
-    this.stepsToLive -= 1;
-    if (this.stepsToLive > 0) return;
-    this.stepsToLive = undefined;
-    this.killMonitor(this.world.random.int(100, 3_000));
+    if (!this.dying) return;
+    this.dying.afterSteps -= 1;
+    if (this.dying.afterSteps > 0) return;
+    const { forMs } = this.dying;
+    this.dying = undefined;
+    this.killMonitor(forMs);
   }
 
   /** A moment of life for everybody. */
@@ -130,7 +140,8 @@ export class Simulation {
   /** Does nothing but the cloud stand in the way of a promotion? */
   #isMonitored(): boolean {
     const { world, monitor } = this;
-    if (!monitor || monitor.isPaused || monitor.isBlind || world.hasOrders) return false;
+    if (!monitor || monitor.isStopped || this.kept.isPaused || monitor.isBlind || world.hasOrders)
+      return false;
     if (world.blocked.size > 0 || world.probeLoss > 0) return false;
     return proxyMachines.every((name) => {
       const { proxy, vanished } = world.current(name);

@@ -179,7 +179,7 @@ export class World {
   }
 
   /** The power goes off; `state` is what the cloud calls it. */
-  cutPower(instance: Instance, state: "stopped" | "terminated" | "shutting-down"): void {
+  cutPower(instance: Instance, state: CloudState): void {
     instance.on = false;
     for (const server of instance.servers) server.losePower();
     instance.proxy?.crash();

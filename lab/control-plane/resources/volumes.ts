@@ -146,6 +146,14 @@ export async function unplugVolumesOf(cloud: Cloud, instanceId: string): Promise
     await plugOut(cloud, each);
 }
 
+/** The ids of the volumes that are attached to an instance. */
+export function volumesOf(store: Store, instanceId: string): string[] {
+  return store
+    .list(attachmentType)
+    .filter(ofInstance(instanceId))
+    .map((each) => textOf(each, "volumeId"));
+}
+
 /** A terminated instance lets go of its volumes; the caller saves. */
 export function detachVolumesOf({ store }: Cloud, instanceId: string): void {
   for (const { type, id } of store.list(attachmentType).filter(ofInstance(instanceId)))

@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { isLocked, isStaleLock, withoutPendingOperations } from "../../../recovery/cloud/pulumi-state.ts";
+import {
+  isLocked,
+  isStaleLock,
+  whyUpFailed,
+  withoutPendingOperations,
+} from "../../../recovery/cloud/pulumi-state.ts";
 
 /** As pulumi 3.250 prints it. */
 const error = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
@@ -26,4 +31,18 @@ test("pending operations are cleared, and nothing else", () => {
     deployment: { resources: [1], pending_operations: [] },
   });
   expect(withoutPendingOperations({ deployment: {} })).toBeUndefined();
+});
+
+test("a failed up is told by its errors, each once", () => {
+  const text = `code: -2
+ stdout:
+ stderr: Command failed with exit code 1: pulumi up --yes
+ ++ aws:ec2:Instance redis2 creating replacement (0s) [diff: ~taint]; error: InsufficientInstanceCapacity: no capacity
+ ++ aws:ec2:Instance redis2 **creating failed** [diff: ~taint]; error: InsufficientInstanceCapacity: no capacity
+    pulumi:pulumi:Stack barton-local running error: update failed
+  error: update failed`;
+  expect(whyUpFailed(text)).toBe("pulumi up: InsufficientInstanceCapacity: no capacity");
+  const locked = "error: the stack is currently locked by 1 lock(s)\n  created by root@monit (pid 7)";
+  expect(whyUpFailed(locked)).toBe(locked);
+  expect(whyUpFailed("killed")).toBe("killed");
 });

@@ -15,6 +15,8 @@ export interface MachineOptions {
   instanceId: string;
   address: string;
   folder: string;
+  /** The data volume, which outlives the machine. */
+  dataFolder: string;
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
@@ -63,18 +65,19 @@ export class FakeMachine {
 
   /** Starts one redis server from its boot configuration, as systemd does after a crash. */
   startRedis(port: number): void {
-    const { folder, address, passwords } = this.#options;
-    const dataDir = join(folder, String(port));
-    mkdirSync(dataDir, { recursive: true });
-    const aclFile = join(dataDir, "users.acl");
-    const commonFile = join(dataDir, "common.conf");
-    const configFile = join(dataDir, "redis.conf");
+    const { folder, dataFolder, address, passwords } = this.#options;
+    const dataDir = join(dataFolder, String(port));
+    const runDir = join(folder, String(port));
+    for (const dir of [dataDir, runDir]) mkdirSync(dir, { recursive: true });
+    const aclFile = join(runDir, "users.acl");
+    const commonFile = join(runDir, "common.conf");
+    const configFile = join(runDir, "redis.conf");
     writeFileSync(aclFile, usersAcl(passwords));
     writeFileSync(
       commonFile,
       redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
     );
-    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir: dataDir }));
+    writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir }));
     this.#spawn(port, "redis-server", [configFile]);
   }
 

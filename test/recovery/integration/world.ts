@@ -237,6 +237,7 @@ export class TestWorld {
       instanceId: `i-${name}-${generation}`,
       address,
       folder: join(this.folder, `${name}-${generation}`),
+      dataFolder: join(this.folder, `${name}-data`),
       shards: this.shards,
       detection,
       passwords,
@@ -294,6 +295,8 @@ export class TestWorld {
         this.#generation += 1;
         for (const machine of machines) {
           const old = this.machine(machine);
+          // The data volume comes when the former machine is off.
+          if (machine.startsWith("redis")) await old.end();
           await this.#launch(machine, this.#generation);
           await old.end();
           this.#dead.push({ ...old.asInstance(), state: "terminated" });

@@ -1,0 +1,61 @@
+/** Both redis machines are lost at once, and come back with what is on their data volumes. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { RedisMachine } from "../../../recovery/topology.ts";
+import { connectTo, Traffic } from "./traffic.ts";
+import { passwords, TestWorld } from "./world.ts";
+
+let world: TestWorld;
+let traffic: Traffic;
+
+beforeEach(async () => {
+  world = new TestWorld();
+  await world.startMachines();
+  await world.startRecovery();
+  await world.untilHealthy();
+  traffic = new Traffic(world.machine("haproxy1").address, 8001);
+  await traffic.flowing();
+});
+afterEach(async () => {
+  await traffic.stop();
+  await world.close();
+});
+
+async function beatOf(machine: RedisMachine): Promise<number> {
+  const redis = connectTo(world.machine(machine).address, 9001, "recovery", passwords.recoveryPassword);
+  try {
+    return Number(await redis.get("barton:beat"));
+  } finally {
+    redis.disconnect();
+  }
+}
+
+test("the beat grows in the master's data and travels to its replica", async () => {
+  const before = await beatOf("redis2");
+  await world.until("the beat on the replica", async () => (await beatOf("redis2")) > before + 2);
+});
+
+test("both lose their power: one run replaces both, nothing is lost, traffic has waited", async () => {
+  await Promise.all([world.loseMachine("redis1"), world.loseMachine("redis2")]);
+  await world.until("the launch of both", () => world.calls.includes("launch redis1,redis2"));
+  await world.untilHealthy();
+  await traffic.flowing();
+  const account = await traffic.stop();
+  const master = world.status?.shards[0]?.master as RedisMachine;
+  expect(await traffic.lostAt(world.machine(master).address, 9001)).toEqual([]);
+  expect(account.errorsAnew).toBeLessThanOrEqual(1);
+  expect(account.errorsPersistent).toBeLessThanOrEqual(1);
+});
+
+test("the file that reaches further wins", async () => {
+  await world.machine("redis2").crash(9001);
+  await world.until("the replica's verdict", () => world.status?.shards[0]?.replica === null);
+  const before = await beatOf("redis1");
+  await world.until("beats that only redis1 has", async () => (await beatOf("redis1")) > before + 4);
+  await traffic.flowing();
+  await Promise.all([world.loseMachine("redis1"), world.loseMachine("redis2")]);
+  const status = await world.untilHealthy();
+  expect(status.shards[0]?.master).toBe("redis1");
+  await traffic.flowing();
+  await traffic.stop();
+  expect(await traffic.lostAt(world.machine("redis1").address, 9001)).toEqual([]);
+});
