@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Cloud } from "./cloud.ts";
 import { emptyDisk, fillDisk, hasDisk } from "./disk.ts";
 import { ApiError } from "./errors.ts";
@@ -11,7 +12,7 @@ import type { FaultRequest } from "./fault-request.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { leaderOf, machineFiles } from "./machine.ts";
 import { restoreLink, silenceLink } from "./network.ts";
-import { isAlive, type ProcessId, signalProcess } from "./processes.ts";
+import { hasEnded, isAlive, type ProcessId, signalProcess } from "./processes.ts";
 import { volumesOf } from "./resources/volumes.ts";
 import { parseService, processesOf } from "./services.ts";
 import { leaveLocks, removeLock } from "./stale-lock.ts";
@@ -22,6 +23,8 @@ import { fillVolumes } from "./volumes.ts";
 
 /** Faults that are no machine's: what `heal` calls them. */
 const labWide = ["api", "dns", "stale-lock"];
+/** How long a process that was killed may take to be gone, in milliseconds; the fault is told as done only then. */
+const deathMsMax = 5000;
 /** How late a slow API answers, unless somebody says so, in seconds. */
 const usualLateSeconds = 20;
 
@@ -182,9 +185,11 @@ export class Faults {
     throw new ApiError("NoSuchProcess", `no ${what} runs on ${name}`, 409);
   }
 
-  #crash(target: string): string {
+  async #crash(target: string): Promise<string> {
     const { processes } = this.#service(target);
     for (const process of processes) signalProcess(process, "SIGKILL");
+    const deadline = performance.now() + deathMsMax;
+    while (!processes.every(hasEnded) && performance.now() < deadline) await delay(1);
     return `killed ${target} (${processes.length} process${processes.length === 1 ? "" : "es"})`;
   }
 

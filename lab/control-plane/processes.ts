@@ -28,6 +28,22 @@ export function isAlive(process: ProcessId): boolean {
   return startTimeOf(process.pid) === process.startTime;
 }
 
+/**
+ * Whether a process that was killed is really gone, with all of its threads: only then are its sockets closed. Between the
+ * kill and that, which a busy machine draws out, it still seems to accept connections.
+ */
+export function hasEnded(process: ProcessId): boolean {
+  // A leader that is a zombie may still have threads: then the pid cannot have been given to somebody else.
+  if (![undefined, process.startTime].includes(startTimeOf(process.pid))) return true;
+  try {
+    return readdirSync(`/proc/${process.pid}/task`).every(
+      (thread) => startTimeOf(Number(thread)) === undefined,
+    );
+  } catch {
+    return true;
+  }
+}
+
 /** Sends a signal to the process that was meant; false when it has ended. */
 export function signalProcess({ pid, startTime }: ProcessId, signal: NodeJS.Signals | number): boolean {
   if (startTimeOf(pid) !== startTime) return false;

@@ -1,11 +1,15 @@
-/** Where the time of an interruption goes, from the fault to the first write that is served again. Pure. */
+/** Where the time of an interruption goes, from the last write before it to the first after it. Pure. */
 import type { Incident } from "../../../recovery/incidents/record.ts";
 import type { Interruption } from "../checkers/waits.ts";
 import type { FaultRecord } from "../record.ts";
 
-/** Parts of an interruption in milliseconds, in their order; a part that recovery has no record of is missing. */
+/**
+ * Parts of an interruption in milliseconds, in their order; together they are the interruption. It begins with the last write
+ * that was still answered: closer to the moment of death than the injection, which takes its time on a busy host. A part that
+ * recovery has no record of is missing.
+ */
 export interface Breakdown {
-  /** From the fault to the first failed probe. */
+  /** From the last write to the first failed probe. */
   firstSign?: number;
   /** From there to the verdict. */
   verdict?: number;
@@ -28,19 +32,18 @@ export function incidentsOf(incidents: readonly Incident[], fault: FaultRecord, 
 }
 
 export function breakdownOf(
-  fault: FaultRecord,
   incidents: readonly Incident[],
   interruption: Interruption | undefined,
 ): Breakdown | undefined {
   if (interruption === undefined) return undefined;
-  const { shard, to } = interruption;
+  const { shard, from, to } = interruption;
   const found = incidents
     .map((incident) => ({ incident, ends: endsOf(incident, shard) }))
     .find(({ ends }) => ends.release !== undefined && ends.release <= to + 50);
   if (found === undefined) return undefined;
   const { incident, ends } = found;
   const moments = [
-    fault.at,
+    from,
     Date.parse(incident.firstSignAt ?? incident.noticedAt),
     Date.parse(incident.noticedAt),
     ends.fence,
@@ -49,7 +52,7 @@ export function breakdownOf(
     to,
   ];
   const breakdown: Breakdown = {};
-  let former = fault.at;
+  let former = from;
   breakdownParts.forEach((part, i) => {
     const moment = moments[i + 1];
     if (moment === undefined) return;

@@ -57,20 +57,22 @@ describe("results", () => {
       incidents: [incident.id],
     });
     expect(fault?.breakdown).toEqual({
-      firstSign: 100,
+      firstSign: 98,
       verdict: 500,
       fence: 15,
       promote: 5,
       release: 5,
       clients: 115,
     });
+    const parts = Object.values(fault?.breakdown ?? {});
+    expect(parts.reduce((sum, part) => sum + part, 0)).toBeCloseTo(fault?.interruption?.ms ?? 0);
   });
 
   test("without a recorded release there is no breakdown", () => {
     const [fault] = results.faults;
     if (fault === undefined) throw new Error("there is a fault");
-    expect(breakdownOf(fault, [{ ...incident, steps: [] }], fault.interruption)).toBeUndefined();
-    expect(breakdownOf(fault, [incident], undefined)).toBeUndefined();
+    expect(breakdownOf([{ ...incident, steps: [] }], fault.interruption)).toBeUndefined();
+    expect(breakdownOf([incident], undefined)).toBeUndefined();
   });
 
   test("targets need thirty faults of their kind", () => {

@@ -5,7 +5,7 @@ import { checkAll } from "../checkers/index.ts";
 import { lossesOf } from "../checkers/lost-writes.ts";
 import { type Finding, grouped, inSeconds, type Verdict, worst } from "../checkers/verdict.ts";
 import { acknowledgements, type Interruption, interruptionOf, longestWaits } from "../checkers/waits.ts";
-import { durationOf, type Operation } from "../history.ts";
+import type { Operation } from "../history.ts";
 import type { Evidence, FaultRecord } from "../record.ts";
 import { type Breakdown, breakdownOf, breakdownParts, incidentsOf } from "./breakdown.ts";
 import { quantile, type Statistics, statisticsOf } from "./statistics.ts";
@@ -109,7 +109,7 @@ function faultResults({ operations, faults, incidents }: Evidence, endedAt: numb
     const own = completed.slice(from, to);
     const interruption = interruptionOf(moments, fault, until);
     const related = incidentsOf(incidents, fault, until);
-    const breakdown = breakdownOf(fault, related, interruption);
+    const breakdown = breakdownOf(related, interruption);
     return {
       ...fault,
       ...(interruption ? { interruption } : {}),
@@ -199,9 +199,7 @@ function closingLine(
   const [only] = faults;
   const what =
     faults.length === 0 ? "no fault" : faults.length === 1 ? only?.title : `${faults.length} faults`;
-  const slowest = operations
-    .filter(({ outcome, action }) => outcome === "ok" && action !== "read")
-    .reduce((longest, each) => Math.max(longest, durationOf(each)), 0);
+  const slowest = Math.max(0, ...Object.values(longestWaits(operations)));
   const head = `${verdict.toUpperCase()} ${what}: ${lossSentence(evidence)}, longest wait ${inSeconds(slowest)}`;
   const reasons = [
     ...(run.invalid === undefined ? [] : [run.invalid]),

@@ -18,6 +18,8 @@ import { type Order, patienceMs, type Tick, type Told, tickMs, type WorkloadSpec
 /** How long the load may take to stop: the last operation may wait for as long as it has patience. */
 const stopMsMax = patienceMs + 10_000;
 const readBackMsMax = 300_000;
+/** How far back ticks are kept: farther than the longest fault lasts. */
+const keptMs = 300_000;
 
 /** The clients' credentials, as they stand on app. */
 export async function clientCredentials(lab: Lab): Promise<{ username: string; password: string }> {
@@ -77,8 +79,7 @@ export class Workload {
   #hear(told: Told): void {
     if ("tick" in told) {
       this.#ticks.push(told.tick);
-      // A minute is more than anybody looks back.
-      if (this.#ticks.length > 60_000 / tickMs) this.#ticks.shift();
+      if (this.#ticks.length > keptMs / tickMs) this.#ticks.shift();
       return;
     }
     if ("trouble" in told) {

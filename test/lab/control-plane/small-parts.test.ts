@@ -1,7 +1,16 @@
 /** Pure parts that fit into a few lines each: names, seed, services, processes. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { interfaceName, macOf, newId, newZoneId, privateDnsName } from "../../../lab/control-plane/names.ts";
-import { isAlive, netnsInodeAt, processNow, signalProcess } from "../../../lab/control-plane/processes.ts";
+import {
+  hasEnded,
+  isAlive,
+  netnsInodeAt,
+  processNow,
+  signalProcess,
+} from "../../../lab/control-plane/processes.ts";
 import { metaData, userDataOf } from "../../../lab/control-plane/seed.ts";
 import { listeningInodes, parseService } from "../../../lab/control-plane/services.ts";
 import { Turns } from "../../../lab/control-plane/system.ts";
@@ -83,6 +92,22 @@ describe("processes", () => {
     expect(isAlive(other)).toBe(false);
     expect(signalProcess(other, "SIGKILL")).toBe(false);
     expect(processNow(2 ** 22 + 1)).toBeUndefined();
+  });
+
+  test("one that was killed has ended when its sockets are closed, also those of its threads", async () => {
+    // Node has threads of its own beside the first one.
+    const listener =
+      "require('net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port) })";
+    const child = spawn(process.execPath, ["-e", listener], { stdio: ["ignore", "pipe", "ignore"] });
+    const port = Number(String(await once(child.stdout, "data")));
+    const id = processNow(child.pid ?? 0);
+    if (id === undefined) throw new Error("the child is not there");
+    expect(hasEnded(id)).toBe(false);
+    signalProcess(id, "SIGKILL");
+    while (!hasEnded(id)) await new Promise((resolve) => setImmediate(resolve));
+    const [error] = await once(connect(port, "127.0.0.1"), "error");
+    expect(error).toMatchObject({ code: "ECONNREFUSED" });
+    expect(hasEnded({ ...id, startTime: "1" })).toBe(true);
   });
 
   test("a plain file is no network namespace", () => {

@@ -73,7 +73,7 @@ export function closeUp(
 /** What recovery did, at the moments that the breakdown knows. */
 function milestones(fault: FaultResult, incidents: readonly Incident[]): { at: number; name: string }[] {
   if (fault.breakdown !== undefined) {
-    let at = fault.at;
+    let at = fault.interruption?.from ?? fault.at;
     return breakdownParts.flatMap((part) => {
       const ms = fault.breakdown?.[part];
       if (ms === undefined) return [];

@@ -107,7 +107,7 @@ function kindsTable(kinds: readonly KindStatistics[]): string {
 }
 
 const partTitles: [keyof Breakdown, string][] = [
-  ["firstSign", "fault → first sign"],
+  ["firstSign", "last write → first sign"],
   ["verdict", "→ verdict"],
   ["fence", "→ fenced"],
   ["promote", "→ promoted"],
