@@ -68,7 +68,7 @@ export interface Memory {
   /** The link of each replica to its master, by `serverId`. */
   links: Record<string, LinkMemory>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
-  offsets: Record<string, { runId: string; offset: number }>;
+  offsets: Record<string, { runId: string; offset: number; instanceId?: string }>;
   /** The term and beat that each server's data were last seen to carry, by `serverId`. */
   reached: Record<string, { epoch: number; beat: number }>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
@@ -139,7 +139,7 @@ function rememberServer(
   if (isOut(judgement.condition) && !memory.durable.out[id]) {
     memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
-  if (server?.info) rememberInfo(memory, id, shard, server.info);
+  if (server?.info) rememberInfo(memory, id, shard, server.info, instanceId);
   if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
   if (server?.info?.role === "replica") delete memory.trails[id];
 }
@@ -154,13 +154,19 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
   return { condition: look.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };
 }
 
-function rememberInfo(memory: Memory, id: string, shard: number, info: RedisInfo): void {
+function rememberInfo(
+  memory: Memory,
+  id: string,
+  shard: number,
+  info: RedisInfo,
+  instanceId: string | undefined,
+): void {
   const { epochs } = memory.durable;
   epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
   if (info.epoch !== undefined) memory.reached[id] = { epoch: info.epoch, beat: info.beat ?? 0 };
   const last = memory.offsets[id];
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
-  if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset };
+  if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset, instanceId };
 }
 
 const trailSpacingMs = 200;

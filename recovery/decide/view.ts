@@ -138,10 +138,13 @@ function followsAddress(
  */
 function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, info: RedisInfo): Copy {
   const former = memory.offsets[serverId(machine, shard)];
+  // Another instance had to be powered off, so that its volume lacks an unknown part of what its former self had.
+  const isSameInstance = former?.instanceId === facts.machines[machine].instanceId;
   const isRestarted = former !== undefined && former.runId !== info.runId;
   const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
-  const offset = isCovered ? info.offset : Math.max(info.offset, former?.offset ?? 0);
+  const isCredited = isSameInstance && !isCovered;
+  const offset = isCredited ? Math.max(info.offset, former?.offset ?? 0) : info.offset;
   return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset };
 }
 

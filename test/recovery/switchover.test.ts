@@ -30,11 +30,19 @@ interface Shape {
   master?: RedisMachine;
   replica?: Partial<ServerView>;
   mute?: "haproxy1" | "haproxy2";
+  /** An earlier instance of it is not known to be off. */
+  older?: "haproxy1" | "haproxy2";
   index?: number;
 }
 
 /** A shard that is well, but for what is given. */
-function shardView({ master = "redis1", replica = {}, mute, index = 1 }: Shape = {}): OrderedShardView {
+function shardView({
+  master = "redis1",
+  replica = {},
+  mute,
+  older,
+  index = 1,
+}: Shape = {}): OrderedShardView {
   const serverOf = (machine: RedisMachine) =>
     machine === master
       ? server(machine, { info: infoOf("master") })
@@ -44,7 +52,16 @@ function shardView({ master = "redis1", replica = {}, mute, index = 1 }: Shape =
     look: { state: name === mute ? "down" : "up" },
     view: { registered: true, shards: {} },
   });
-  const facts = { proxies: { haproxy1: proxy("haproxy1"), haproxy2: proxy("haproxy2") } } as unknown as Facts;
+  const machine = (name: string) => ({ cloud: "running", othersAlive: name === older ? ["i-older"] : [] });
+  const facts = {
+    proxies: { haproxy1: proxy("haproxy1"), haproxy2: proxy("haproxy2") },
+    machines: {
+      redis1: machine("redis1"),
+      redis2: machine("redis2"),
+      haproxy1: machine("haproxy1"),
+      haproxy2: machine("haproxy2"),
+    },
+  } as unknown as Facts;
   return {
     shard: { index, clientPort: 7000 + index, proxyPort: 8000 + index, redisPort: 9000 + index },
     servers,
@@ -72,6 +89,7 @@ test.each<[string, Shape]>([
   ["redis2 has not answered yet (shard 1)", { replica: { answers: false, condition: "unseen" } }],
   ["redis2 is to be replaced itself (shard 1)", { replica: { leaving: true } }],
   ["haproxy2 cannot be reached, so redis1 cannot be taken out there (shard 1)", { mute: "haproxy2" }],
+  ["the cloud has not confirmed that the earlier haproxy2 is off", { older: "haproxy2" }],
 ])("refused: %s", (why, shape) => {
   expect(movesFor("redis1", [shardView(shape), shardView({ index: 2 })])).toBe(why);
   expect(isSwitchReady({ ...shardView(shape), switchTo: "redis2" })).toBe(false);
