@@ -31,6 +31,7 @@ export interface Trouble {
 }
 
 const refreshMs = 150;
+const looksOnceMore: ReadonlySet<Step["do"]> = new Set(["power off", "launch", "unregister proxy"]);
 /** The first pause after a failure and the longest, by kind of subject. */
 const pauses = { replacement: [5_000, 300_000], quick: [100, 2_000] } as const;
 
@@ -124,11 +125,11 @@ export class Executor {
   }
 
   /**
-   * The steps before a power-off or a launch take their time, and either may destroy the last copy: what has become
-   * of the counterpart meanwhile is decided upon once more. If it is something else, the next cycle does that.
+   * The steps before these take their time, and each of them may take away the last copy, or the last way to it: what
+   * has become of the counterpart meanwhile is decided upon once more. If it is something else, the next cycle does that.
    */
   #stillHolds(subject: Subject, step: Step): boolean {
-    if (step.do !== "power off" && step.do !== "launch") return true;
+    if (!looksOnceMore.has(step.do)) return true;
     const again = this.#options.reconsider(subject)?.steps ?? [];
     const holds = again.some((one) => describeStep(one) === describeStep(step));
     const { log } = this.#options.world;

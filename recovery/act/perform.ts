@@ -3,7 +3,7 @@ import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
 import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
-import { copyConfiguration, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
+import { copyConfiguration, drainProxy, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
 import { cut, release } from "./release.ts";
 import {
   checkProgram,
@@ -43,6 +43,8 @@ export function perform(world: World, step: Step): Promise<void> {
       return copyConfiguration(world, step);
     case "register proxy":
       return registerProxy(world, step);
+    case "drain proxy":
+      return drainProxy(world, step);
     case "unregister proxy":
       return unregisterProxy(world, step);
     case "stop monitoring":

@@ -30,7 +30,17 @@ export async function registerProxy(world: World, { proxy }: { proxy: ProxyMachi
   world.remember({ event: "registered", proxy });
 }
 
-/** Makes app move to the twin. */
+/** For requests that are under way when app has noticed; clients that keep their connection would never end. */
+const lastRequestsMs = 1_000;
+
+/** Makes app send new connections to the twin, and gives those that the proxy has a moment to end by themselves. */
+export async function drainProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
+  await proxyOf(world, proxy).tell(["set server registered/self state drain"], commandTimeoutMs);
+  // App asks once in each interval.
+  await world.clock.sleep(2 * world.topology.detection.intervalMs + lastRequestsMs);
+}
+
+/** Makes app give the proxy up: what is still open is cut. */
 export async function unregisterProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
   await proxyOf(world, proxy).tell(["set server registered/self state maint"], commandTimeoutMs);
 }

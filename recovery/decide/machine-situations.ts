@@ -129,9 +129,10 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     leadsTo: ["given-up"],
     opens: true,
     meaning:
-      "Its failover was ordered while it works: it is unregistered, so that app moves to its twin, and given up.",
+      "Its failover was ordered while it works: app moves to its twin, new connections first; then it is given up.",
     when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && twinServes(view),
     steps: ({ known, machine }) => [
+      { do: "drain proxy", proxy: machine },
       { do: "unregister proxy", proxy: machine },
       stopMonitoring(known, machine, orderOf(known, machine)),
     ],
@@ -143,8 +144,9 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     situation: "needed",
     leadsTo: ["leaves"],
     holds: true,
+    // One that is not registered (any more: its twin was lost while it drained) first becomes so, by the rows below.
     meaning: "Its failover was ordered, but its twin does not serve.",
-    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine),
+    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && isRegistered(view),
     because: ({ machine }) => `${machine} is not replaced: ${counterpartOf(machine)} does not serve`,
     about: ({ machine }) => machine,
   },

@@ -27,6 +27,8 @@ export type Step =
   | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
   | { do: "copy configuration"; proxy: ProxyMachine; from: ProxyMachine }
   | { do: "register proxy"; proxy: ProxyMachine }
+  /** No new connections from app, and a moment for those that are under way. */
+  | { do: "drain proxy"; proxy: ProxyMachine }
   | { do: "unregister proxy"; proxy: ProxyMachine }
   | { do: "stop monitoring"; machine: MachineName; instanceId?: string; because: string }
   /** A given-up machine is used again: nobody else can serve. */
@@ -64,6 +66,8 @@ export function describeStep(step: Step): string {
       return `configure ${step.proxy} like ${step.from}`;
     case "register proxy":
       return `register ${step.proxy}`;
+    case "drain proxy":
+      return `drain ${step.proxy}`;
     case "unregister proxy":
       return `unregister ${step.proxy}`;
     case "stop monitoring":

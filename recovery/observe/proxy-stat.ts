@@ -35,6 +35,8 @@ export interface StatServer {
   port: number;
   /** Taken out by an administrator (or by recovery). */
   maintenance: boolean;
+  /** Gets no new connections (of `registered/self`: the proxy leaves by order). */
+  draining: boolean;
   /** Undefined for a server without checks. */
   check?: {
     failures: number;
@@ -83,6 +85,7 @@ function statServer(cells: string[], column: Column): StatServer {
     address,
     port: Number(port),
     maintenance,
+    draining: /^(DRAIN|NOLB)/.test(column(cells, "status")),
     check: maintenance || checkStatus === "" ? undefined : checkOf(cells, column, checkStatus),
   };
 }
@@ -96,7 +99,8 @@ function checkOf(cells: string[], column: Column, checkStatus: string): StatServ
     failures: healthMax - health,
     down,
     silence: silenceOf(checkStatus, column(cells, "last_chk")),
-    replied: checkStatus === "L7OK" || checkStatus === "L7STS",
+    // L7OKC: it leaves, and says so (disable-on-404).
+    replied: ["L7OK", "L7OKC", "L7STS"].includes(checkStatus),
   };
 }
 
@@ -146,7 +150,7 @@ export function proxyViewOf(
     };
   };
   return {
-    registered: !find("registered/self").maintenance,
+    registered: isInUse(find("registered/self")),
     shards: Object.fromEntries(
       shards.map((shard) => [shard, byMachine(pair(shard))] as const),
     ) as ProxyView["shards"],
@@ -170,10 +174,12 @@ export function clientViewOf(
     const replied = line.check?.replied === true;
     const since = failingSince(machine, !replied && line.check?.silence !== undefined);
     const look: Look = replied ? { state: "up" } : lookOfCheck(line.check, since);
-    return { address: line.address, look, usable: replied && line.check?.failures === 0 };
+    return { address: line.address, look, usable: replied && line.check?.failures === 0 && isInUse(line) };
   };
   return { haproxy1: of("haproxy1"), haproxy2: of("haproxy2") };
 }
+
+const isInUse = ({ maintenance, draining }: StatServer) => !maintenance && !draining;
 
 function byMachine<T>(of: (machine: RedisMachine) => T): Record<RedisMachine, T> {
   return Object.fromEntries(redisMachines.map((machine) => [machine, of(machine)])) as Record<

@@ -145,6 +145,15 @@ test("what recovery says goes before what was kept", async () => {
   expect(await states()).toEqual({ redis1: out, redis2: out, registered: out });
 });
 
+test("a proxy that was leaving does not come back", async () => {
+  await register("redis1");
+  await link.tell(["set server registered/self state drain"], 1000);
+  await restart();
+  const after = await until("its server", states, ({ redis1 }) => redis1 === ready);
+  await restorable();
+  expect({ ...after, ...(await states()) }).toEqual({ redis1: ready, redis2: out, registered: out });
+});
+
 test("a machine that boots knows nothing", async () => {
   await register("redis1");
   rmSync(kept, { recursive: true });

@@ -408,6 +408,51 @@ describe("app", () => {
     expect(await way()).toBe("haproxy1");
   });
 
+  const leaving = async () => {
+    await tell(first, "set server registered/self state drain");
+    await until(
+      "app's move",
+      () => appStat("proxies/haproxy1"),
+      (row) => row.status?.startsWith("NOLB") ?? false,
+      2000,
+    );
+  };
+
+  test("connects to the twin of a proxy that drains; what is under way may end until that is unregistered", async () => {
+    const client = await connectClient();
+    await leaving();
+    expect(await health(first.address)).toBe(404);
+    expect(await way()).toBe("haproxy2");
+    expect(await client.ask("SET leaving 1")).toBe("+OK");
+    const { haproxy1 } = await seenByApp();
+    expect(haproxy1).toMatchObject({ look: { state: "up" }, usable: false });
+    await tell(first, "set server registered/self state maint");
+    await until("the session's end", async () => client.closed, Boolean, 2000);
+    await unusable("haproxy1", 2000);
+  });
+
+  test("comes back to a proxy that drained and is registered again", async () => {
+    await tell(first, "set server registered/self state ready");
+    await usable("haproxy1");
+    await leaving();
+    await tell(first, "set server registered/self state ready");
+    await usable("haproxy1");
+    expect(await way()).toBe("haproxy1");
+  });
+
+  test("notices the death of a proxy that drains", async () => {
+    const client = await connectClient();
+    await leaving();
+    await end(first.process);
+    await until("the session's end", async () => client.closed, Boolean, 1000);
+    await unusable("haproxy1", 2000);
+    const { haproxy1 } = await seenByApp();
+    expect(haproxy1).toMatchObject({ look: { state: "down", silence: "refused" }, usable: false });
+    first = await startProxy("127.0.8.11");
+    await register(first, "redis2");
+    await usable("haproxy1");
+  });
+
   test("leaves a proxy that is unregistered, and its sessions are cut", async () => {
     const client = await connectClient();
     await tell(first, "set server registered/self state maint");

@@ -41,6 +41,8 @@ export class HaProxy {
   running = false;
   hung = false;
   registered = false;
+  /** It leaves by order: what it has may end. */
+  draining = false;
   processId = "";
   /** The text of haproxy.cfg. */
   configuration = "configuration of the program";
@@ -72,6 +74,7 @@ export class HaProxy {
     this.running = true;
     this.hung = false;
     this.registered = false;
+    this.draining = false;
     this.sessions = [];
     this.processId = this.#world.newId("process");
     this.#toRestore = this.#kept;
@@ -106,6 +109,7 @@ export class HaProxy {
     if (!words) throw new Error(`the model of haproxy does not know the command "${text}"`);
     if (backend === "registered") {
       this.registered = value === "ready";
+      this.draining = value === "drain";
       return;
     }
     const lines = this.lines[Number(shard)]?.[server as RedisMachine];
@@ -202,7 +206,7 @@ export class HaProxy {
 
   /** Could a client's write pass to this server, now or when whatever is in its way goes away? */
   mayCarryTo(server: RedisServer): boolean {
-    if (!this.running || !this.instance.on || !this.registered) return false;
+    if (!this.running || !this.instance.on || !(this.registered || this.draining)) return false;
     const isReady = redisMachines.some((machine) => {
       const { traffic } = this.#linesOf(server.shard, machine);
       return traffic.ready && traffic.address === server.instance.address;

@@ -49,8 +49,10 @@ local function server(backend, name)
   return found and found.servers[name]
 end
 
+-- A proxy that leaves (`registered/self` drains) is not to come back.
 local function isReady(one)
-  return string.sub(one:get_stats().status, 1, 5) ~= "MAINT"
+  local status = one:get_stats().status
+  return not (string.match(status, "^MAINT") or string.match(status, "^DRAIN"))
 end
 
 -- One line for each server: backend, name, address, state.

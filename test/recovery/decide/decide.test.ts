@@ -437,11 +437,18 @@ describe("proxies", () => {
     expect(world.situation("haproxy1")).toBe("lost");
   });
 
-  test("ordered: unregistered first; refused while its twin does not serve", () => {
+  test("ordered: drained and unregistered first; refused while its twin does not serve", () => {
     const world = new World();
     world.memory.durable.ordered.haproxy1 = "by hand";
-    expect(stepsOf(world, "haproxy1")).toEqual(["unregister haproxy1", "stop monitoring haproxy1"]);
+    const register = (registered: boolean) =>
+      Object.assign(world.facts.proxies.haproxy1.view ?? {}, { registered });
+    const steps = ["drain haproxy1", "unregister haproxy1", "stop monitoring haproxy1"];
+    expect(stepsOf(world, "haproxy1")).toEqual(steps);
+    register(false);
+    expect(stepsOf(world, "haproxy1"), "interrupted while it drained").toEqual(steps);
     world.freshProxy("haproxy2");
+    expect(stepsOf(world, "haproxy1"), "its twin was lost while it drained").toEqual(["register haproxy1"]);
+    register(true);
     expect(world.situation("haproxy1")).toBe("needed");
   });
 });

@@ -95,6 +95,7 @@ describe("the monitor's socket", () => {
     expect(result).toEqual({ ok: true, message: "haproxy2 is replaced and well" });
     expect(lines.map((line) => line.replace(/ \(\d+ ms\)$/, ""))).toEqual(
       expect.arrayContaining([
+        "drain haproxy2: done",
         "unregister haproxy2: done",
         "stop monitoring haproxy2: done",
         "launch haproxy2 anew: done",

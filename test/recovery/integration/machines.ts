@@ -7,7 +7,7 @@ import { clientProxyConfig } from "../../../infra/roles/app/role.ts";
 import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
-import type { Detection, MachineName, ProxyMachine, Topology } from "../../../recovery/topology.ts";
+import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
 import { keepScript } from "../../infra/servers.ts";
 
 export interface MachineOptions {
@@ -20,9 +20,12 @@ export interface MachineOptions {
   shards: Topology["shards"];
   detection: Detection;
   passwords: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
-  /** Where app finds the proxies, by address: there is no resolver in this world. */
-  proxyAddresses: () => Record<ProxyMachine, string>;
+  /** ADDRESS:PORT of the name server that knows the proxies. */
+  resolver: string;
 }
+
+/** A machine's name in the private zone. */
+export const recordName = (machine: MachineName) => `${machine}.barton`;
 
 /** Creates the machine's files and starts its processes. */
 export async function startMachine(options: MachineOptions): Promise<FakeMachine> {
@@ -99,29 +102,20 @@ export class FakeMachine {
   }
 
   #startClientProxy(): void {
-    this.#writeClientProxy();
-    this.restartProxy();
-  }
-
-  /** App learns the proxies' present addresses, as by its resolver. */
-  async resolveProxies(): Promise<void> {
-    this.#writeClientProxy();
-    await this.reload();
-  }
-
-  #writeClientProxy(): void {
-    const { folder, address, shards, detection, proxyAddresses } = this.#options;
+    const { folder, address, shards, detection, resolver } = this.#options;
     const text = clientProxyConfig({
       shards,
       detection,
       adminSocket: join(folder, "admin.sock"),
       runtimeBind: `${address}:8999`,
       clientBind: address,
-      resolver: `${address}:53`,
-      ...proxyAddresses(),
+      resolver,
+      haproxy1: recordName("haproxy1"),
+      haproxy2: recordName("haproxy2"),
       healthPort: 8900,
     });
     writeFileSync(this.configFile, withoutChroot(text));
+    this.restartProxy();
   }
 
   /** Starts haproxy with the file as it is now. */

@@ -84,6 +84,18 @@ test("both redis machines, then the proxies: writes see no error and nothing is 
   expect(world.reconciler.gauges().replacements).toEqual([]);
 });
 
+test("the proxy that app uses leaves: requests under way on it may end", async () => {
+  // Many at once, so that some are always under way.
+  const app = world.machine("app").address;
+  const traffic = Array.from({ length: 12 }, (_, lane) => new Traffic(app, 7001 + (lane % 2)));
+  await Promise.all(traffic.map((one) => one.flowing()));
+  for (const one of traffic) one.forget();
+  expect(await roll(tools(), ["haproxy1"])).toMatchObject({ ok: true, message: "replaced: haproxy1" });
+  await Promise.all(traffic.map((one) => one.flowing()));
+  const errors = (await Promise.all(traffic.map((one) => one.stop()))).map(({ errorsAnew }) => errorsAnew);
+  expect(errors).toEqual(errors.map(() => 0));
+});
+
 test("Ctrl-C in the middle: the monitor finishes the machine under way, and a second roll does the rest", async () => {
   const stop = new AbortController();
   const interrupted = roll(tools(stop.signal), ["redis1", "redis2"]);

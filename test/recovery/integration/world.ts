@@ -21,7 +21,8 @@ import { Reconciler } from "../../../recovery/reconciler.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
 import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
-import { type FakeMachine, startMachine } from "./machines.ts";
+import { startNameServer } from "../../infra/servers.ts";
+import { type FakeMachine, recordName, startMachine } from "./machines.ts";
 
 export const passwords = {
   clientPassword: "client-password-of-this-test",
@@ -73,6 +74,9 @@ export class TestWorld {
   readonly lines: string[] = [];
   readonly shards: Topology["shards"];
   readonly #limits: Limits;
+  /** The private zone's records, and what answers for them. */
+  readonly #records = new Map<string, string>();
+  #nameServer: Awaited<ReturnType<typeof startNameServer>> | undefined;
   #dead: Instance[] = [];
   #generation = 0;
   #running: Monitor | undefined;
@@ -95,6 +99,7 @@ export class TestWorld {
 
   /** Starts all machines that have processes. */
   async startMachines(): Promise<void> {
+    this.#nameServer = await startNameServer(this.#records);
     await Promise.all(
       (["redis1", "redis2", "haproxy1", "haproxy2", "app"] as const).map((machine) =>
         this.#launch(machine, 0),
@@ -218,6 +223,7 @@ export class TestWorld {
       await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
     } finally {
       await Promise.all([...this.machines.values()].map((machine) => machine.end()));
+      await this.#nameServer?.close();
       await rm(this.folder, { recursive: true, force: true });
     }
   }
@@ -241,13 +247,10 @@ export class TestWorld {
       shards: this.shards,
       detection,
       passwords,
-      proxyAddresses: () => ({
-        haproxy1: this.machines.get("haproxy1")?.address ?? addressOf(0, numbers.haproxy1),
-        haproxy2: this.machines.get("haproxy2")?.address ?? addressOf(0, numbers.haproxy2),
-      }),
+      resolver: `127.0.0.1:${this.#nameServer?.port}`,
     });
     this.machines.set(name, machine);
-    if (generation > 0 && name.startsWith("haproxy")) await this.machines.get("app")?.resolveProxies();
+    this.#records.set(recordName(name), address);
     return machine;
   }
 

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { parseSessions, parseStat, proxyViewOf, silenceOf } from "../../../recovery/observe/proxy-stat.ts";
+import {
+  clientViewOf,
+  parseSessions,
+  parseStat,
+  proxyViewOf,
+  silenceOf,
+} from "../../../recovery/observe/proxy-stat.ts";
 
 /** Of haproxy 2.6.12, shortened to the columns that matter and one that does not. */
 const header = "# pxname,svname,scur,status,check_status,last_chk,check_rise,check_fall,check_health,addr,";
@@ -48,6 +54,19 @@ describe("show stat", () => {
   ])("a probe that is %s with %s", (status, check, health, look) => {
     const lines = rows.with(5, `probe1,redis2,0,${status},${check},,2,3,${health},10.42.2.12:9001,`);
     expect(viewOf(lines).shards[1]?.redis2.probe.look).toEqual(look);
+  });
+
+  test.each(["MAINT", "DRAIN"])("a proxy whose registration is %s is not registered", (status) => {
+    expect(viewOf(rows.with(6, `registered,self,0,${status},,,,,,127.0.0.1:1,`)).registered).toBe(false);
+  });
+
+  test("app uses no proxy that says that it leaves, although that answers", () => {
+    const proxy = (name: string, status: string, check: string) =>
+      `proxies,${name},0,${status},${check},,1,3,3,10.42.1.21:8900,`;
+    const lines = [proxy("haproxy1", "NOLB", "L7OKC"), proxy("haproxy2", "UP", "L7OK")];
+    const view = clientViewOf(parseStat(csv(lines)).servers, () => undefined);
+    expect(view.haproxy1).toMatchObject({ look: { state: "up" }, usable: false });
+    expect(view.haproxy2).toMatchObject({ look: { state: "up" }, usable: true });
   });
 
   test("a process that was reloaded is leaving", () => {
