@@ -33,9 +33,15 @@ describe("barton roll", () => {
   }, async () => {
     expect(await outdated()).toMatchObject({ replace: [] });
     const before = await lab.status();
+    const startsBefore = (await startsWithNewTopology()).length;
     await newImageOf("redis");
     await lab.pulumi("config", "set", "--path", "barton:detection.stallMs", "4200");
     await lab.pulumi("up", "--yes", "--skip-preview");
+    // The monitor starts with the new program, is well by the topology that it remembers, and starts once more with the new one.
+    await waitFor("the monitor with the new topology", 60_000, async () => {
+      const starts = await startsWithNewTopology();
+      return (starts.length > startsBefore && starts.at(-1)?.includes("recovery watches")) || undefined;
+    });
     // The up itself touches no running machine.
     expect((await lab.untilHealthy(60_000)).machines).toEqual(before.machines);
     const [master, replica] = [before.shards[0]?.master ?? "", before.shards[0]?.replica ?? ""];
@@ -74,6 +80,12 @@ describe("barton roll", () => {
     const memory = JSON.parse(await lab.exec("monit", "cat", "/var/lib/barton/memory.json"));
     expect(memory.replacements).toEqual([]);
   });
+
+  /** The monitor's journal, cut where it started again because an up had changed the topology. */
+  async function startsWithNewTopology(): Promise<string[]> {
+    const journal = await lab.exec("monit", "journalctl", "--no-pager", "-o", "cat", "-u", "barton-monitor");
+    return journal.split("recovery starts again with it");
+  }
 
   /** Ctrl-C while the first machine is being replaced: the monitor finishes that one, and no other is begun. */
   async function interruptedRoll(): Promise<void> {
