@@ -5,7 +5,8 @@ import { TestWorld } from "./world.ts";
 
 let world: TestWorld;
 beforeEach(async () => {
-  world = new TestWorld();
+  // A month of failures in a minute, which the budget (rule 8) would rightly hold; it has a test of its own.
+  world = new TestWorld({ limits: { replacementsPerHourMax: 100 } });
   await world.startMachines();
   await world.startRecovery();
   await world.untilHealthy();
