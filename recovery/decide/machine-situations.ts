@@ -130,7 +130,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     opens: true,
     meaning:
       "Its failover was ordered while it works: app moves to its twin, new connections first; then it is given up.",
-    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && twinServes(view),
+    when: (view) =>
+      isOrdered(view) && takesCommands(view.known.facts, view.machine) && !whyTwinIsNoHelp(view),
     steps: ({ known, machine }) => [
       { do: "drain proxy", proxy: machine },
       { do: "unregister proxy", proxy: machine },
@@ -145,9 +146,9 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     leadsTo: ["leaves"],
     holds: true,
     // One that is not registered (any more: its twin was lost while it drained) first becomes so, by the rows below.
-    meaning: "Its failover was ordered, but its twin does not serve.",
+    meaning: "Its failover was ordered, but its twin does not serve, or leaves first.",
     when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && isRegistered(view),
-    because: ({ machine }) => `${machine} is not replaced: ${counterpartOf(machine)} does not serve`,
+    because: (view) => `${view.machine} is not replaced: ${whyTwinIsNoHelp(view)}`,
     about: ({ machine }) => machine,
   },
   {
@@ -376,6 +377,14 @@ const isOrdered = ({ known, machine }: ProxyMachineView) =>
 /** The order of the machine's failover, in words. */
 export const orderOf = ({ memory }: Known, machine: MachineName) =>
   `failover of ${machine} ordered (${memory.durable.ordered[machine]})`;
+
+/** Why the twin cannot carry the traffic of a proxy that leaves; of two that leave, the backup goes first. */
+function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
+  const twin = counterpartOf(view.machine);
+  if (!twinServes(view)) return `${twin} does not serve`;
+  const leavesFirst = twin === "haproxy2" && view.known.memory.durable.ordered[twin] !== undefined;
+  return leavesFirst ? `${twin} is to be replaced first` : undefined;
+}
 
 function twinServes({ known, machine }: ProxyMachineView): boolean {
   const twin = counterpartOf(machine);

@@ -451,6 +451,14 @@ describe("proxies", () => {
     register(true);
     expect(world.situation("haproxy1")).toBe("needed");
   });
+
+  test("both ordered: the backup leaves first, or each would drain until it saw the other drain", () => {
+    const world = new World();
+    world.memory.durable.ordered = { haproxy1: "by hand", haproxy2: "by hand" };
+    expect(stepsOf(world, "haproxy2")).toContain("drain haproxy2");
+    expect(world.situation("haproxy1")).toBe("needed");
+    expect(world.decide().sentence).toContain("haproxy1 is not replaced: haproxy2 is to be replaced first");
+  });
 });
 
 describe("replacement", () => {
