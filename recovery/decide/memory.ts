@@ -7,6 +7,7 @@
 import { type Facts, type RedisInfo, serverId } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import {
+  counterpartOf,
   type MachineName,
   type ProxyMachine,
   proxyMachines,
@@ -63,14 +64,20 @@ export interface LinkMemory {
   offset: number;
 }
 
+/** How far data reach: a term, and a beat of it. */
+interface Reached {
+  epoch: number;
+  beat: number;
+}
+
 export interface Memory {
   durable: Durable;
   /** The link of each replica to its master, by `serverId`. */
   links: Record<string, LinkMemory>;
   /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
   offsets: Record<string, { runId: string; offset: number; instanceId?: string }>;
-  /** The term and beat that each server's data were last seen to carry, by `serverId`. */
-  reached: Record<string, { epoch: number; beat: number }>;
+  /** How far each server's data were last seen to reach, or may reach since, by `serverId`. */
+  reached: Record<string, Reached>;
   /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
   trails: Record<string, { atMs: number; offset: number }[]>;
   /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. */
@@ -140,6 +147,7 @@ function rememberServer(
     memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
   if (server?.info) rememberInfo(memory, id, shard, server.info, instanceId);
+  rememberReached(memory, facts, machine, shard);
   if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
   if (server?.info?.role === "replica") delete memory.trails[id];
 }
@@ -163,10 +171,29 @@ function rememberInfo(
 ): void {
   const { epochs } = memory.durable;
   epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
-  if (info.epoch !== undefined) memory.reached[id] = { epoch: info.epoch, beat: info.beat ?? 0 };
   const last = memory.offsets[id];
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
   if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset, instanceId };
+}
+
+/**
+ * How far the server's data reach. A replica that only monit cannot see goes on receiving: until there is a verdict on it,
+ * it may have whatever its master was seen with.
+ */
+function rememberReached(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): void {
+  const id = serverId(machine, shard);
+  const server = facts.servers[id];
+  if (server?.info?.epoch === undefined) return;
+  const seen = { epoch: server.info.epoch, beat: server.info.beat ?? 0 };
+  const isHeard = server.looks.monit.state === "up";
+  const mayReceive = server.info.follows?.linkUp && !memory.durable.out[id];
+  const former = memory.reached[id] ?? seen;
+  const masters = (mayReceive && memory.reached[serverId(counterpartOf(machine), shard)]) || seen;
+  memory.reached[id] = isHeard ? seen : further(further(seen, former), masters);
+}
+
+function further(a: Reached, b: Reached): Reached {
+  return b.epoch > a.epoch || (b.epoch === a.epoch && b.beat > a.beat) ? b : a;
 }
 
 const trailSpacingMs = 200;

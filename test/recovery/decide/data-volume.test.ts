@@ -118,6 +118,24 @@ describe("after a total loss, when the machines come back with their volumes", (
     expect(stepsOf(world, "shard 1")[1]).toBe("make redis1 master of shard 1 (epoch 2)");
   });
 
+  test("a replica that only monit could not see is waited for: it went on receiving", () => {
+    const world = new World();
+    const beatOf = (machine: RedisMachine, beat: number) => {
+      for (const shard of world.shards) Object.assign(world.server(machine, shard).info ?? {}, { beat });
+    };
+    beatOf("redis1", 900);
+    beatOf("redis2", 900);
+    world.decide();
+    for (const shard of world.shards) world.server("redis2", shard).looks.monit = down("silent");
+    beatOf("redis1", 910);
+    world.decide();
+    world.lookAll("redis1", down("silent")).lookAll("redis2", down("silent"));
+    world.decide();
+    comesBack(world, "redis1", { beat: 907 });
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.decide().sentence).toContain("redis2, which may have it, is waited for");
+  });
+
   test("a later term wins over any beat", () => {
     const world = bothOff();
     world.memory.durable.epochs[1] = 2;
