@@ -37,16 +37,24 @@ async function main(): Promise<void> {
   log.info("recovery stops: whatever is under way is continued by the next run");
 }
 
+/** Between two comparisons, in milliseconds. An `up` that brings a new program here saves its outputs some time later. */
+const comparisonPausesMs = [0, 5_000, 15_000, 60_000, 300_000];
+
 /** The cache made a quick start possible; what the last `up` built is compared beside the first cycles. */
 async function restartWhenOutdated({ engine, topology }: Prepared, stateDir: string): Promise<void> {
-  const built = await engine.topology().catch((error: Error) => {
-    log.warn(`the cached topology could not be compared: ${error.message}`);
-    return undefined;
-  });
-  if (!built || !needsRestart(topology, built)) return;
-  log.warn("the last up changed the topology: recovery starts again with it");
-  await replaceFile(topologyFile(stateDir), JSON.stringify(built));
-  stop.abort();
+  for (const pauseMs of comparisonPausesMs) {
+    await systemClock.sleep(pauseMs, stop.signal);
+    if (stop.signal.aborted) return;
+    const built = await engine.topology().catch((error: Error) => {
+      log.warn(`the cached topology could not be compared: ${error.message}`);
+      return undefined;
+    });
+    if (!built || !needsRestart(topology, built)) continue;
+    log.warn("the last up changed the topology: recovery starts again with it");
+    await replaceFile(topologyFile(stateDir), JSON.stringify(built));
+    stop.abort();
+    return;
+  }
 }
 
 main().then(
