@@ -4,7 +4,8 @@
  * The epoch is a number in the data themselves that recovery writes right after each promotion, so it
  * tells which term a copy belongs to even when all memory of the past is lost. Within a term the beat, another
  * such number that grows all the time, tells how far a copy reaches, also after a loss of power, when every
- * process counts its offset from anew. The offset orders copies of the same beat.
+ * process counts its offset from anew. The offset orders copies of the same beat. Where even that tells nothing, the one
+ * that was master goes first: whatever its replica had came from it.
  */
 import type { RedisMachine } from "../topology.ts";
 
@@ -16,15 +17,18 @@ export interface Copy {
   epoch: number;
   beat: number;
   offset: number;
+  /** It is the server that was last known to serve as master. */
+  wasMaster: boolean;
 }
 
-/** Sorts the most advanced copy first: complete before incomplete, then epoch, beat, offset, name. */
+/** Sorts the most advanced copy first: complete before incomplete, then epoch, beat, offset, the former master, name. */
 export function compareCopies(a: Copy, b: Copy): number {
   return (
     Number(b.complete) - Number(a.complete) ||
     b.epoch - a.epoch ||
     b.beat - a.beat ||
     b.offset - a.offset ||
+    Number(b.wasMaster) - Number(a.wasMaster) ||
     a.machine.localeCompare(b.machine)
   );
 }

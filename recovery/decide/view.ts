@@ -145,7 +145,8 @@ function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, 
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
   const isCredited = isSameInstance && !isCovered;
   const offset = isCredited ? Math.max(info.offset, former?.offset ?? 0) : info.offset;
-  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset };
+  const wasMaster = memory.durable.masters[shard]?.machine === machine;
+  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset, wasMaster };
 }
 
 /** The only server of the shard that answers as master, if there is exactly one. */

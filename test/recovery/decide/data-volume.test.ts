@@ -118,6 +118,14 @@ describe("after a total loss, when the machines come back with their volumes", (
     expect(stepsOf(world, "shard 1")[1]).toBe("make redis1 master of shard 1 (epoch 2)");
   });
 
+  test.each(redisMachines)("within a beat the former master wins: %s", (machine) => {
+    const world = bothOff();
+    for (const master of Object.values(world.memory.durable.masters)) master.machine = machine;
+    world.decide();
+    for (const one of redisMachines) comesBack(world, one, { beat: 901, offset: 0 });
+    expect(stepsOf(world, "shard 1")[1]).toBe(`make ${machine} master of shard 1 (epoch 2)`);
+  });
+
   test("a replica that only monit could not see is waited for: it went on receiving", () => {
     const world = new World();
     const beatOf = (machine: RedisMachine, beat: number) => {
