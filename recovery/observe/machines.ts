@@ -16,12 +16,17 @@ export function machinesOf(topology: Topology, nowMs: number): Machines {
   });
 }
 
-/** The machines after the cloud was asked: the newest instance that is not on its way out counts. */
+/**
+ * The machines after the cloud was asked: the newest instance that is not on its way out counts. When the known one is gone
+ * and no other lives, the newest counts all the same: one that was launched in its place, and lost before anybody saw it,
+ * would otherwise be waited for for ever.
+ */
 export function withCloudView(machines: Machines, instances: Instance[], nowMs: number): Machines {
   return eachMachine((name) => {
     const before = machines[name];
     const own = instances.filter(({ machine }) => machine === name).sort(newestFirst);
-    const current = own.find(isAlive) ?? own.find(({ instanceId }) => instanceId === before.instanceId);
+    const known = own.find(({ instanceId }) => instanceId === before.instanceId);
+    const current = own.find(isAlive) ?? (known?.state === "terminated" ? own[0] : known);
     if (!current) return { ...before, cloud: "missing", othersAlive: [] };
     const othersAlive = own
       .filter((one) => one !== current && !isOff(one.state))

@@ -171,3 +171,12 @@ test("a replica without everything brings its lost master back from its volume, 
   expect(world.situation("shard 1")).toBe("nothing-promotable");
   expect(world.situation("redis1")).toBe("machine-dead");
 });
+
+test("a successor that is lost before it was ever seen is given up in its turn", () => {
+  const world = new World().lookAll("redis2", down("silent"));
+  const done = { tainted: true, powerOffRequested: true, launched: true };
+  world.memory.durable.givenUp.redis2 = { instanceId: "i-redis2", because: "test", ...done };
+  expect(world.situation("replacement")).toBe("arriving");
+  Object.assign(world.facts.machines.redis2, { instanceId: "i-new-redis2", cloud: "terminated" });
+  expect(stepsOf(world, "redis2")).toEqual(["stop monitoring redis2"]);
+});

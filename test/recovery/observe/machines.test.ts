@@ -27,6 +27,20 @@ test("the newest instance that runs or is about to is the machine; older ones ar
   });
 });
 
+test("an instance that was launched and lost before anybody saw it is the machine when its predecessor is gone", () => {
+  const lost = instance("i-new", "terminated", "2");
+  expect(withCloudView(start, [instance("i-redis1", "terminated", "1"), lost], 9).redis1).toMatchObject({
+    instanceId: "i-new",
+    cloud: "terminated",
+    knownSinceMs: 9,
+  });
+  // These may still run, or be started again.
+  for (const state of ["stopping", "stopped", "shutting-down"] as const) {
+    const { redis1 } = withCloudView(start, [instance("i-redis1", state, "1"), lost], 9);
+    expect(redis1).toMatchObject({ instanceId: "i-redis1", cloud: state });
+  }
+});
+
 test("the same instance keeps the moment since which it is known", () => {
   expect(withCloudView(start, [instance("i-redis1", "stopped", "1")], 9).redis1).toMatchObject({
     cloud: "stopped",
