@@ -1,32 +1,16 @@
 /** Rule 8 as people meet it: a machine that was replaced too often is held, and one command releases it. */
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { orderFailover, tellMonitor } from "../../../recovery/client.ts";
-import { systemClock } from "../../../recovery/clock.ts";
-import { serve } from "../../../recovery/serve.ts";
 import { TestWorld } from "./world.ts";
 
 let world: TestWorld;
 let socket: string;
-let closeServer = () => {};
 
 beforeEach(async () => {
-  world = new TestWorld({ limits: { replacementsPerHourMax: 1 } });
-  await world.startMachines();
-  const reconciler = await world.startRecovery();
-  socket = join(world.folder, "monitor.sock");
-  const { signal } = new AbortController();
-  const server = await serve(socket, { reconciler, engine: world.engine(), clock: systemClock, signal });
-  closeServer = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  await world.untilHealthy();
+  world = await TestWorld.healthy({ limits: { replacementsPerHourMax: 1 } });
+  socket = await world.serveSocket();
 });
-afterEach(async () => {
-  closeServer();
-  await world.close();
-});
+afterEach(() => world.close());
 
 test("a spent budget holds the machine, says what to do, and that releases it", async () => {
   const failover = () => orderFailover(socket, "haproxy2", () => {});

@@ -2,33 +2,18 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getView, NoMonitor, orderFailover } from "../../../recovery/client.ts";
-import { systemClock } from "../../../recovery/clock.ts";
 import type { PlannedSubject } from "../../../recovery/reconciler.ts";
-import { serve } from "../../../recovery/serve.ts";
 import type { Status } from "../../../recovery/view-status.ts";
 import { TestWorld } from "./world.ts";
 
 let world: TestWorld;
 let socket: string;
-let closeServer: () => void;
 
 beforeAll(async () => {
-  world = new TestWorld();
-  await world.startMachines();
-  const reconciler = await world.startRecovery();
-  socket = join(world.folder, "run/monitor.sock");
-  const { signal } = new AbortController();
-  const server = await serve(socket, { reconciler, engine: world.engine(), clock: systemClock, signal });
-  closeServer = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
+  socket = await world.serveSocket();
 });
-afterAll(async () => {
-  closeServer();
-  await world.close();
-});
+afterAll(() => world.close());
 
 describe("the monitor's socket", () => {
   test("status has what the lab and people read, within a second", async () => {

@@ -16,10 +16,7 @@ const said: string[] = [];
 
 beforeEach(async () => {
   said.length = 0;
-  world = new TestWorld();
-  await world.startMachines();
-  await world.startRecovery();
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
 });
 afterEach(() => world.close());
 

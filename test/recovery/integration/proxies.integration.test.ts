@@ -9,10 +9,7 @@ import { TestWorld } from "./world.ts";
 let world: TestWorld;
 
 beforeEach(async () => {
-  world = new TestWorld();
-  await world.startMachines();
-  await world.startRecovery();
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
   world.lines.length = 0;
 });
 afterEach(async () => {

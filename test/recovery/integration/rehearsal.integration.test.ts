@@ -13,10 +13,7 @@ const stop = { current: new AbortController() };
 beforeEach(async () => {
   said.length = 0;
   stop.current = new AbortController();
-  world = new TestWorld();
-  await world.startMachines();
-  await world.startRecovery();
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
 });
 afterEach(() => world.close());
 

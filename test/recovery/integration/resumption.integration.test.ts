@@ -6,10 +6,7 @@ import { TestWorld } from "./world.ts";
 let world: TestWorld;
 beforeEach(async () => {
   // A month of failures in a minute, which the budget (rule 8) would rightly hold; it has a test of its own.
-  world = new TestWorld({ limits: { replacementsPerHourMax: 100 } });
-  await world.startMachines();
-  await world.startRecovery();
-  await world.untilHealthy();
+  world = await TestWorld.healthy({ limits: { replacementsPerHourMax: 100 } });
 });
 afterEach(() => world.close());
 

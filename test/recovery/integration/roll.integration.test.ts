@@ -1,11 +1,9 @@
 /** `barton roll` through the monitor's socket: real servers are replaced one by one while clients write. */
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { getView, order } from "../../../recovery/client.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import { rollReason } from "../../../recovery/decide/memory.ts";
 import { type RollTools, roll } from "../../../recovery/roll.ts";
-import { serve } from "../../../recovery/serve.ts";
 import { type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
 import { Traffic } from "./traffic.ts";
@@ -13,27 +11,14 @@ import { TestWorld } from "./world.ts";
 
 let world: TestWorld;
 let socket: string;
-let closeServer = () => {};
 const said: string[] = [];
 
 beforeEach(async () => {
   said.length = 0;
-  world = new TestWorld();
-  await world.startMachines();
-  const reconciler = await world.startRecovery();
-  socket = join(world.folder, "monitor.sock");
-  const { signal } = new AbortController();
-  const server = await serve(socket, { reconciler, engine: world.engine(), clock: systemClock, signal });
-  closeServer = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
+  socket = await world.serveSocket();
 });
-afterEach(async () => {
-  closeServer();
-  await world.close();
-});
+afterEach(() => world.close());
 
 /** What the first generation was made from is outdated. */
 function topology(): Topology {

@@ -8,10 +8,7 @@ let world: TestWorld;
 let traffic: Traffic;
 
 beforeEach(async () => {
-  world = new TestWorld();
-  await world.startMachines();
-  await world.startRecovery();
-  await world.untilHealthy();
+  world = await TestWorld.healthy();
   traffic = new Traffic(world.machine("haproxy1").address, 8001);
   await traffic.flowing();
 });

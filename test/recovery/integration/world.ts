@@ -5,6 +5,7 @@
  */
 import { mkdtempSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../../recovery/clock.ts";
@@ -18,6 +19,7 @@ import { BackgroundFiles, readJson } from "../../../recovery/incidents/files.ts"
 import { readIncidents } from "../../../recovery/incidents/journal.ts";
 import { createLog } from "../../../recovery/log.ts";
 import { Reconciler } from "../../../recovery/reconciler.ts";
+import { serve } from "../../../recovery/serve.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
 import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
@@ -82,6 +84,7 @@ export class TestWorld {
   #running: Monitor | undefined;
   /** Every recovery that this world had: one that was stopped may have steps under way. */
   readonly #recoveries: Reconciler[] = [];
+  #server: Server | undefined;
   /** Set to make the cloud's API fail with this message. */
   cloudFailure: string | undefined;
   /** Set to hold replacements: the message says that the program differs. */
@@ -95,6 +98,15 @@ export class TestWorld {
       redisPort: 9001 + position,
     }));
     this.#limits = { ...defaultLimits, graceMs: 6_000, ...limits };
+  }
+
+  /** A world with recovery, in the desired state. */
+  static async healthy(options?: WorldOptions): Promise<TestWorld> {
+    const world = new TestWorld(options);
+    await world.startMachines();
+    await world.startRecovery();
+    await world.untilHealthy();
+    return world;
   }
 
   /** Starts all machines that have processes. */
@@ -175,6 +187,15 @@ export class TestWorld {
     return { reconciler, stop: ended };
   }
 
+  /** Serves recovery's socket, as the monitor does; gives its path. */
+  async serveSocket(): Promise<string> {
+    const socket = join(this.folder, "run/monitor.sock");
+    const { signal } = new AbortController();
+    const options = { reconciler: this.reconciler, engine: this.engine(), clock: systemClock, signal };
+    this.#server = await serve(socket, options);
+    return socket;
+  }
+
   async stopRecovery(): Promise<void> {
     await this.#running?.stop();
     this.#running = undefined;
@@ -218,6 +239,8 @@ export class TestWorld {
 
   /** Ends everything, also when recovery has ended with an error (which is thrown afterwards). */
   async close(): Promise<void> {
+    this.#server?.closeAllConnections();
+    this.#server?.close();
     try {
       await this.stopRecovery();
       await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));
