@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { rememberReplacements, replacementsLeft } from "../../lab/budget.ts";
+import { forgiveAll, replacementsLeft } from "../../lab/budget.ts";
 import { askMachine } from "../../lab/exec.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { type Incident, LabOperator } from "../../lab/operate.ts";
@@ -188,14 +188,14 @@ export class Run {
     }
   }
 
-  /** Gives recovery a new budget when a machine has only one replacement left. Whether that had to be done. */
+  /** Gives every machine a new budget when one has only one replacement left. Whether that had to be done. */
   async #refillBudget(): Promise<boolean> {
     const { machine, left } = replacementsLeft(this.#options.lab);
     if (left > 1) return false;
-    const because = `${machine} had ${left} replacements left in this hour (rule 8); the run gave recovery a new budget, and restarted it`;
+    const because = `${machine} had ${left} replacements left in this hour (rule 8); the run gave every machine a new budget`;
     this.#options.say(because);
     this.#record.budgets.push({ at: now(), because });
-    await rememberReplacements(new LabOperator(this.#options.lab.name), []);
+    await forgiveAll(new LabOperator(this.#options.lab.name));
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** What the end-to-end tests of failures share: a healthy lab under traffic before each, and what must hold after it. */
 import { afterEach, beforeEach, expect, inject } from "vitest";
-import { rememberReplacements } from "../../lab/budget.ts";
+import { forgiveAll, rememberReplacements } from "../../lab/budget.ts";
 import {
   LabOperator,
   type LabStatus,
@@ -8,7 +8,6 @@ import {
   type TrafficSummary,
   waitFor,
 } from "../../lab/operate.ts";
-import { replaceableMachines } from "../../recovery/topology.ts";
 
 export const lab = new LabOperator(inject("labName"));
 
@@ -182,7 +181,7 @@ export function expectSmooth(summary: TrafficSummary, failures = 1): void {
  */
 export async function freshBudget(): Promise<void> {
   await lab.untilHealthy(120_000);
-  for (const machine of replaceableMachines) await lab.exec("monit", "barton", "forgive", machine);
+  await forgiveAll(lab);
 }
 
 /** Makes recovery believe that it has replaced `machine` so often within the last minutes that its budget is spent. */
