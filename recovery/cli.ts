@@ -14,6 +14,7 @@ import { newPause, parseDuration, pauseFile } from "./pause.ts";
 import type { PlannedSubject } from "./reconciler.ts";
 import { rehearseCommand } from "./rehearsal/command.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
+import { sayBeside } from "./terminal.ts";
 import { replaceableMachines } from "./topology.ts";
 import type { Status } from "./view-status.ts";
 import { watchStatus } from "./watch-status.ts";
@@ -30,8 +31,6 @@ const asOneLine = (text: string) =>
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", " ")}`;
-/** Progress beside a result that a machine reads. */
-const sayBeside = (text: string) => void process.stderr.write(`${text}\n`);
 
 const resultAsJson = "how it ended as JSON; what happens meanwhile goes to standard error";
 

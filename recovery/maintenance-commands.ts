@@ -8,6 +8,7 @@ import { rollReason } from "./decide/memory.ts";
 import { createLog } from "./log.ts";
 import { planRoll, type RollPlan, type RollTools, roll, whyNoRoll } from "./roll.ts";
 import { readSettings } from "./settings.ts";
+import { abortOnSignals, sayBeside } from "./terminal.ts";
 import { type MachineName, machineNames } from "./topology.ts";
 import type { Status } from "./view-status.ts";
 
@@ -37,7 +38,7 @@ interface RollFlags {
 
 async function runRoll(socket: string, only: MachineName[], flags: RollFlags, say: Say): Promise<void> {
   const stop = new AbortController();
-  const sayProgress = flags.json ? (line: string) => void process.stderr.write(`${line}\n`) : say;
+  const sayProgress = flags.json ? sayBeside : say;
   const tools = await rollTools(socket, sayProgress, stop.signal);
   const [status, topology] = await Promise.all([tools.status(), tools.topology()]);
   if (!topology) throw new Error("no up has ended yet: there is nothing to replace");
@@ -53,7 +54,7 @@ async function runRoll(socket: string, only: MachineName[], flags: RollFlags, sa
   if (isAsked && !(await isTyped("Replace them, one after the other?", "yes", 'say "--yes" to begin'))) {
     throw new Error("nothing was done");
   }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  abortOnSignals(stop);
   const result = await roll(tools, only);
   say(flags.json ? JSON.stringify(result, null, 2) : result.message);
   // The connection to the monitor would keep an interrupted command waiting for the machine under way.

@@ -8,11 +8,12 @@ import { needsRestart, type Prepared, prepare } from "./prepare.ts";
 import { report } from "./report.ts";
 import { serve } from "./serve.ts";
 import { monitorSocket, readSettings } from "./settings.ts";
+import { abortOnSignals } from "./terminal.ts";
 import { topologyFile } from "./topology-cache.ts";
 
 const log = createLog();
 const stop = new AbortController();
-for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+abortOnSignals(stop);
 
 /** Runs until a signal; every step may be the last one (rule 6), so nothing is waited for. */
 async function main(): Promise<void> {

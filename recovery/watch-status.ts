@@ -1,6 +1,7 @@
 /** `barton status --watch`: the status again and again, for a person at a terminal or for a log. */
 import { type Clock, systemClock } from "./clock.ts";
 import { describeStatus } from "./describe-status.ts";
+import { abortOnSignals } from "./terminal.ts";
 import type { Status } from "./view-status.ts";
 
 export interface WatchOptions {
@@ -72,6 +73,6 @@ function changes(before: string, after: string, at: Date): string {
 
 function untilInterrupted(): AbortSignal {
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  abortOnSignals(stop);
   return stop.signal;
 }

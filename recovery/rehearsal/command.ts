@@ -6,6 +6,7 @@ import { systemClock } from "../clock.ts";
 import { tryLock } from "../lock.ts";
 import { parseDuration } from "../pause.ts";
 import { readSettings, type Settings } from "../settings.ts";
+import { abortOnSignals, sayBeside } from "../terminal.ts";
 import { proxyMachines, type Topology } from "../topology.ts";
 import { cachedTopology } from "../topology-cache.ts";
 import type { Status } from "../view-status.ts";
@@ -77,8 +78,8 @@ async function perform(
   if (unwell) throw new Error(`nothing was broken: ${unwell}`);
   if (!flags.yes && !(await isConfirmed(fault))) throw new Error("nothing was broken");
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  const live = flags.json ? (line: string) => void process.stderr.write(`${line}\n`) : say;
+  abortOnSignals(stop);
+  const live = flags.json ? sayBeside : say;
   const report = await rehearse(fault, await toolsFor(fault, topology, settings, status, live, stop.signal));
   say(flags.json ? JSON.stringify(report, null, 2) : `\n${describeReport(report)}`);
   return report;
