@@ -40,8 +40,8 @@ export const rollReason = "barton roll";
 export interface Durable {
   /** Per shard, the highest epoch that its data were ever seen to carry. */
   epochs: Record<number, number>;
-  /** Per shard, the last server that was seen serving as master, with the process it was. */
-  masters: Record<number, { machine: RedisMachine; runId: string }>;
+  /** Per shard, the last server that was seen serving as master, with the process it was and the term it served. */
+  masters: Record<number, { machine: RedisMachine; runId: string; epoch?: number }>;
   /** Per shard, the processes of which one was seen to receive everything from the other. */
   inSync: Record<number, { master: string; replica: string } | undefined>;
   givenUp: Partial<Record<MachineName, GivenUp>>;
@@ -225,9 +225,13 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const serving = redisMachines.filter((machine) => isServingMaster(memory, facts, machine, shard));
   const [machine] = serving;
   if (!machine || serving.length > 1) return;
-  const server = facts.servers[serverId(machine, shard)];
-  if (!server?.info) return;
-  memory.durable.masters[shard] = { machine, runId: server.info.runId };
+  const info = facts.servers[serverId(machine, shard)]?.info;
+  if (
+    !info ||
+    (isUsurper(memory, machine, shard, info) && !hasResigned(facts, counterpartOf(machine), shard))
+  )
+    return;
+  memory.durable.masters[shard] = { machine, runId: info.runId, epoch: info.epoch };
   rememberSync(memory, facts, machine, shard);
 }
 
@@ -240,6 +244,21 @@ function isServingMaster(memory: Memory, facts: Facts, machine: RedisMachine, sh
   const reached = memory.durable.epochs[shard] ?? 0;
   const isMaster = server?.looks.monit.state === "up" && server.info?.role === "master";
   return isMaster && reached > 0 && (server.info?.epoch ?? 0) >= reached;
+}
+
+/**
+ * Calls itself master in the very term in which its counterpart was seen to serve: recovery did not promote it, so
+ * somebody did by hand. It is no master while the serving one may only be out of sight.
+ */
+export function isUsurper(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
+  const last = memory.durable.masters[shard];
+  return last !== undefined && last.machine !== machine && info.epoch === last.epoch;
+}
+
+/** Says itself that it is no master any more. */
+function hasResigned(facts: Facts, machine: RedisMachine, shard: number): boolean {
+  const server = facts.servers[serverId(machine, shard)];
+  return server?.looks.monit.state === "up" && server.info?.role === "replica";
 }
 
 /** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */
@@ -308,7 +327,7 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
       // It may die before a cycle has seen it serve: the old master must not pass for the last one then. Which
       // process it is, the next look tells.
-      durable.masters[event.shard] = { machine: event.machine, runId: "" };
+      durable.masters[event.shard] = { machine: event.machine, runId: "", epoch: event.epoch };
       break;
     default:
       applyToGivenUp(durable, event, wallMs);

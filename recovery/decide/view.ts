@@ -8,7 +8,7 @@ import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../
 import type { Copy } from "./copies.ts";
 import { isInSync } from "./in-sync.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
-import { isGivenUp, isUnfinished, type Memory } from "./memory.ts";
+import { isGivenUp, isUnfinished, isUsurper, type Memory } from "./memory.ts";
 import { trafficTarget } from "./traffic.ts";
 
 /** What a cycle decides from. */
@@ -50,7 +50,7 @@ export interface ServerView {
 export interface ShardView {
   shard: Shard;
   servers: Record<RedisMachine, ServerView>;
-  /** Servers that answer as masters. */
+  /** Servers that answer as masters; not one that somebody made master by hand while the serving one does not answer. */
   masters: ServerView[];
   /** Servers that answer, whatever they are. */
   answering: ServerView[];
@@ -69,10 +69,14 @@ export function viewShard(known: Known, shard: Shard): ShardView {
   };
   const all = redisMachines.map((machine) => servers[machine]);
   const last = known.memory.durable.masters[shard.index]?.machine ?? targetOfAny(known.facts, shard.index);
+  const isMaster = ({ machine, answers, info }: ServerView) =>
+    answers &&
+    info?.role === "master" &&
+    (servers[counterpartOf(machine)].answers || !isUsurper(known.memory, machine, shard.index, info));
   return {
     shard,
     servers,
-    masters: all.filter(({ answers, info }) => answers && info?.role === "master"),
+    masters: all.filter(isMaster),
     answering: all.filter(({ answers }) => answers),
     lastMaster: last && servers[last],
     epoch: known.memory.durable.epochs[shard.index] ?? 0,

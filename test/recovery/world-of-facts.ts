@@ -132,7 +132,7 @@ export class World {
     this.memory.sightSinceMs = 0;
     for (const { index } of topology.shards) {
       this.memory.durable.epochs[index] = 1;
-      this.memory.durable.masters[index] = { machine: "redis1", runId: "run-redis1" };
+      this.memory.durable.masters[index] = { machine: "redis1", runId: "run-redis1", epoch: 1 };
       this.memory.durable.inSync[index] = { master: "run-redis1", replica: "run-redis2" };
     }
   }

@@ -186,7 +186,7 @@ describe("old masters and wrong roles", () => {
   test("an old master that comes back is fenced and demoted", () => {
     const world = new World();
     world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", epoch: 2 });
-    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2" };
+    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2", epoch: 2 };
     expect(stepsOf(world, "shard 1")).toEqual([
       "fence redis1's server of shard 1",
       "make redis1 replica of redis2 for shard 1",
@@ -199,6 +199,30 @@ describe("old masters and wrong roles", () => {
     const world = new World();
     world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
     expect(stepsOf(world, "shard 1")).toContain("make redis2 replica of redis1 for shard 1");
+  });
+
+  test("… and gets no traffic while the real master is only out of sight", () => {
+    const world = new World().look("redis1", 1, failing("silent"));
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
+    expect(world.situation("shard 1")).toBe("doubt");
+    const changes = world.decide().decisions.find(({ subject }) => subject === "haproxy1")?.steps ?? [];
+    expect(changes.map(describeStep).join()).not.toContain("traffic 1/redis2 ready");
+  });
+
+  test("… and takes over like any replica, fenced and with a new epoch, once the real master is lost", () => {
+    const world = new World().look("redis1", 1, down("refused"));
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
+    expect(stepsOf(world, "shard 1").slice(0, 2)).toEqual([
+      "fence redis1's server of shard 1",
+      "make redis2 master of shard 1 (epoch 2)",
+    ]);
+  });
+
+  test("a master changed by hand, both ways, is the master from then on", () => {
+    const world = new World();
+    world.server("redis1", 1).info = replicaInfo("redis2", 9001, { runId: "run-redis1" });
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
+    expect(world.decide().memory.durable.masters[1]?.machine).toBe("redis2");
   });
 
   test("a replica that follows somebody else is told whom to follow", () => {
@@ -218,7 +242,7 @@ describe("old masters and wrong roles", () => {
   test("the old term's master alone is not used: better data may exist", () => {
     const world = new World().look("redis2", 1, down("refused"));
     world.memory.durable.epochs[1] = 5;
-    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2" };
+    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2", epoch: 5 };
     expect(world.situation("shard 1")).toBe("stale-master");
     const changes = world.decide().decisions.find(({ subject }) => subject === "haproxy1")?.steps ?? [];
     expect(changes.map(describeStep).join()).toContain("traffic 1/redis1 out");
