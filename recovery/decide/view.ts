@@ -8,7 +8,7 @@ import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../
 import type { Copy } from "./copies.ts";
 import { isInSync } from "./in-sync.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
-import { isGivenUp, isUnfinished, isUsurper, type Memory } from "./memory.ts";
+import { isGivenUp, isUnfinished, isUsurper, type Memory, offsetToHave } from "./memory.ts";
 import { trafficTarget } from "./traffic.ts";
 
 /** What a cycle decides from. */
@@ -116,7 +116,8 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
       info?.follows?.linkUp === true &&
       !info.follows.syncing &&
       !info.loading &&
-      isInSync(memory, facts, machine, shard.index),
+      isInSync(memory, facts, machine, shard.index) &&
+      !isBehind(memory, machine, shard.index, info),
     copy: info && copyOf(known, machine, shard.index, info),
   };
 }
@@ -132,6 +133,12 @@ function followsAddress(
   return (
     info?.follows !== undefined && info.follows.host === address && info.follows.port === shard.redisPort
   );
+}
+
+/** A link may be "up" while nothing passes, and for seconds after: TCP waits longer from try to try. */
+function isBehind(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
+  const needed = offsetToHave(memory, serverId(counterpartOf(machine), shard));
+  return needed !== undefined && info.offset < needed;
 }
 
 /**

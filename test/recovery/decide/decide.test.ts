@@ -225,6 +225,17 @@ describe("old masters and wrong roles", () => {
     expect(world.decide().memory.durable.masters[1]?.machine).toBe("redis2");
   });
 
+  test("a replica whose link is up, but which lacks what its master had a second ago, is not one that has a copy", () => {
+    const world = new World();
+    const { nowMs } = world.facts;
+    world.server("redis1", 1).info = masterInfo({ offset: 9000 });
+    world.memory.trails["redis1/1"] = [{ atMs: nowMs - 1500, offset: 8000 }];
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { offset: 8000 });
+    expect(world.situation("shard 1")).toBe("served");
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { offset: 7999 });
+    expect(world.situation("shard 1")).toBe("replica-syncing");
+  });
+
   test("a replica that follows somebody else is told whom to follow", () => {
     const world = new World();
     const follows = { host: "10.42.9.9", port: 9001, linkUp: false, syncing: false };
