@@ -152,14 +152,18 @@ function rememberServer(
   if (server?.info?.role === "replica") delete memory.trails[id];
 }
 
-/** A server that monit alone watches and that has never answered is given up after the time to boot. */
+/** A server that monit alone watches has no second witness: it is given up after the time that a machine takes to boot. */
 function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard: number): Judgement {
   const judgement = judgeServer(facts, machine, shard);
-  const look = facts.servers[serverId(machine, shard)]?.looks.monit;
-  const sinceMs = facts.machines[machine].knownSinceMs;
-  const isLate = facts.nowMs - sinceMs > limits.bootMs && look?.state === "down";
-  if (judgement.condition !== "unseen" || !isLate) return judgement;
-  return { condition: look.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };
+  const looks = facts.servers[serverId(machine, shard)]?.looks;
+  if (isOut(judgement.condition) || looks?.monit.state !== "down") return judgement;
+  const isMonitsAlone = proxyMachines.every((proxy) => looks[proxy].state === "none");
+  // One that answered at first and then no more (its machine was lost while it booted) fails since then.
+  const sinceMs =
+    judgement.condition === "unseen" ? facts.machines[machine].knownSinceMs : looks.monit.sinceMs;
+  const isLate = sinceMs !== undefined && facts.nowMs - sinceMs > limits.bootMs;
+  if (!isLate || (judgement.condition !== "unseen" && !isMonitsAlone)) return judgement;
+  return { condition: looks.monit.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };
 }
 
 function rememberInfo(

@@ -22,6 +22,7 @@ export function redisImage(): CloudConfig {
       file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
       file("/etc/systemd/system/barton-data.service", roleFile(here, "barton-data.service")),
       file("/usr/local/lib/barton/mount-data", roleFile(here, "mount-data"), "0755"),
+      file("/usr/local/lib/barton/mend-append-only-file", roleFile(here, "mend-append-only-file"), "0755"),
       faultFile(),
       // Without it a fork may fail on a large instance. `-`: not every kernel lets itself be told.
       file("/etc/sysctl.d/60-barton.conf", "-vm.overcommit_memory = 1\n"),

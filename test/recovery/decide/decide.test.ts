@@ -182,6 +182,23 @@ describe("the kinds of silence", () => {
   });
 });
 
+describe("a server that monit alone watches", () => {
+  const world = (sinceMs: number) => {
+    const one = new World();
+    one.server("redis2", 1).looks = { haproxy1: none, haproxy2: none, monit: down("silent", sinceMs) };
+    one.server("redis2", 1).info = replicaInfo("redis1", 9001, { loading: true });
+    return one.decide().memory.durable.out["redis2/1"];
+  };
+
+  test("has the time to boot, since it answered last", () => {
+    expect(world(defaultLimits.bootMs - 1000)).toBeUndefined();
+  });
+
+  test("… and is given up after it", () => {
+    expect(world(defaultLimits.bootMs + 1000)).toMatchObject({ condition: "silent", by: ["monit"] });
+  });
+});
+
 describe("old masters and wrong roles", () => {
   test("an old master that comes back is fenced and demoted", () => {
     const world = new World();
