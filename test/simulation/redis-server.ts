@@ -48,6 +48,8 @@ export class RedisServer {
   #streamsFromMs = 0;
   #heardMs = 0;
   #nextTryMs = 0;
+  /** Who told it whom to follow. */
+  #toldBy: "recovery" | "a person" = "recovery";
   #pingedMs = 0;
   #fsyncedMs = 0;
   /** How much of `disk` survives a loss of power. */
@@ -77,6 +79,7 @@ export class RedisServer {
     Object.assign(this, { running: true, hung: false, syncing: false, linkUp: false, promoted: false });
     this.role = world.mutations.startsAsMaster ? "master" : "replica";
     this.follows = { host: "127.0.0.1", port: 1 };
+    this.#toldBy = "recovery";
     this.runId = world.newId("run");
     this.#replicationId = this.runId;
     this.#formerId = "";
@@ -135,12 +138,13 @@ export class RedisServer {
   }
 
   /** `REPLICAOF host port`. */
-  follow(host: string, port: number): void {
+  follow(host: string, port: number, by: "recovery" | "a person" = "recovery"): void {
     if (this.role === "replica" && this.follows.host === host && this.follows.port === port) return;
     this.#reset();
     this.role = "replica";
     this.promoted = false;
     this.follows = { host, port };
+    this.#toldBy = by;
     this.#nextTryMs = this.#world.nowMs;
   }
 
@@ -262,6 +266,9 @@ export class RedisServer {
       this.loading = true;
       this.#later(world.random.int(10, 400), () => {
         const lost = this.disk.writes;
+        const byHand = this.#toldBy === "a person";
+        // A person had the only data of the present term replaced by older ones.
+        if (byHand && copy.epoch < this.disk.epoch && world.isLastOfTerm(this)) world.isTotalLoss = true;
         this.loading = false;
         this.data = copy;
         this.disk = copy;
@@ -271,7 +278,7 @@ export class RedisServer {
         this.linkUp = true;
         this.#heardMs = world.nowMs;
         this.#streamsFromMs = world.nowMs + world.random.int(0, times.startStreamMax);
-        world.destroyed(lost, "recovery");
+        world.destroyed(lost, byHand ? "fault" : "recovery");
       });
     });
   }

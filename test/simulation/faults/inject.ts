@@ -126,8 +126,8 @@ const injectors: Injectors = {
     const server = world.current(name).servers[shard - 1];
     if (!server?.serves || server.loading) return;
     if (master === "nobody") server.promote("a person");
-    else if (master === "a stranger") server.follow("10.42.99.99", 6_379);
-    else server.follow(world.current(counterpartOf(name)).address, world.redisPort(shard));
+    else if (master === "a stranger") server.follow("10.42.99.99", 6_379, "a person");
+    else server.follow(world.current(counterpartOf(name)).address, world.redisPort(shard), "a person");
   },
   "proxy changed by hand"({ world }, { proxy, shard, machine, ready }) {
     const name = redisNameOf(world, machine, shard);
