@@ -92,6 +92,19 @@ export const shardSituations: ShardRow[] = [
       `${otherOf(view, masterOf(view)).machine} takes over from ${masterOf(view).machine}, as was ordered`,
   },
   {
+    situation: "disk-full",
+    leadsTo: ["replica-syncing"],
+    opens: true,
+    meaning:
+      "The master's disk is full, and it refuses writes: its counterpart takes over by a planned switch, without loss.",
+    traffic: "as it is",
+    when: (view) => isSole(view) && refusesWrites(masterOf(view)) && !whyNoRelief(view),
+    steps: (view) => stayingSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    because: (view) =>
+      `${masterOf(view).machine}'s disk is full, it refuses writes: ${otherOf(view, masterOf(view)).machine} takes over`,
+    about: (view) => masterOf(view).machine,
+  },
+  {
     situation: "replica-astray",
     leadsTo: ["replica-syncing"],
     meaning:
@@ -109,8 +122,7 @@ export const shardSituations: ShardRow[] = [
     traffic: "to master",
     when: (view) =>
       isSole(view) && otherOf(view, masterOf(view)).answers && !otherOf(view, masterOf(view)).synced,
-    because: (view) =>
-      `${masterOf(view).machine} serves, ${otherOf(view, masterOf(view)).machine} is receiving its copy`,
+    because: (view) => `${masterText(view)}, ${otherOf(view, masterOf(view)).machine} is receiving its copy`,
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {
@@ -119,12 +131,24 @@ export const shardSituations: ShardRow[] = [
     meaning: "The master serves alone.",
     traffic: "to master",
     when: (view) => isSole(view) && !otherOf(view, masterOf(view)).answers,
-    because: (view) => `${masterOf(view).machine} serves alone: ${troubleOf(otherOf(view, masterOf(view)))}`,
+    because: (view) => `${masterText(view)} alone: ${troubleOf(otherOf(view, masterOf(view)))}`,
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {
+    situation: "writes-refused",
+    leadsTo: ["disk-full", "served"],
+    holds: true,
+    opens: true,
+    meaning: "As in `disk-full`, but the counterpart cannot take over now: somebody must make room.",
+    traffic: "to master",
+    when: (view) => isSole(view) && refusesWrites(masterOf(view)),
+    because: (view) =>
+      `${masterOf(view).machine}'s disk is full, it refuses writes, and cannot be relieved: ${whyNoRelief(view)}`,
+    about: (view) => masterOf(view).machine,
+  },
+  {
     situation: "served",
-    leadsTo: ["doubt", "stall", "replica-away", "master-leaves", "switch-ordered"],
+    leadsTo: ["doubt", "stall", "replica-away", "master-leaves", "switch-ordered", "disk-full"],
     meaning: "The desired state: one master, its counterpart a replica that has everything.",
     traffic: "to master",
     settled: true,
@@ -267,6 +291,19 @@ const leavesReady = (view: ShardView) =>
   maySucceed(otherOf(view, masterOf(view)), masterOf(view)) &&
   hasReached(view, otherOf(view, masterOf(view)));
 
+const refusesWrites = ({ info }: ServerView) => info?.refusesWrites === true;
+
+const masterText = (view: ShardView) =>
+  `${masterOf(view).machine} ${refusesWrites(masterOf(view)) ? "refuses writes, for its disk is full: it serves reads" : "serves"}`;
+
+/** Why the counterpart of a master that refuses writes cannot take over now, or undefined. */
+function whyNoRelief(view: ShardView): string | undefined {
+  const other = otherOf(view, masterOf(view));
+  if (!other.answers || !other.synced || !hasReached(view, other)) return `${other.machine} has no copy yet`;
+  if (other.givenUp) return `${other.machine} is being replaced`;
+  return refusesWrites(other) ? `${other.machine}'s disk is full too` : switchTrouble(view);
+}
+
 const switchTrouble = (view: ShardView) =>
   planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
 
@@ -328,14 +365,19 @@ function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[
   ];
 }
 
-/** As above, but gently, and the old master stays, as the new one's replica. */
-function orderedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
-  const { machine } = from;
+/** As above, and the old master stays, as the new one's replica. */
+function stayingSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
   const steps = plannedSwitch(view, from, to);
   const released = steps.findIndex((step) => step.do === "release") + 1;
+  return steps.toSpliced(released, 0, follow(view, from, to));
+}
+
+/** As above, but gently. */
+function orderedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
+  const { machine } = from;
   return [
     { do: "drain", shard: view.shard.index, machine, proxies: commandable(view) },
-    ...steps.toSpliced(released, 0, follow(view, from, to)),
+    ...stayingSwitch(view, from, to),
   ];
 }
 

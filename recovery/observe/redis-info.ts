@@ -10,7 +10,8 @@ export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch" | "beat"> 
   const field = fieldsOf(text);
   const isMaster = needed(field, "role") === "master";
   const loading = needed(field, "loading") !== "0" || field.get("async_loading") === "1";
-  const base = { runId: needed(field, "run_id"), loading };
+  const refusesWrites = needed(field, "aof_last_write_status") !== "ok";
+  const base = { runId: needed(field, "run_id"), loading, ...(refusesWrites ? { refusesWrites } : {}) };
   if (isMaster) return { ...base, role: "master", offset: Number(needed(field, "master_repl_offset")) };
   return {
     ...base,

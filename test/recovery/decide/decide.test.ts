@@ -182,6 +182,39 @@ describe("the kinds of silence", () => {
   });
 });
 
+describe("a master whose disk is full refuses writes", () => {
+  const full = () => {
+    const world = new World();
+    world.server("redis1", 1).info = masterInfo({ refusesWrites: true });
+    return world;
+  };
+
+  test("its counterpart takes over, with every write, and it stays as a replica", () => {
+    expect(stepsOf(full(), "shard 1")).toEqual([
+      "fence redis1's server of shard 1",
+      "wait until redis2 has everything of shard 1",
+      "make redis2 master of shard 1 (epoch 2)",
+      "send the traffic of shard 1 to redis2",
+      "make redis1 replica of redis2 for shard 1",
+      "cut old sessions of shard 1 with redis1",
+    ]);
+  });
+
+  test("held, and said aloud, while the counterpart's disk is full too", () => {
+    const world = full();
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { refusesWrites: true });
+    expect(world.situation("shard 1")).toBe("writes-refused");
+    expect(world.decide().sentence).toContain("redis2's disk is full too");
+    expect(stepsOf(world, "shard 1")).toEqual([]);
+  });
+
+  test("said also while there is no copy to go to", () => {
+    const world = full().look("redis2", 1, down("refused"));
+    expect(world.situation("shard 1")).toBe("replica-away");
+    expect(world.decide().sentence).toContain("redis1 refuses writes");
+  });
+});
+
 describe("a server that monit alone watches", () => {
   const world = (sinceMs: number) => {
     const one = new World();

@@ -4,7 +4,14 @@ import { idleSecondsByAddress, parseRedisInfo } from "../../../recovery/observe/
 const info = (fields: Record<string, string | number>) =>
   ["# Server", ...Object.entries(fields).map(([name, value]) => `${name}:${value}`), ""].join("\r\n");
 
-const master = { run_id: "abc", role: "master", loading: 0, async_loading: 0, master_repl_offset: 1234 };
+const master = {
+  run_id: "abc",
+  role: "master",
+  loading: 0,
+  async_loading: 0,
+  aof_last_write_status: "ok",
+  master_repl_offset: 1234,
+};
 const replica = {
   ...master,
   role: "slave",
@@ -38,6 +45,12 @@ describe("INFO", () => {
   test("of a replica that is receiving or loading its copy", () => {
     const text = info({ ...replica, master_link_status: "down", master_sync_in_progress: 1, loading: 1 });
     expect(parseRedisInfo(text)).toMatchObject({ loading: true, follows: { linkUp: false, syncing: true } });
+  });
+
+  test("of a server whose disk is full", () => {
+    expect(parseRedisInfo(info({ ...master, aof_last_write_status: "err" }))).toMatchObject({
+      refusesWrites: true,
+    });
   });
 
   test("a missing field is named", () => {
