@@ -16,6 +16,11 @@ export interface FaultRecord {
    * partition) a request may also be in flight when recovery cuts the sessions, seconds later: one per client.
    */
   strict: boolean;
+  /**
+   * The server itself refuses requests, plainly (they were not carried out), for at most so many milliseconds: until
+   * recovery looks at it next and has relieved it. Missing for faults after which none may be refused.
+   */
+  refusesMs?: number;
   /** When its injection began, and when it was done. */
   at: number;
   doneAt: number;

@@ -218,6 +218,7 @@ export class Run {
       ...{ number, kind: kind.name, title: injury.title, at, doneAt, loadBefore, loadAverage },
       processCrash: kind.processCrash === true,
       strict: kind.lenient !== true,
+      ...(kind.refusesMs === undefined ? {} : { refusesMs: kind.refusesMs }),
     };
     this.#faults.push(fault);
     const healedAt = await healed;

@@ -30,6 +30,23 @@ test("after a stall one request per client may be cut, and no second one", () =>
   expect(inexcusable([...own, failed(4100, 4200)], stall)).toHaveLength(1);
 });
 
+test("while a disk is full the server refuses requests itself, for as long as its relief may take", () => {
+  const refused = (completedAt: number) =>
+    operation({
+      outcome: "fail",
+      error: "MISCONF",
+      invokedAt: completedAt - 5,
+      completedAt,
+      process: "1/anew-1",
+    });
+  const full = fault({ strict: false, refusesMs: 2_000 });
+  const end = full.doneAt + 2_000;
+  const own = [refused(end - 900), refused(end - 600), refused(end - 1)];
+  expect(inexcusable(own, [full])).toEqual([]);
+  expect(inexcusable([...own, refused(end + 100), refused(end + 200)], [full])).toHaveLength(1);
+  expect(inexcusable(own, [fault({ strict: true })])).toHaveLength(3);
+});
+
 test("clients that keep their connection may see errors; they are counted", () => {
   const own = [
     operation({}),

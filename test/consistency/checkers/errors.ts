@@ -1,6 +1,6 @@
 /**
  * Errors by kind of client. A client that connects anew for each request may see none, except for the request that was
- * in flight when the fault struck (or, after a stall or a partition, when recovery cut the sessions: one per client).
+ * in flight when the fault struck (or, while a disk is full, until the server is relieved; or, after a stall or a partition, when recovery cut the sessions: one per client).
  */
 import { clientKinds, type Operation } from "../history.ts";
 import { type FaultRecord, faultOf } from "../record.ts";
@@ -10,13 +10,17 @@ import { type Checker, grouped } from "./verdict.ts";
 export const wasInFlight = (operation: Operation, { at, doneAt }: FaultRecord): boolean =>
   operation.invokedAt <= doneAt && operation.completedAt >= at;
 
+/** Whether the server, which the fault keeps from writing, said so itself before it was relieved. */
+const wasRefused = ({ outcome, completedAt }: Operation, { doneAt, refusesMs }: FaultRecord): boolean =>
+  refusesMs !== undefined && outcome === "fail" && completedAt <= doneAt + refusesMs;
+
 /** Errors of clients that connect anew which no fault excuses. */
 export function inexcusable(errors: readonly Operation[], faults: readonly FaultRecord[]): Operation[] {
   const excused = new Set<string>();
   return errors.filter((error) => {
     const fault = faultOf(faults, error.completedAt);
     if (fault === undefined) return true;
-    if (wasInFlight(error, fault)) return false;
+    if (wasInFlight(error, fault) || wasRefused(error, fault)) return false;
     const once = `${fault.number} ${error.process}`;
     if (fault.strict || excused.has(once)) return true;
     excused.add(once);

@@ -40,6 +40,8 @@ export interface FaultKind {
   processCrash?: true;
   /** Machines or links stall or half work: see `FaultRecord.strict`. */
   lenient?: true;
+  /** See `FaultRecord.refusesMs`. */
+  refusesMs?: number;
   /** How often it comes in a random sequence, compared with the others. */
   weight: number;
   /** Machines that may be asked for. */
@@ -252,6 +254,8 @@ export const catalogue: readonly FaultKind[] = [
     name: "disk-full",
     about: "the disk of a master's machine has no space left",
     lenient: true,
+    // Redis notices with its next write to the disk, a second at most, and then answers MISCONF.
+    refusesMs: 2_000,
     weight: 1,
     targets: redisMachines,
     make(scene) {
