@@ -109,6 +109,10 @@ export class Executor {
     try {
       await looked;
       const decision = reconsider(subject);
+      for (const step of decision?.steps ?? []) {
+        if (step.do === "promote")
+          world.remember({ event: "promoting", shard: step.shard, epoch: step.epoch });
+      }
       // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time.
       await kept();
       for (const step of decision?.steps ?? []) {

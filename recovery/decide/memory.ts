@@ -40,6 +40,8 @@ export const rollReason = "barton roll";
 export interface Durable {
   /** Per shard, the highest epoch that its data were ever seen to carry. */
   epochs: Record<number, number>;
+  /** Per shard, the highest epoch with which a promotion was ever begun; one that never answered may still come true. */
+  attempted: Record<number, number>;
   /** Per shard, the last server that was seen serving as master, with the process it was and the term it served. */
   masters: Record<number, { machine: RedisMachine; runId: string; epoch?: number }>;
   /** Per shard, the processes of which one was seen to receive everything from the other. */
@@ -87,6 +89,7 @@ export interface Memory {
 export const emptyMemory: Memory = {
   durable: {
     epochs: {},
+    attempted: {},
     masters: {},
     inSync: {},
     givenUp: {},
@@ -289,6 +292,7 @@ export type Remembered =
   | { event: "held"; machine: MachineName; why: string; untilMs: number }
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
   | { event: "recorded"; instanceId?: string }
+  | { event: "promoting"; shard: number; epoch: number }
   | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
 
 const hourMs = 3_600_000;
@@ -326,6 +330,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       break;
     case "recorded":
       durable.recordedMonit = event.instanceId;
+      break;
+    case "promoting":
+      durable.attempted[event.shard] = Math.max(durable.attempted[event.shard] ?? 0, event.epoch);
       break;
     case "promoted":
       durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);

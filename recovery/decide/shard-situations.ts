@@ -43,6 +43,24 @@ export const shardSituations: ShardRow[] = [
     about: (view) => soleMaster(view)?.machine,
   },
   {
+    situation: "promotion-unanswered",
+    leadsTo: ["served"],
+    meaning:
+      "The counterpart was to be promoted and never answered (it hung), and the master is used again: should that promotion come true after all, the master's data must be of a later term.",
+    traffic: "as it is",
+    when: (view) => isSole(view) && epochOf(soleMaster(view)) < view.attempted,
+    steps: (view) => [
+      {
+        do: "write epoch",
+        shard: view.shard.index,
+        machine: masterOf(view).machine,
+        epoch: nextEpoch(view),
+      },
+    ],
+    because: (view) =>
+      `${masterOf(view).machine} serves again after a promotion that was not answered: its data get a later epoch`,
+  },
+  {
     situation: "epoch-missing",
     leadsTo: ["served"],
     meaning: "The master's data lost recovery's epoch (somebody emptied them): it is written again.",
@@ -407,8 +425,10 @@ function fence(view: ShardView, machine: RedisMachine): Step {
   return { do: "fence", shard: view.shard.index, machine, proxies, proven };
 }
 
+const nextEpoch = ({ epoch, attempted }: ShardView) => Math.max(epoch, attempted) + 1;
+
 function promote(view: ShardView, machine: RedisMachine): Step {
-  return { do: "promote", shard: view.shard.index, machine, epoch: view.epoch + 1 };
+  return { do: "promote", shard: view.shard.index, machine, epoch: nextEpoch(view) };
 }
 
 function release(view: ShardView, machine: RedisMachine): Step {

@@ -58,6 +58,8 @@ export interface ShardView {
   lastMaster?: ServerView;
   /** The highest epoch that these data were ever seen to carry. */
   epoch: number;
+  /** The highest epoch with which a promotion was ever begun, carried out or not. */
+  attempted: number;
   known: Known;
 }
 
@@ -80,6 +82,7 @@ export function viewShard(known: Known, shard: Shard): ShardView {
     answering: all.filter(({ answers }) => answers),
     lastMaster: last && servers[last],
     epoch: known.memory.durable.epochs[shard.index] ?? 0,
+    attempted: known.memory.durable.attempted[shard.index] ?? 0,
     known,
   };
 }

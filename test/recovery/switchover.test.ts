@@ -69,6 +69,7 @@ function shardView({
     answering: Object.values(servers),
     lastMaster: servers[master],
     epoch: 1,
+    attempted: 0,
     known: { facts, memory: emptyMemory, limits: defaultLimits },
   };
 }

@@ -61,8 +61,10 @@ export class Checks {
     this.noRedisStartsAsMaster(server);
   }
 
-  /** Called before a server becomes master. */
-  promoting(server: RedisServer): void {
+  /** Called before a server becomes master, with data of that epoch. */
+  promoting(server: RedisServer, epoch: number): void {
+    // A promotion that recovery gave up when the server hung may come true later: harmless, if its term is over.
+    if (this.#siblings(server).some((other) => isWritable(other) && other.data.epoch >= epoch)) return;
     this.promotesOnlyCompleteCopies(server);
     this.confirmedWritesSurvive(server);
     this.fencedBeforePromoted(server);
@@ -120,8 +122,7 @@ export class Checks {
   /** Rule 2: no proxy that could be used by clients may lead to another writable master when one is made. */
   fencedBeforePromoted(server: RedisServer): void {
     for (const other of this.#siblings(server)) {
-      const isWritable = other.instance.on && other.running && other.role === "master";
-      if (!isWritable) continue;
+      if (!isWritable(other)) continue;
       for (const { proxy } of this.#world.instances) {
         if (!proxy?.mayCarryTo(other)) continue;
         this.#broken(
@@ -342,4 +343,8 @@ function whyShardNotWell(world: World, shard: number): string | undefined {
   }
   const [lost] = world.checks.missingIn([master]);
   return lost === undefined ? undefined : `confirmed write ${lost} is lost`;
+}
+
+function isWritable({ instance, running, role }: RedisServer): boolean {
+  return instance.on && running && role === "master";
 }

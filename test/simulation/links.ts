@@ -66,7 +66,8 @@ export function redisLink(
   const link: Pick<RedisLink, "run" | "ask" | "drop"> = {
     async run(commands, timeoutMs) {
       if (world.mutations.promotionAsksCloud && commands[0]?.[1] === "NO") await cloud.api(life).describe();
-      const run = () => commands.map((command) => redisCommand(world, target as RedisServer, command));
+      const run = () =>
+        commands.map((command) => redisCommand(world, target as RedisServer, command, commands));
       return call({ world, life, target, run, timeoutMs, keepsWhileHung: true });
     },
     async ask() {
@@ -78,12 +79,18 @@ export function redisLink(
   return link as RedisLink;
 }
 
-function redisCommand(world: World, server: RedisServer, [name, ...args]: string[]): unknown {
+function redisCommand(
+  world: World,
+  server: RedisServer,
+  [name, ...args]: string[],
+  batch: string[][],
+): unknown {
   if (server.loading) throw new Error("LOADING Redis is loading the dataset in memory");
   if (name === "ROLE") return [server.role];
   if (name === "INCR" && server.role === "master") return server.raiseBeat();
   world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
-  if (name === "REPLICAOF" && args[0] === "NO") server.promote();
+  if (name === "REPLICAOF" && args[0] === "NO")
+    server.promote("recovery", Number(batch.find(([other]) => other === "SET")?.[2]));
   else if (name === "REPLICAOF") server.follow(String(args[0]), Number(args[1]));
   else if (name === "SET" && server.role === "master") server.setEpoch(Number(args[1]));
   else if (name === "SET" || name === "INCR")

@@ -126,9 +126,9 @@ export class RedisServer {
   }
 
   /** `REPLICAOF NO ONE`. */
-  promote(by: "recovery" | "a person" = "recovery"): void {
+  promote(by: "recovery" | "a person" = "recovery", epoch = 1): void {
     if (this.role === "master" && (this.promoted || by === "a person")) return;
-    if (by === "recovery") this.#world.checks.promoting(this);
+    if (by === "recovery") this.#world.checks.promoting(this, epoch);
     this.#reset();
     this.role = "master";
     this.promoted = by === "recovery";

@@ -182,6 +182,35 @@ describe("the kinds of silence", () => {
   });
 });
 
+describe("a promotion that was begun and never answered", () => {
+  const unanswered = () => {
+    const world = new World().look("redis2", 1, down("stalled"));
+    world.memory = apply(world.memory, { event: "promoting", shard: 1, epoch: 2 }, 0);
+    return world;
+  };
+
+  test("may still come true: the master, used again, gets a later epoch", () => {
+    expect(stepsOf(unanswered(), "shard 1")).toEqual(["write epoch 3 into shard 1"]);
+  });
+
+  test("and loses then against that master", () => {
+    const world = unanswered().look("redis2", 1, up);
+    world.server("redis1", 1).info = masterInfo({ epoch: 3 });
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", epoch: 2 });
+    expect(stepsOf(world, "shard 1")).toContain("make redis2 replica of redis1 for shard 1");
+  });
+
+  test("the next promotion has a later epoch too", () => {
+    const world = unanswered().look("redis1", 1, down("refused")).look("redis2", 1, up);
+    expect(stepsOf(world, "shard 1")).toContain("make redis2 master of shard 1 (epoch 3)");
+  });
+
+  test("outlives the monitor", () => {
+    const { durable } = unanswered().memory;
+    expect(revive(JSON.parse(JSON.stringify(durable)), 0).durable.attempted).toEqual({ 1: 2 });
+  });
+});
+
 describe("a master whose disk is full refuses writes", () => {
   const full = () => {
     const world = new World();
