@@ -184,8 +184,8 @@ function rememberInfo(
 }
 
 /**
- * How far the server's data reach. A replica that only monit cannot see goes on receiving: until there is a verdict on it,
- * it may have whatever its master was seen with.
+ * How far the server's data reach. A replica that cannot be seen may go on receiving: until there is a verdict on it, and
+ * after it as long as its master says that it acknowledges, it may have whatever its master was seen with.
  */
 function rememberReached(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): void {
   const id = serverId(machine, shard);
@@ -193,10 +193,18 @@ function rememberReached(memory: Memory, facts: Facts, machine: RedisMachine, sh
   if (server?.info?.epoch === undefined) return;
   const seen = { epoch: server.info.epoch, beat: server.info.beat ?? 0 };
   const isHeard = server.looks.monit.state === "up";
+  const masterId = serverId(counterpartOf(machine), shard);
   const mayReceive = server.info.follows?.linkUp && !memory.durable.out[id];
   const former = memory.reached[id] ?? seen;
-  const masters = (mayReceive && memory.reached[serverId(counterpartOf(machine), shard)]) || seen;
+  const masters =
+    ((mayReceive || acknowledges(facts, machine, masterId)) && memory.reached[masterId]) || seen;
   memory.reached[id] = isHeard ? seen : further(further(seen, former), masters);
+}
+
+function acknowledges(facts: Facts, machine: RedisMachine, masterId: string): boolean {
+  const master = facts.servers[masterId];
+  const { address = "" } = facts.machines[machine];
+  return master?.looks.monit.state === "up" && master.info?.acknowledgedBy?.includes(address) === true;
 }
 
 function further(a: Reached, b: Reached): Reached {

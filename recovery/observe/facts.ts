@@ -38,6 +38,8 @@ export interface RedisInfo {
   epoch?: number;
   /** Recovery's beat, as the data themselves carry it, likewise. */
   beat?: number;
+  /** Of a master: the addresses of replicas that acknowledged what they received within the last second or two. */
+  acknowledgedBy?: string[];
   /** It cannot write to its disk, which is full: it refuses its clients' writes. */
   refusesWrites?: boolean;
   /** Seconds since a session of that address was last active, for the addresses that were asked about. */

@@ -12,7 +12,10 @@ export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch" | "beat"> 
   const loading = needed(field, "loading") !== "0" || field.get("async_loading") === "1";
   const refusesWrites = needed(field, "aof_last_write_status") !== "ok";
   const base = { runId: needed(field, "run_id"), loading, ...(refusesWrites ? { refusesWrites } : {}) };
-  if (isMaster) return { ...base, role: "master", offset: Number(needed(field, "master_repl_offset")) };
+  if (isMaster) {
+    const offset = Number(needed(field, "master_repl_offset"));
+    return { ...base, role: "master", offset, acknowledgedBy: acknowledgersIn(text) };
+  }
   return {
     ...base,
     role: "replica",
@@ -24,6 +27,16 @@ export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch" | "beat"> 
       syncing: field.get("master_sync_in_progress") === "1",
     },
   };
+}
+
+/** A replica acknowledges once a second; `lag` counts the whole seconds since. */
+const acknowledgedSecondsMax = 1;
+
+function acknowledgersIn(text: string): string[] {
+  const lines = text.matchAll(/^slave\d+:ip=([^,]+),port=\d+,state=online,offset=\d+,lag=(\d+)/gm);
+  return [...lines].flatMap(([, address = "", lag]) =>
+    Number(lag) <= acknowledgedSecondsMax ? [address] : [],
+  );
 }
 
 /**

@@ -77,7 +77,11 @@ export class Monitor {
   constructor({ world, cloud, kept, afterStep }: MonitorOptions) {
     this.#world = world;
     this.#kept = kept;
-    this.#limits = world.mutations.hasNoBudget ? { ...limits, replacementsPerHourMax: 1_000 } : limits;
+    this.#limits = {
+      ...limits,
+      ...(world.mutations.hasNoBudget ? { replacementsPerHourMax: 1_000 } : {}),
+      ...(world.mutations.hasNoPatience ? { dataPatienceMs: 1 } : {}),
+    };
     this.#memory = kept.durable ? revive(structuredClone(kept.durable), world.nowMs) : emptyMemory;
     const topology = () => this.#topology();
     const life = this.#life;

@@ -7,6 +7,10 @@ import { redisMachines } from "../../recovery/topology.ts";
 /** What may be changed about recovery and its world; empty for the real ones. */
 export interface Mutations {
   startsAsMaster?: boolean;
+  /** A redis process starts as the replica of its counterpart, not of nobody. */
+  startsAsReplicaOfCounterpart?: boolean;
+  /** Data that may be better than those at hand are not waited for. */
+  hasNoPatience?: boolean;
   /** What `decide` is shown instead of the facts. */
   facts?: (facts: Facts) => Facts;
   /** What is done instead of what was decided. */
@@ -54,6 +58,21 @@ export const mutants: Mutant[] = [
     name: "rule 3 off: every copy counts as complete, in sync and of the newest epoch",
     mutations: { facts: everyCopyIsComplete },
     noticedBy: ["confirmedWritesSurvive", "promotesOnlyCompleteCopies"],
+  },
+  {
+    name: "rule 3 without the beat: how far a copy reaches within a term is not known",
+    mutations: { facts: withoutBeats },
+    noticedBy: ["confirmedWritesSurvive"],
+  },
+  {
+    name: "rule 3 without patience: a machine that may have better data is not waited for",
+    mutations: { hasNoPatience: true },
+    noticedBy: ["confirmedWritesSurvive"],
+  },
+  {
+    name: "rule 1 half off: a redis process starts as the replica of its counterpart",
+    mutations: { startsAsReplicaOfCounterpart: true },
+    noticedBy: ["confirmedWritesSurvive", "eventuallyWell"],
   },
   {
     name: "rule 4 off: a server that answers is used again",
@@ -129,6 +148,13 @@ function everyCopyIsComplete(facts: Facts): Facts {
     if (!server.info) return [id, server];
     const follows = server.info.follows && { ...server.info.follows, linkUp: true, syncing: false };
     return [id, { ...server, info: { ...server.info, loading: false, epoch: 1, follows } }];
+  });
+  return { ...facts, servers: Object.fromEntries(servers) };
+}
+
+function withoutBeats(facts: Facts): Facts {
+  const servers = Object.entries(facts.servers).map(([id, server]) => {
+    return [id, server.info ? { ...server, info: { ...server.info, beat: 0 } } : server];
   });
   return { ...facts, servers: Object.fromEntries(servers) };
 }

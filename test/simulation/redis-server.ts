@@ -1,5 +1,6 @@
 /** The model of one redis server: its process, its data, its replication. */
 import type { RedisInfo } from "../../recovery/observe/facts.ts";
+import { counterpartOf, type RedisMachine } from "../../recovery/topology.ts";
 import type { Instance, World } from "./world.ts";
 
 /** A dataset: the writes in order, and recovery's epoch and beat among them. */
@@ -18,7 +19,14 @@ interface Waiting {
 }
 
 /** Milliseconds; shorter than in life, in the same proportions. */
-const times = { reconnect: 200, linkTimeout: 3_000, ping: 500, startStreamMax: 800, fsync: 1_000 } as const;
+const times = {
+  reconnect: 200,
+  linkTimeout: 3_000,
+  ping: 500,
+  startStreamMax: 800,
+  fsync: 1_000,
+  acknowledged: 2_000,
+} as const;
 
 export class RedisServer {
   readonly instance: Instance;
@@ -48,6 +56,8 @@ export class RedisServer {
   #streamsFromMs = 0;
   #heardMs = 0;
   #nextTryMs = 0;
+  /** When each replica, by address, acknowledged last. */
+  readonly #acknowledgedMs = new Map<string, number>();
   /** Who told it whom to follow. */
   #toldBy: "recovery" | "a person" = "recovery";
   #pingedMs = 0;
@@ -78,7 +88,12 @@ export class RedisServer {
     this.#term += 1;
     Object.assign(this, { running: true, hung: false, syncing: false, linkUp: false, promoted: false });
     this.role = world.mutations.startsAsMaster ? "master" : "replica";
-    this.follows = { host: "127.0.0.1", port: 1 };
+    this.follows = world.mutations.startsAsReplicaOfCounterpart
+      ? {
+          host: `${counterpartOf(this.instance.machine as RedisMachine)}.barton`,
+          port: world.redisPort(this.shard),
+        }
+      : { host: "127.0.0.1", port: 1 };
     this.#toldBy = "recovery";
     this.runId = world.newId("run");
     this.#replicationId = this.runId;
@@ -186,7 +201,7 @@ export class RedisServer {
       beat: this.loading ? undefined : this.data.beat,
       sessionsIdleSeconds: addresses.length > 0 ? this.#idle(addresses, nowMs) : undefined,
     };
-    if (this.role === "master") return base;
+    if (this.role === "master") return { ...base, acknowledgedBy: this.#acknowledgers() };
     return { ...base, follows: { ...this.follows, linkUp: this.linkUp, syncing: this.syncing } };
   }
 
@@ -231,7 +246,7 @@ export class RedisServer {
     this.data.beat = master.data.beat;
     this.data.beatAt = master.data.beatAt;
     this.offset = master.offset;
-    master.#confirm(this.offset);
+    master.#confirm(this.offset, this.instance.address);
   }
 
   #connect(nowMs: number): void {
@@ -284,7 +299,8 @@ export class RedisServer {
   }
 
   /** Confirms what a replica has acknowledged, to those clients who still can be told. */
-  #confirm(offset: number): void {
+  #confirm(offset: number, by: string): void {
+    this.#acknowledgedMs.set(by, this.#world.nowMs);
     for (let first = this.#waiting[0]; first && first.offset <= offset; first = this.#waiting[0]) {
       this.#waiting.shift();
       if (this.#world.canAnswer(this, first.via)) this.#world.confirm(first.write);
@@ -303,6 +319,7 @@ export class RedisServer {
   #reset(): void {
     this.#term += 1;
     this.#waiting = [];
+    this.#acknowledgedMs.clear();
     this.linkUp = false;
     this.syncing = false;
     this.loading = false;
@@ -317,6 +334,11 @@ export class RedisServer {
       else run();
     };
     this.#world.scheduler.in(delayMs, step);
+  }
+
+  #acknowledgers(): string[] {
+    const { nowMs } = this.#world;
+    return [...this.#acknowledgedMs].flatMap(([by, atMs]) => (nowMs - atMs < times.acknowledged ? [by] : []));
   }
 
   #idle(addresses: string[], nowMs: number): Record<string, number> {

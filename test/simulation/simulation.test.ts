@@ -8,7 +8,7 @@ import { checkNames, type Finding, report, runMany, type Summary, traceOf } from
 import { mutants } from "./mutants.ts";
 import { runInParallel } from "./parallel.ts";
 
-const schedules = Number(process.env.BARTON_SIMULATIONS ?? 12_000);
+const schedules = Number(process.env.BARTON_SIMULATIONS ?? 20_000);
 const mutantSchedulesMax = 600;
 /** Generous: a schedule takes some hundredths of a second on a busy machine. */
 const timeoutMs = 120_000 + schedules * 100;

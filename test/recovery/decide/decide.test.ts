@@ -182,6 +182,24 @@ describe("the kinds of silence", () => {
   });
 });
 
+describe("how far a replica's data may reach that nobody but its master can reach", () => {
+  const reached = (acknowledgedBy: string[]) => {
+    const world = new World().look("redis2", 1, down("silent")).look("redis2", 2, down("silent"));
+    world.server("redis1", 1).info = masterInfo({ beat: 30, acknowledgedBy });
+    world.decide();
+    return world.decide().memory.reached["redis2/1"]?.beat ?? 0;
+  };
+
+  test("as far as its master's, while that says that it acknowledges", () => {
+    const { address = "" } = new World().facts.machines.redis2;
+    expect(reached([address])).toBe(30);
+  });
+
+  test("… and no further, when it does not", () => {
+    expect(reached([])).toBeLessThan(30);
+  });
+});
+
 describe("a promotion that was begun and never answered", () => {
   const unanswered = () => {
     const world = new World().look("redis2", 1, down("stalled"));

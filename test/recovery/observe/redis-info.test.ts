@@ -29,6 +29,18 @@ describe("INFO", () => {
       role: "master",
       loading: false,
       offset: 1234,
+      acknowledgedBy: [],
+    });
+  });
+
+  test("of a master: who acknowledged lately", () => {
+    const replicas = {
+      slave0: "ip=10.42.1.12,port=9001,state=online,offset=1234,lag=1",
+      slave1: "ip=10.42.1.13,port=9001,state=online,offset=1200,lag=2",
+      slave2: "ip=10.42.1.14,port=9001,state=wait_bgsave,offset=0,lag=0",
+    };
+    expect(parseRedisInfo(info({ ...master, ...replicas }))).toMatchObject({
+      acknowledgedBy: ["10.42.1.12"],
     });
   });
 
