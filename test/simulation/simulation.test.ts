@@ -9,7 +9,7 @@ import { mutants } from "./mutants.ts";
 import { runInParallel } from "./parallel.ts";
 
 const schedules = Number(process.env.BARTON_SIMULATIONS ?? 20_000);
-const mutantSchedulesMax = 600;
+const mutantSchedulesMax = 3_000;
 /** Generous: a schedule takes some hundredths of a second on a busy machine. */
 const timeoutMs = 120_000 + schedules * 100;
 
