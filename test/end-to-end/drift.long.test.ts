@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { waitFor } from "../../lab/operate.ts";
 import {
   addressIn,
+  asRecovery,
   expectNothingLost,
   expectSmooth,
   lab,
@@ -12,16 +13,6 @@ import {
 } from "./scenario.ts";
 
 const scenario = scenarioBeforeEach();
-
-/** A command to shard 1's redis on `machine`, with recovery's credentials, from monit. */
-async function asRecovery(machine: string, ...command: string[]): Promise<string> {
-  const node =
-    'const { redisUser, redisPassword } = require("/etc/barton/recovery.json"); console.log(redisUser, redisPassword)';
-  const [user, password] = (await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", node)).split(" ");
-  const script = 'export REDISCLI_AUTH="$1"; shift; exec redis-cli "$@"';
-  const target = ["--user", user ?? "", "--no-auth-warning", "-p", "9001"];
-  return lab.exec(machine, "sh", "-c", script, "sh", password ?? "", ...target, ...command);
-}
 
 describe("redis", () => {
   test("REPLICAOF NO ONE on a replica: it follows the master again", async () => {

@@ -138,6 +138,19 @@ export async function recordOf(name: string): Promise<string> {
   return (await lab.exec(asked, "getent", "hosts", `${name}.barton`)).split(/\s+/)[0] ?? "";
 }
 
+/** A command to shard 1's redis on `machine`, with recovery's credentials. */
+export const asRecovery = (machine: string, ...command: string[]) => asRecoveryAt(9001, machine, ...command);
+
+/** The same to the redis at that port. */
+export async function asRecoveryAt(port: number, machine: string, ...command: string[]): Promise<string> {
+  const node =
+    'const { redisUser, redisPassword } = require("/etc/barton/recovery.json"); console.log(redisUser, redisPassword)';
+  const [user, password] = (await lab.exec("monit", "/opt/barton/tools/bin/node", "-e", node)).split(" ");
+  const script = 'export REDISCLI_AUTH="$1"; shift; exec redis-cli "$@"';
+  const target = ["--user", user ?? "", "--no-auth-warning", "-p", String(port)];
+  return lab.exec(machine, "sh", "-c", script, "sh", password ?? "", ...target, ...command);
+}
+
 /** A command to a proxy's runtime socket. */
 export const runtime = (proxy: string, command: string) =>
   lab.exec(proxy, "sh", "-c", 'echo "$1" | socat stdio /run/haproxy/admin.sock', "sh", command);

@@ -1,5 +1,5 @@
 /** One run: a world, a monitor, a schedule of faults, and how it ended. Same seed, same run. */
-import { proxyMachines, redisMachines } from "../../recovery/topology.ts";
+import { counterpartOf, proxyMachines, type RedisMachine, redisMachines } from "../../recovery/topology.ts";
 import { type Violation, whyNotWell } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { SimulatedCloud } from "./cloud.ts";
@@ -15,6 +15,8 @@ export interface RunOptions {
   mutations?: Mutations;
   /** Instead of the seed's own schedule. */
   schedule?: Schedule;
+  /** Who is master of each shard in the beginning, instead of what the seed draws. */
+  masters?: RedisMachine[];
   /** Gets the trace, line by line. */
   trace?: (line: string) => void;
 }
@@ -53,13 +55,14 @@ export class Simulation {
   #isHealed = false;
   #isWell = false;
 
-  constructor({ seed, mutations = {}, schedule, trace }: RunOptions) {
+  constructor({ seed, mutations = {}, schedule, masters, trace }: RunOptions) {
     this.#seed = seed;
-    this.world = new World({ seed, mutations, trace, shards: seed % 3 === 0 ? 2 : 1 });
+    const shards = masters?.length ?? (seed % 3 === 0 ? 2 : 1);
+    this.world = new World({ seed, mutations, trace, shards });
     this.cloud = new SimulatedCloud(this.world);
     this.#clients = new Clients(this.world);
     this.world.clients = this.#clients;
-    if (schedule || this.world.random.chance(0.95)) this.#beginServing();
+    if (schedule || this.world.random.chance(0.95)) this.#beginServing(masters);
     this.#schedule = schedule ?? drawSchedule(this.world.random, this.world.shards.length);
   }
 
@@ -150,11 +153,11 @@ export class Simulation {
   }
 
   /** The desired state, as it was before the simulation began. */
-  #beginServing(): void {
+  #beginServing(masters?: RedisMachine[]): void {
     const { world } = this;
     for (const shard of world.shards) {
-      const machine = world.random.pick(redisMachines);
-      const other = redisMachines.find((name) => name !== machine) ?? "redis2";
+      const machine = masters?.[shard - 1] ?? world.random.pick(redisMachines);
+      const other = counterpartOf(machine);
       const master = world.current(machine).servers[shard - 1];
       const replica = world.current(other).servers[shard - 1];
       if (!master || !replica) continue;
