@@ -27,6 +27,9 @@ async function journalOf(machine: string, pattern: string): Promise<number> {
   return Number(await lab.exec(machine, "sh", "-c", count));
 }
 
+/** How often app's local proxy has left one of the proxies. */
+const leftByApp = () => journalOf("app", "Server proxies/haproxy. is DOWN");
+
 describe("a redis server that is busy", () => {
   test("a script of a second", async () => {
     const loop = (rounds: number) => `ask EVAL "for i = 1, ${rounds} do end return 'DONE'" 0`;
@@ -63,10 +66,14 @@ describe("a redis server that is busy", () => {
 describe("a link that loses 10 % of its packets", () => {
   test.each(["the master's machine", "haproxy1", "monit"])("%s", async (target) => {
     const machine = target === "the master's machine" ? scenario.current.master : target;
+    const before = await leftByApp();
     await lab.fault("lossy", machine);
     await delay(20_000); // some hundred probes
     await lab.fault("heal");
-    expectNothingLost(await scenario.current.ended());
+    const summary = await scenario.current.ended();
+    // No failover; but app's own proxy, which has no second witness, may go to the other proxy and back: each time the
+    // request under way is cut.
+    expectNothingLost(summary, Math.max((await leftByApp()) - before, 1));
     await scenario.current.expectLeftAlone();
   });
 });
