@@ -136,11 +136,12 @@ export const shardSituations: ShardRow[] = [
   {
     situation: "replica-syncing",
     leadsTo: ["served"],
-    meaning: "The master serves, its replica is receiving or loading its copy.",
+    meaning:
+      "The master serves, its replica is receiving or loading its copy, or lags a second or more behind.",
     traffic: "to master",
     when: (view) =>
       isSole(view) && otherOf(view, masterOf(view)).answers && !otherOf(view, masterOf(view)).synced,
-    because: (view) => `${masterText(view)}, ${otherOf(view, masterOf(view)).machine} is receiving its copy`,
+    because: (view) => `${masterText(view)}, ${syncText(otherOf(view, masterOf(view)))}`,
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {
@@ -313,6 +314,12 @@ const refusesWrites = ({ info }: ServerView) => info?.refusesWrites === true;
 
 const masterText = (view: ShardView) =>
   `${masterOf(view).machine} ${refusesWrites(masterOf(view)) ? "refuses writes, for its disk is full: it serves reads" : "serves"}`;
+
+/** A replica that has a link, and only waits for what is on its way, is behind; else it is about to be given a copy. */
+function syncText({ machine, lags, info }: ServerView): string {
+  const hasData = info?.follows?.linkUp === true && !info.loading && !info.follows.syncing;
+  return hasData && lags ? `${machine} lags behind` : `${machine} is receiving its copy`;
+}
 
 /** Why the counterpart of a master that refuses writes cannot take over now, or undefined. */
 function whyNoRelief(view: ShardView): string | undefined {

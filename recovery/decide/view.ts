@@ -44,6 +44,8 @@ export interface ServerView {
   followsCounterpart: boolean;
   /** … and has received everything. */
   synced: boolean;
+  /** It lacks what its counterpart, the master, had a second ago. */
+  lags: boolean;
   copy?: Copy;
 }
 
@@ -99,6 +101,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
   // A machine that is given up is being powered off: its silence needs no second witness.
   const out = isOut(judgement.condition) || (givenUp && monit !== "up");
   const follows = followsAddress(facts, machine, shard, info);
+  const lags = follows && info !== undefined && isBehind(memory, machine, shard.index, info);
   return {
     machine,
     condition: judgement.condition,
@@ -120,7 +123,8 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
       !info.follows.syncing &&
       !info.loading &&
       isInSync(memory, facts, machine, shard.index) &&
-      !isBehind(memory, machine, shard.index, info),
+      !lags,
+    lags,
     copy: info && copyOf(known, machine, shard.index, info),
   };
 }

@@ -20,6 +20,7 @@ function server(machine: RedisMachine, changes: Partial<ServerView>): ServerView
     leaving: false,
     followsCounterpart: false,
     synced: false,
+    lags: false,
     ...changes,
   };
 }

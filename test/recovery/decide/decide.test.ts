@@ -331,6 +331,7 @@ describe("old masters and wrong roles", () => {
     expect(world.situation("shard 1")).toBe("served");
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { offset: 7999 });
     expect(world.situation("shard 1")).toBe("replica-syncing");
+    expect(world.decide().sentence).toContain("redis2 lags behind");
   });
 
   test("a replica that follows somebody else is told whom to follow", () => {
