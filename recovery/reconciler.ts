@@ -368,7 +368,8 @@ export class Reconciler {
     const trouble = this.#executor.troubles.get(subject);
     if (!trouble) return undefined;
     const inMs = Math.max(trouble.nextMs - this.#options.clock.now(), 0);
-    return `failed ${trouble.failures} times, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
+    const times = trouble.failures === 1 ? "once" : `${trouble.failures} times`;
+    return `failed ${times}, next try in ${(inMs / 1000).toFixed(1)} s: ${trouble.message}`;
   }
 
   /** What failed and is tried again belongs to the status, not to the log, which would repeat it in every cycle. */
