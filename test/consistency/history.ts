@@ -34,8 +34,10 @@ export interface Operation {
   outcome: Outcome;
   /** Only of writes that asked for it: whether WAIT 1 said that the replica has it. */
   confirmed?: boolean;
-  /** When WAIT answered. */
+  /** When WAIT answered, or failed. */
   confirmedAt?: number;
+  /** Why WAIT has no answer, although the write has one. */
+  confirmError?: string;
   /** ADDRESS:PORT of the redis that answered, as it says itself on the same connection. */
   server?: string;
   error?: string;
@@ -59,7 +61,14 @@ export type FinalLine =
 /** Everything but reads: what may be lost. */
 export const isWrite = (operation: Operation): boolean => operation.action !== "read";
 
-/** How a client waits for its write to be taken: by the duration of the answer. */
+/** How long WAIT may wait for the replica, in milliseconds: what a client that confirms its writes asks for. */
+export const waitMs = 500;
+
+/** When the client had all its answers, WAIT's too. */
+export const endOf = ({ completedAt, confirmedAt = completedAt }: Operation): number =>
+  Math.max(completedAt, confirmedAt);
+
+/** How long a client waits for its write to be taken: the duration of the answer, in milliseconds. */
 export const durationOf = ({ invokedAt, completedAt }: Operation): number => completedAt - invokedAt;
 
 /** The wall clock with fractions of a millisecond, the same in every process of this host. */

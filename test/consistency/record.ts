@@ -55,7 +55,8 @@ export interface Evidence {
   incidents: readonly Incident[];
 }
 
-/** The fault that an event belongs to: the last one that had begun by then. */
+/** The fault that an event belongs to: the last one that had begun by then, unless all was well again since. */
 export function faultOf(faults: readonly FaultRecord[], at: number): FaultRecord | undefined {
-  return faults.findLast((fault) => fault.at <= at);
+  const fault = faults.findLast((each) => each.at <= at);
+  return fault?.healthyAt !== undefined && fault.healthyAt < at ? undefined : fault;
 }

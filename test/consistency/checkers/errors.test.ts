@@ -57,3 +57,22 @@ test("clients that keep their connection may see errors; they are counted", () =
   expect(finding.verdict).toBe("pass");
   expect(finding.sentence).toContain("persistent: 1; pipelined: 1");
 });
+
+test("a fault excuses nothing that begins after all was well again", () => {
+  const stall = fault({ strict: false, healthyAt: 5000 });
+  expect(inexcusable([failed(4900, 5100)], [stall])).toEqual([]);
+  expect(inexcusable([failed(5100, 5200)], [stall])).toHaveLength(1);
+});
+
+test("a request is in flight at the first fault that it meets, however long it takes", () => {
+  const second = fault({ number: 2, at: 20_000, doneAt: 20_010, healthyAt: 29_000 });
+  expect(inexcusable([failed(990, 20_500)], [fault(), second])).toEqual([]);
+  expect(inexcusable([failed(1100, 1500)], [fault(), second])).toHaveLength(1);
+});
+
+test("WAIT without an answer is an error, too", () => {
+  const cut = operation({ confirmed: false, confirmError: "closed", at: 5000, confirmedAt: 5100 });
+  expect(run(errors, evidence([cut]))).toMatchObject({ verdict: "fail", figures: { byClient: { anew: 1 } } });
+  const inFlight = { ...cut, invokedAt: 900, completedAt: 901, confirmedAt: 1400 };
+  expect(run(errors, evidence([inFlight])).verdict).toBe("pass");
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { everything, evidence, fault, operation, set } from "./histories.ts";
-import { acknowledgedWrites, confirmedWrites } from "./lost-writes.ts";
+import { acknowledgedWrites, confirmedWrites, lossesOf } from "./lost-writes.ts";
 import { run } from "./verdict.ts";
 
 const writes = [set(1, { confirmed: true }), set(2), set(3, { outcome: "unknown" }), set(4, { at: 900 })];
@@ -62,7 +62,7 @@ describe("acknowledged writes", () => {
       evidence(writes, { finals: without("anew-1:4"), faults: [fault({ processCrash: true })] }),
     );
     expect(finding.verdict).toBe("fail");
-    expect(finding.sentence).toContain("although no machine was lost");
+    expect(finding.sentence).toContain("although the master that took them was not lost");
   });
 
   test("a write long before the next fault was lost by nobody's fault, and fails", () => {
@@ -89,5 +89,58 @@ describe("acknowledged writes", () => {
       }),
     );
     expect(crashed.verdict).toBe("fail");
+  });
+});
+
+describe("what excuses the loss of an acknowledged write", () => {
+  const before = Array.from({ length: 10 }, (_, i) => set(i, { at: 100 * i }));
+  const lost = (given: Parameters<typeof set>[1]) => {
+    const own = [...before, set(99, given)];
+    const state = everything(own);
+    state.keys.set("anew-1:99", null);
+    return run(acknowledgedWrites, evidence(own, { finals: [state] })).verdict;
+  };
+
+  test("it was acknowledged by the master that was lost", () => {
+    expect(lost({ at: 990 })).toBe("pass");
+    expect(lost({ at: 1300 })).toBe("pass");
+  });
+
+  test("nothing, when its successor had acknowledged it", () => {
+    expect(lost({ at: 1300, server: "10.0.0.2:9001" })).toBe("fail");
+  });
+
+  test("nothing, when all was well again", () => {
+    expect(lost({ at: 9001 })).toBe("fail");
+  });
+});
+
+describe("the counter", () => {
+  const told = (...values: number[]) =>
+    values.map((value, i) => operation({ action: "increment", value, at: i * 10 }));
+  const lostOf = (values: number[], counter: number) =>
+    lossesOf(evidence(told(...values), { finals: [everything([], { counter })] })).acknowledged.lost.map(
+      ({ value }) => value,
+    );
+
+  test("that only grows has lost nothing, whatever else was carried out", () => {
+    expect(lostOf([1, 2, 5, 6], 7)).toEqual([]);
+  });
+
+  test("that is less in the end has lost the last increments", () => {
+    expect(lostOf([1, 2, 3], 1)).toEqual([2, 3]);
+  });
+
+  test("that went back on the way has lost those before, although others have made up for them since", () => {
+    expect(lostOf([1, 2, 3, 2, 3, 4], 4)).toEqual([2, 3]);
+  });
+
+  test("each loss has its moment, and so its fault", () => {
+    const own = told(1, 2, 2, 3).map((each, i) => ({ ...each, invokedAt: 985 + i, completedAt: 986 + i }));
+    const finals = [everything([], { counter: 3 })];
+    const verdictWith = (processCrash: boolean) =>
+      run(acknowledgedWrites, evidence(own, { finals, faults: [fault({ processCrash })] })).verdict;
+    expect(verdictWith(false)).toBe("pass");
+    expect(verdictWith(true)).toBe("fail");
   });
 });

@@ -101,6 +101,17 @@ describe("what stood open", () => {
       () => ["haproxy1"],
     );
     expect(run(twoMasters, evidence([by("a", 0)], { observations })).verdict).toBe("pass");
+    for (const source of ["app", "haproxy1", "haproxy2", "redis1", "redis2"]) {
+      const without = observations.filter((each) => each.source !== source);
+      expect(run(twoMasters, evidence([by("a", 0)], { observations: without })).verdict, source).toBe(
+        "unknown",
+      );
+    }
+    const ofTwo = [by("a", 0), { ...by("a", 0), shard: 2 }];
+    expect(run(twoMasters, evidence(ofTwo, { observations }))).toMatchObject({
+      verdict: "unknown",
+      sentence: expect.stringContaining("not all of shard 2 was watched"),
+    });
     const blind = [operation({ server: undefined })];
     expect(run(twoMasters, evidence(blind, { observations })).verdict).toBe("unknown");
   });

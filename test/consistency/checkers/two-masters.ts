@@ -8,6 +8,8 @@
  *    their own sockets, several times a second. A state is taken to hold between two looks that agree; two masters are
  *    seen when a whole stretch of time has two ways from app to two servers that both are masters.
  */
+
+import { proxyMachines, redisMachines } from "../../../recovery/topology.ts";
 import { isWrite, type Operation } from "../history.ts";
 import type { Observation } from "../record.ts";
 import { type Checker, grouped } from "./verdict.ts";
@@ -109,6 +111,17 @@ function open(observations: readonly Observation[], shard: string, redis: string
   });
 }
 
+/** Every party to the shard was looked at, and the way to its master was seen open: who sees that would see two as well. */
+function isWatched(observations: readonly Observation[], shard: number): boolean {
+  const own = observations.filter((each) => {
+    if ("role" in each) return each.shard === shard;
+    return String(shard) in ("uses" in each ? each.uses : each.enabled);
+  });
+  const sources = new Set(own.map(({ source }) => source));
+  const isOpen = redisMachines.some((redis) => open(own, String(shard), redis).length > 0);
+  return isOpen && [...redisMachines, ...proxyMachines, "app" as const].every((one) => sources.has(one));
+}
+
 /** Stretches in which two masters of one shard were open, in words. */
 export function openTwice(observations: readonly Observation[]): string[] {
   const shards = [
@@ -134,8 +147,8 @@ export const twoMasters: Checker = {
     );
     const seen = openTwice(observations);
     const known = operations.filter((each) => isWrite(each) && each.outcome === "ok" && each.server).length;
-    const roles = observations.filter((each) => "role" in each).length;
-    const isBlind = known === 0 || roles === 0 || observations.length === roles;
+    const unseen = shards.filter((shard) => !isWatched(observations, shard));
+    const isBlind = known === 0 || shards.length === 0 || unseen.length > 0;
     const told = overlapping.map(
       ([first, other, again]) =>
         `shard ${first.shard}: ${first.server}, then ${other.server}, then ${again.server} again took a write within ` +
@@ -145,7 +158,8 @@ export const twoMasters: Checker = {
       verdict: overlapping.length + seen.length > 0 ? "fail" : isBlind ? "unknown" : "pass",
       sentence:
         `${overlapping.length + seen.length} times two reachable masters, in ${grouped(known)} writes that know who ` +
-        `took them and ${grouped(observations.length)} looks`,
+        `took them and ${grouped(observations.length)} looks` +
+        (unseen.length > 0 ? `; not all of shard ${unseen.join(", ")} was watched` : ""),
       examples: [...told, ...seen],
       figures: { overlaps: overlapping.length, seen: seen.length, looks: observations.length },
     };

@@ -38,6 +38,49 @@ describe("waits", () => {
     expect(run(waits, evidence([...paused(1000, 1700), ...others], { faults })).verdict).toBe("pass");
   });
 
+  test("a pause at the next fault is that one's, and a shard that never went on has no end", () => {
+    const moments = acknowledgements(paused(5000, 5900));
+    expect(interruptionOf(moments, { at: 1005 }, 5003)?.ms).toBe(10);
+    expect(interruptionOf(moments, { at: 5003 }, 9000)?.ms).toBe(910);
+    expect(interruptionOf(acknowledgements(paused(1000, 20_000)), { at: 1005 }, 9000)).toBeUndefined();
+  });
+
+  test("a request that outlasts its fault was left waiting, although it got its answer at a later fault", () => {
+    const faults = [
+      fault({ healthyAt: 3000 }),
+      fault({ number: 2, at: 6000, doneAt: 6010, healthyAt: 7000 }),
+    ];
+    const late = set(1, { invokedAt: 1100, completedAt: 6100, process: "1/late" });
+    const others = paused(1000, 1700);
+    const finding = run(waits, evidence([...others, late], { faults }));
+    expect(finding).toMatchObject({ verdict: "fail" });
+    expect(finding.sentence).toContain("left waiting: 1/late");
+    expect(finding.examples[0]).toContain("answered after 5.00 s");
+    // It is answered in time, and goes on.
+    const inTime = [
+      { ...late, completedAt: 4400 },
+      { ...late, invokedAt: 7100, completedAt: 7101 },
+    ];
+    expect(run(waits, evidence([...others, ...inTime], { faults })).verdict).toBe("pass");
+  });
+
+  test("who is hit by the next fault at once waits for that one's end", () => {
+    const faults = [
+      fault({ healthyAt: 3000 }),
+      fault({ number: 2, at: 3500, doneAt: 3510, healthyAt: 7000 }),
+    ];
+    const caught = set(1, { invokedAt: 2900, completedAt: 7000, process: "1/caught" });
+    expect(run(waits, evidence([...paused(1000, 1700), caught], { faults })).verdict).toBe("pass");
+    const late = { ...caught, completedAt: 8600 };
+    expect(run(waits, evidence([...paused(1000, 1700), late], { faults })).verdict).toBe("fail");
+  });
+
+  test("WAIT may take the time that it was given, and no more", () => {
+    const blocked = set(1, { at: 0, confirmed: false, confirmedAt: 501 });
+    expect(longestWaits([blocked])).toEqual({ 1: 1 });
+    expect(longestWaits([{ ...blocked, confirmedAt: 3501 }])).toEqual({ 1: 3000 });
+  });
+
   test("a run that was ended right after the fault says nothing of who was left waiting", () => {
     const faults = [fault({ healthyAt: 9500 })];
     expect(run(waits, evidence(paused(1000, 20_000), { faults })).verdict).toBe("pass");

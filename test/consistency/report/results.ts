@@ -1,6 +1,6 @@
 /** A run's results: verdicts, what each fault cost, statistics by kind of fault, and the targets. Pure. */
 
-import { inexcusable } from "../checkers/errors.ts";
+import { inexcusable, isError } from "../checkers/errors.ts";
 import { checkAll } from "../checkers/index.ts";
 import { lossesOf } from "../checkers/lost-writes.ts";
 import { type Finding, grouped, inSeconds, type Verdict, worst } from "../checkers/verdict.ts";
@@ -117,7 +117,7 @@ function faultResults({ operations, faults, incidents }: Evidence, endedAt: numb
       ...(fault.healthyAt === undefined ? {} : { redundancyMs: fault.healthyAt - fault.at }),
       errors: errorCounts(own),
       errorsBeyond: inexcusable(
-        own.filter(({ outcome, client }) => outcome !== "ok" && client === "anew"),
+        own.filter((operation) => isError(operation) && operation.client === "anew"),
         faults,
       ).length,
       ...(breakdown ? { breakdown } : {}),
@@ -128,9 +128,7 @@ function faultResults({ operations, faults, incidents }: Evidence, endedAt: numb
 
 function errorCounts(operations: readonly Operation[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { client, outcome } of operations) {
-    if (outcome !== "ok") counts[client] = (counts[client] ?? 0) + 1;
-  }
+  for (const { client } of operations.filter(isError)) counts[client] = (counts[client] ?? 0) + 1;
   return counts;
 }
 
@@ -213,10 +211,10 @@ function closingLine(
 function lossSentence(evidence: Evidence): string {
   // What is wrong then, the checkers say.
   if (evidence.finals === undefined || evidence.finals.length === 0) return "lost writes unknown";
-  const { confirmed, acknowledged, incrementsLost } = lossesOf(evidence);
+  const { confirmed, acknowledged } = lossesOf(evidence);
   return (
     `${grouped(confirmed.lost.length)} of ${grouped(confirmed.of)} confirmed writes lost, ` +
-    `${grouped(acknowledged.lost.length + incrementsLost)} of ${grouped(acknowledged.of)} acknowledged`
+    `${grouped(acknowledged.lost.length)} of ${grouped(acknowledged.of)} acknowledged`
   );
 }
 

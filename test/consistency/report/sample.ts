@@ -77,9 +77,14 @@ export const incident: Incident = {
 };
 
 const observations: Observation[] = [0, 1].flatMap((i): Observation[] => [
-  { at: zero + i, source: "haproxy1", enabled: { 1: ["redis1"] } },
-  { at: zero + i, source: "app", uses: { 1: ["haproxy1"] } },
-  { at: zero + i, source: "redis1", shard: 1, role: "master" },
+  ...(["haproxy1", "haproxy2"] as const).map(
+    (source): Observation => ({ at: zero + i, source, enabled: { 1: ["redis1"], 2: ["redis1"] } }),
+  ),
+  { at: zero + i, source: "app", uses: { 1: ["haproxy1"], 2: ["haproxy1"] } },
+  ...[1, 2].flatMap((shard): Observation[] => [
+    { at: zero + i, source: "redis1", shard, role: "master" },
+    { at: zero + i, source: "redis2", shard, role: "slave" },
+  ]),
 ]);
 
 export function sampleRun(): { run: RunRecord; evidence: Evidence } {

@@ -32,6 +32,8 @@ export class Client {
   #stopping = new AbortController();
   /** Numbers the operations: makes keys unique, and is the value of the set's members and of the register. */
   #count = 0;
+  /** When the operation that is under way began. */
+  #begunAt: number | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -40,6 +42,11 @@ export class Client {
   /** How many keys of its own it has tried to write: `NAME:1` to `NAME:count`. */
   get count(): number {
     return this.#count;
+  }
+
+  /** How long the operation that is under way has been waiting, in milliseconds; 0 when there is none. */
+  get waitingMs(): number {
+    return this.#begunAt === undefined ? 0 : now() - this.#begunAt;
   }
 
   stop(): void {
@@ -86,12 +93,13 @@ export class Client {
       return this.#count;
     });
     const invokedAt = now();
+    this.#begunAt = invokedAt;
     const sent = numbers.map((number) => this.#answer(this.#send(connection, number), connection));
     const server = redis.call("CLIENT", "INFO").then(
       (text) => serverOf(String(text)),
       () => undefined,
     );
-    const confirmed = spec.confirm ? redis.wait(1, waitMs).then(sealOf, () => unsealed) : {};
+    const confirmed = spec.confirm ? redis.wait(1, waitMs).then(sealOf, unsealed) : {};
     const answers = await Promise.all(sent);
     const rest = Promise.all([server, confirmed]);
     const isLate =
@@ -99,6 +107,7 @@ export class Client {
     // A connection that has stopped answering is given up; that answers what is still open.
     if (isLate) redis.disconnect(spec.client !== "anew");
     const [by, seal] = await rest;
+    this.#begunAt = undefined;
     for (const [i, answer] of answers.entries()) this.#record(numbers[i] ?? 0, invokedAt, answer, by, seal);
   }
 
@@ -140,7 +149,7 @@ export class Client {
     invokedAt: number,
     { completedAt, outcome, reply, error }: Answer,
     server: string | undefined,
-    seal: { confirmed?: boolean; confirmedAt?: number },
+    seal: Seal,
   ): void {
     const { spec, shard, record } = this.#options;
     const value = valueFrom(spec, number, reply);
@@ -161,8 +170,15 @@ export class Client {
   }
 }
 
-const unsealed = { confirmed: false };
-const sealOf = (replicas: number) => ({ confirmed: replicas >= 1, confirmedAt: now() });
+/** What WAIT said. */
+type Seal = Pick<Operation, "confirmed" | "confirmedAt" | "confirmError">;
+
+const sealOf = (replicas: number): Seal => ({ confirmed: replicas >= 1, confirmedAt: now() });
+const unsealed = (error: Error): Seal => ({
+  confirmed: false,
+  confirmedAt: now(),
+  confirmError: error.message.split("\n")[0] ?? "",
+});
 
 /** What a promise gives, or `noAnswer` when that takes longer. */
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | typeof noAnswer> {

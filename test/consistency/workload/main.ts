@@ -18,7 +18,7 @@ class Load {
     this.#spec = spec;
     this.#recorder = new Recorder(spec.historyFile);
     this.#clients = spec.shards.flatMap(({ index }) => clientSpecs.map((each) => this.#start(each, index)));
-    this.#ticking = setInterval(() => tell({ tick: this.#recorder.tick() }), tickMs);
+    this.#ticking = setInterval(() => tell({ tick: this.#recorder.tick(this.#waiting()) }), tickMs);
   }
 
   get operations(): number {
@@ -38,6 +38,16 @@ class Load {
       record: (operation) => this.#recorder.record(operation),
     });
     return { name: spec.name, shard, client, ended: client.run() };
+  }
+
+  /** How long somebody has been waiting, per shard. */
+  #waiting(): Record<string, number> {
+    return Object.fromEntries(
+      this.#spec.shards.map(({ index }) => {
+        const own = this.#clients.filter(({ shard }) => shard === index);
+        return [index, Math.max(...own.map(({ client }) => client.waitingMs))];
+      }),
+    );
   }
 
   async stop(): Promise<void> {

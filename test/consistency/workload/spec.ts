@@ -20,7 +20,10 @@ export interface WorkloadSpec {
 /** Later lines: end the load; read back what there is; remove it. The end of the input ends everything. */
 export type Order = "stop" | "read back" | "clean";
 
-/** What happened since the last tick, and in how much time; per shard. */
+/**
+ * What happened since the last tick, and in how much time; per shard. `slowestMs`: the longest that a client waited for its
+ * answer, or has been waiting until now.
+ */
 export interface Tick {
   at: number;
   ms: number;
