@@ -67,13 +67,15 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
-    const { lab, seed, command, rate, program } = options;
+    const { lab, seed, command, rate, program, wanted, repeat } = options;
     this.#record = {
       ...{ lab: lab.name, seed, command, rate, program },
       startedAt: now(),
       endedAt: now(),
       budgets: [],
       skipped: [],
+      notes: [],
+      ...(wanted.length > 0 ? { asked: wanted.length * repeat } : {}),
       host: { cpus: cpus().length, loadAverages: [] },
     };
   }

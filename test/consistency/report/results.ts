@@ -21,8 +21,12 @@ export interface RunRecord {
   invalid?: string;
   /** When recovery's budget of replacements (rule 8) was given anew, and why. */
   budgets: { at: number; because: string }[];
-  /** Kinds of fault that the lab could not inject, and why. */
+  /** Faults that the lab could not inject, and why. */
   skipped: string[];
+  /** How many faults were asked for by name (`--fault`); missing for a random sequence, which may pass some over. */
+  asked?: number;
+  /** What failed besides, and keeps the run from a pass. */
+  notes: string[];
   host: { cpus: number; loadAverages: number[] };
   rate: number;
   program: string;
@@ -79,14 +83,15 @@ export const targetFaultsMin = 30;
 
 export function resultsOf(run: RunRecord, evidence: Evidence): Results {
   const findings = checkAll(evidence);
+  const reasons = reasonsOf(run);
   const verdicts = findings.map(({ verdict }) => verdict);
-  if (run.invalid !== undefined) verdicts.push("unknown");
+  if (reasons.length > 0) verdicts.push("unknown");
   const verdict = worst(verdicts);
   const faults = faultResults(evidence, run.endedAt);
   const kinds = kindStatistics(faults);
   return {
     verdict,
-    line: closingLine(verdict, run, evidence, findings),
+    line: closingLine(verdict, reasons, evidence, findings),
     run,
     findings,
     faults,
@@ -94,6 +99,17 @@ export function resultsOf(run: RunRecord, evidence: Evidence): Results {
     targets: targetsOf(faults),
     operations: evidence.operations.length,
   };
+}
+
+/** What keeps the run from a pass, whatever the checkers say. */
+function reasonsOf({ invalid, asked, skipped, notes }: RunRecord): string[] {
+  const missing =
+    asked === undefined || skipped.length === 0
+      ? []
+      : [
+          `${skipped.length} of ${asked} faults that were asked for not injected: ${[...new Set(skipped)].join("; ")}`,
+        ];
+  return [...(invalid === undefined ? [] : [invalid]), ...missing, ...notes];
 }
 
 /** The operations that were under way or begun from the fault until the next one. */
@@ -189,7 +205,7 @@ export function targetsOf(faults: readonly FaultResult[]): Target[] {
 /** `PASS vanish redis1: 0 of 48 211 confirmed writes lost, 3 of 91 002 acknowledged, longest wait 0.74 s`. */
 function closingLine(
   verdict: Verdict,
-  run: RunRecord,
+  reasons: readonly string[],
   evidence: Evidence,
   findings: readonly Finding[],
 ): string {
@@ -199,23 +215,35 @@ function closingLine(
     faults.length === 0 ? "no fault" : faults.length === 1 ? only?.title : `${faults.length} faults`;
   const slowest = Math.max(0, ...Object.values(longestWaits(operations)));
   const head = `${verdict.toUpperCase()} ${what}: ${lossSentence(evidence)}, longest wait ${inSeconds(slowest)}`;
-  const reasons = [
-    ...(run.invalid === undefined ? [] : [run.invalid]),
-    ...findings
-      .filter((finding) => finding.verdict !== "pass")
-      .map((finding) => `${finding.checker}: ${finding.sentence}`),
-  ];
-  return verdict === "pass" ? head : `${head} (${reasons.join("; ")})`;
+  const found = findings
+    .filter((finding) => finding.verdict !== "pass")
+    .map((finding) => `${finding.checker}: ${finding.sentence}`);
+  return verdict === "pass" ? head : `${head} (${[...reasons, ...found].map(inOneLine).join("; ")})`;
+}
+
+/** Longer reasons are cut in the closing line; results.json and the page have all of them. */
+const reasonLengthMax = 300;
+
+/** A reason as a part of one line, without the frames of a stack. */
+function inOneLine(reason: string): string {
+  const words = reason
+    .replaceAll(/^\s+at .*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+  return words.length > reasonLengthMax ? `${words.slice(0, reasonLengthMax)} …` : words;
 }
 
 function lossSentence(evidence: Evidence): string {
-  // What is wrong then, the checkers say.
-  if (evidence.finals === undefined || evidence.finals.length === 0) return "lost writes unknown";
-  const { confirmed, acknowledged } = lossesOf(evidence);
-  return (
-    `${grouped(confirmed.lost.length)} of ${grouped(confirmed.of)} confirmed writes lost, ` +
-    `${grouped(acknowledged.lost.length)} of ${grouped(acknowledged.of)} acknowledged`
-  );
+  try {
+    const { confirmed, acknowledged } = lossesOf(evidence);
+    return (
+      `${grouped(confirmed.lost.length)} of ${grouped(confirmed.of)} confirmed writes lost, ` +
+      `${grouped(acknowledged.lost.length)} of ${grouped(acknowledged.of)} acknowledged`
+    );
+  } catch {
+    // What is wrong then, the checkers say.
+    return "lost writes unknown";
+  }
 }
 
 /** The statistics as a table for the terminal. */

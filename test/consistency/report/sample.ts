@@ -110,6 +110,7 @@ export function sampleRun(): { run: RunRecord; evidence: Evidence } {
       endedAt: zero + 30_000,
       budgets: [],
       skipped: [],
+      notes: [],
       host: { cpus: 2, loadAverages: [0.5, 1.5] },
       rate: 150,
       program: "sample",

@@ -212,7 +212,10 @@ function runTable({ run }: Results): string {
       "budget",
       `${clockTime(each.at)}: ${text(each.because)}`,
     ]),
-    ...(run.invalid === undefined ? [] : [["invalid", text(run.invalid)] as [string, string]]),
+    ...(run.invalid === undefined
+      ? []
+      : [["invalid", `<pre>${text(run.invalid)}</pre>`] as [string, string]]),
+    ...run.notes.map((each): [string, string] => ["besides", `<pre>${text(each)}</pre>`]),
   ];
   return table("run", [], rows);
 }
