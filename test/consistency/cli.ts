@@ -87,8 +87,8 @@ Faults:
 ${catalogue.map(({ name, about, targets }) => `  ${name.padEnd(17)} ${about}${targets ? ` (${targets.join(", ")})` : ""}`).join("\n")}
 
 Exit status: 0 pass, 1 fail, 2 unknown (interrupted, not healthy, too little traffic, a fault named by --fault that the
-lab cannot inject, a mistake in the command line: not shown). Ctrl-C, or SIGTERM as of timeout(1), heals all faults, ends the load and writes what there is.
-docs/proof.md says how to read the report.`,
+lab cannot inject, a mistake in the command line: not shown). Ctrl-C, or SIGTERM as of timeout(1), heals all faults, ends
+the load and writes what there is. docs/proof.md says how to read the report.`,
   )
   .showHelpAfterError("(scripts/chaos --help lists the faults)")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitStatusOf.unknown))

@@ -63,6 +63,7 @@ export class Run {
   readonly #faults: FaultRecord[] = [];
   readonly #record: RunRecord;
   #workload: Workload | undefined;
+  #wasReadBack = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -91,7 +92,7 @@ export class Run {
 
   /** Runs to the end, or until it is interrupted; then the folder has everything that is known. */
   async go(): Promise<void> {
-    const { lab, say } = this.#options;
+    const { lab } = this.#options;
     const status = await this.#untilHealthy(fitMsMax, (why) => {
       throw new Error(`lab ${lab.name} is not healthy, so nothing could be shown: ${why}`);
     });
@@ -104,31 +105,39 @@ export class Run {
       credentials: secrets.recovery,
       file: this.#file(observationsFile),
     });
-    let wasReadBack = false;
     try {
       await this.#startLoad(secrets.client);
       await this.#injectAll(status.shards.length).catch((error: Error) => this.#invalid(error));
       // A run that did not come to its end leaves no fault behind.
-      if (this.#record.invalid !== undefined) {
-        say(`healed: ${(await healEverything(lab)).join("; ") || "nothing had to be"}`);
-      }
-      await this.#endLoad().then(
-        () => {
-          wasReadBack = true;
-        },
-        (error: Error) => this.#invalid(error),
-      );
+      if (this.#record.invalid !== undefined) await this.#heal();
+      await this.#endLoad().catch((error: Error) => this.#invalid(error));
     } finally {
-      await this.#workload?.end();
-      await observer.stop();
-      await logs.stop();
+      await this.#attempt("the load could not be ended", this.#workload?.end());
+      await this.#attempt("the looks could not be ended", observer.stop());
+      await this.#attempt("the logs could not be ended", logs.stop());
     }
-    await this.#keep(wasReadBack);
+    await this.#keep();
   }
 
   #invalid(error: Error): void {
     this.#record.invalid ??= this.#options.signal.aborted ? "interrupted" : error.message;
     this.#options.say(`the run is invalid: ${this.#record.invalid}`);
+  }
+
+  async #heal(): Promise<void> {
+    const { lab, say } = this.#options;
+    await this.#attempt(
+      "the faults could not be healed",
+      healEverything(lab).then((healed) => say(`healed: ${healed.join("; ") || "nothing had to be"}`)),
+    );
+  }
+
+  /** A part of the ending: when it fails, that is noted, and what is known by then is kept and judged all the same. */
+  async #attempt(trouble: string, work: Promise<void> | undefined): Promise<void> {
+    await work?.catch((error: Error) => {
+      this.#record.notes.push(`${trouble}: ${error.message}`);
+      this.#options.say(`${trouble}: ${error.message}`);
+    });
   }
 
   /** Passwords of clients and of recovery, and what therefore must not be in any log. */
@@ -194,7 +203,8 @@ export class Run {
   async #refillBudget(): Promise<boolean> {
     const { machine, left } = replacementsLeft(this.#options.lab);
     if (left > 1) return false;
-    const because = `${machine} had ${left} replacements left in this hour (rule 8); the run gave every machine a new budget`;
+    const replacements = left === 1 ? "1 replacement" : `${left} replacements`;
+    const because = `${machine} had ${replacements} left in this hour (rule 8); the run gave every machine a new budget`;
     this.#options.say(because);
     this.#record.budgets.push({ at: now(), because });
     await forgiveAll(new LabOperator(this.#options.lab.name));
@@ -215,14 +225,17 @@ export class Run {
     this.#record.host.loadAverages.push(loadAverage);
     const number = this.#faults.length + 1;
     say(`fault ${number}: ${injury.title}`);
-    const { at, doneAt, healed } = await inject(lab, injury, signal);
+    const at = now();
     const fault: FaultRecord = {
-      ...{ number, kind: kind.name, title: injury.title, at, doneAt, loadBefore, loadAverage },
+      ...{ number, kind: kind.name, title: injury.title, at, doneAt: at, loadBefore, loadAverage },
       processCrash: kind.processCrash === true,
       strict: kind.lenient !== true,
       ...(kind.refusesMs === undefined ? {} : { refusesMs: kind.refusesMs }),
     };
-    this.#faults.push(fault);
+    // Half a fault counts: what clients see from then on comes of it.
+    const { healed } = await inject(lab, injury, signal, () => this.#faults.push(fault)).finally(() => {
+      fault.doneAt = now();
+    });
     const healedAt = await healed;
     if (healedAt !== undefined) fault.healedAt = healedAt;
     await this.#untilNoticed();
@@ -268,18 +281,20 @@ export class Run {
   /** Ends the load and reads back what there is. */
   async #endLoad(): Promise<void> {
     const { say } = this.#options;
-    const operations = await this.#load.stop();
-    this.#record.endedAt = now();
+    const operations = await this.#load.stop().finally(() => {
+      this.#record.endedAt = now();
+    });
     this.#record.host.loadAverages.push(loadavg()[0] ?? 0);
     say(`load ended after ${operations} operations; reading back`);
     await this.#load.readBack();
+    this.#wasReadBack = true;
     await this.#load.clean();
   }
 
   /** Puts what only this process knows beside the files that have grown meanwhile. */
-  async #keep(wasReadBack: boolean): Promise<void> {
+  async #keep(): Promise<void> {
     const { folder } = this.#options;
-    const kept: KeptRun = { run: this.#record, faults: this.#faults, wasReadBack };
+    const kept: KeptRun = { run: this.#record, faults: this.#faults, wasReadBack: this.#wasReadBack };
     await writeFile(join(folder, runFile), `${JSON.stringify(kept, null, 2)}\n`);
     await writeFile(join(folder, incidentsFile), `${JSON.stringify(await this.#incidents(), null, 2)}\n`);
   }

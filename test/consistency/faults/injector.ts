@@ -13,27 +13,38 @@ export class NotPossible extends Error {
 }
 
 export interface Injected {
-  at: number;
-  doneAt: number;
   /** Resolves with the moment when what lasts was undone; undefined when nothing had to be. */
   healed: Promise<number | undefined>;
 }
 
-/** Injects; resolves as soon as it is done. What lasts is healed in time, or at once when `signal` aborts. */
-export async function inject(lab: Lab, injury: Injury, signal: AbortSignal): Promise<Injected> {
-  const at = now();
+/**
+ * Injects; resolves as soon as it is done. What lasts is healed in time, or at once when `signal` aborts. `onEffect` is
+ * called as soon as a part may have taken effect: also when that part, or a later one, then fails.
+ */
+export async function inject(
+  lab: Lab,
+  injury: Injury,
+  signal: AbortSignal,
+  onEffect: () => void,
+): Promise<Injected> {
   for (const [i, request] of injury.requests.entries()) {
-    await askFor(lab, request).catch((error: Error) => {
-      const isRefused = error instanceof ControlPlaneError && error.code === "NoDisk";
-      throw isRefused && i === 0 ? new NotPossible(`${injury.title}: ${error.message}`) : error;
-    });
+    const failure = await failureOf(askFor(lab, request));
+    if (i === 0 && failure instanceof ControlPlaneError && failure.code === "NoDisk")
+      throw new NotPossible(`${injury.title}: ${failure.message}`);
+    if (i === 0) onEffect();
+    if (failure) throw failure;
   }
-  const doneAt = now();
   const work = [killMonitor(lab, injury, signal), healLater(lab, injury, signal)] as const;
   const healed = Promise.all(work).then(([, moment]) => moment);
   healed.catch(() => {}); // whoever waits for it sees it
-  return { at, doneAt, healed };
+  return { healed };
 }
+
+const failureOf = (work: Promise<unknown>): Promise<Error | undefined> =>
+  work.then(
+    () => undefined,
+    (error: Error) => error,
+  );
 
 const askFor = (lab: Lab, request: FaultRequest) =>
   ask<{ done: string }>(lab, "POST", "/lab/faults", request);
