@@ -86,6 +86,8 @@ const program = new Command("scripts/chaos")
 Faults:
 ${catalogue.map(({ name, about, targets }) => `  ${name.padEnd(17)} ${about}${targets ? ` (${targets.join(", ")})` : ""}`).join("\n")}
 
+KIND:MACHINE of a fault that hits a master, where MACHINE has none: the masters are moved there first (barton switchover).
+
 Exit status: 0 pass, 1 fail, 2 unknown (interrupted, not healthy, too little traffic, a fault named by --fault that the
 lab cannot inject, a mistake in the command line: not shown). Ctrl-C, or SIGTERM as of timeout(1), heals all faults, ends
 the load and writes what there is. docs/proof.md says how to read the report.`,

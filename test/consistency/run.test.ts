@@ -108,7 +108,7 @@ vi.mock("./workload/workload.ts", () => ({
   },
 }));
 
-/** What clients do from the fault on; `then`: what becomes of the control plane. */
+/** What the fault does. */
 let onFault: () => void;
 let folder: string;
 const said: string[] = [];
@@ -218,6 +218,43 @@ describe("a control plane that dies", () => {
     const results = await run(["vanish"]);
     expect(results.verdict).toBe("fail");
     expect(results.line).toContain("1 of 1 confirmed writes lost");
+  });
+});
+
+describe("a fault of a master on a machine that has none", () => {
+  test("finds one each time: the masters are moved there before", async () => {
+    onFault = () => {
+      world.masters = ["redis2", "redis2"]; // as recovery does
+    };
+    const results = await run(["vanish:redis1"], { repeat: 2 });
+    expect(results.faults.map(({ title }) => title)).toEqual(["vanish redis1", "vanish redis1"]);
+    expect(world.typed).toEqual(Array(2).fill("monit barton switchover redis2"));
+    expect(results.run.switches).toHaveLength(2);
+    expect(said).toContain("redis1 has no master: moving the masters there (barton switchover redis2)");
+  });
+
+  test("is not possible when the switch is refused", async () => {
+    world.switchRefused = "barton: nothing was switched: recovery is paused";
+    const results = await run(["crash:redis1", "crash"]);
+    expect(results.faults.map(({ title }) => title)).toEqual([expect.stringMatching(/^crash redis2/)]);
+    expect(results.verdict).toBe("unknown");
+    expect(results.line).toMatch(
+      /1 of 2 faults that were asked for not injected: redis1 .*recovery is paused/,
+    );
+  });
+
+  test("is left alone when the machine has one", async () => {
+    await run(["vanish:redis2"]);
+    expect(world.typed).toEqual([]);
+  });
+
+  test("is not injected when the run is told to end meanwhile", async () => {
+    const stop = new AbortController();
+    world.switchRefused = "killed";
+    const say = () => stop.abort();
+    const results = await run(["vanish:redis1"], { signal: stop.signal, say });
+    expect(world.asked).toEqual([]);
+    expect(results).toMatchObject({ verdict: "unknown", run: { invalid: "interrupted", skipped: [] } });
   });
 });
 

@@ -9,12 +9,13 @@ import { askMachine } from "../../lab/exec.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { type Incident, LabOperator } from "../../lab/operate.ts";
 import type { LabStatus } from "../../lab/status.ts";
+import { counterpartOf } from "../../recovery/topology.ts";
 import { Random } from "../simulation/random.ts";
 import { inSeconds } from "./checkers/verdict.ts";
 import type { Scene } from "./faults/catalogue.ts";
 import { loadOf, lookBackMs, whyNotReady } from "./faults/gate.ts";
-import { healEverything, inject, NotPossible } from "./faults/injector.ts";
-import { planned, type Wanted } from "./faults/plan.ts";
+import { healEverything, inject, moveMasters, NotPossible } from "./faults/injector.ts";
+import { needsMaster, planned, type Wanted } from "./faults/plan.ts";
 import { finalsFile, historyFile, incidentsFile, type KeptRun, observationsFile, runFile } from "./files.ts";
 import { now } from "./history.ts";
 import { activeProxy, quickStatus } from "./observer/lab-view.ts";
@@ -74,6 +75,7 @@ export class Run {
       startedAt: now(),
       endedAt: now(),
       budgets: [],
+      switches: [],
       skipped: [],
       notes: [],
       ...(wanted.length > 0 ? { asked: wanted.length * repeat } : {}),
@@ -176,7 +178,7 @@ export class Run {
       if (this.#faults.length === 0) deadline = now() + minutes * 60_000;
       if (now() > deadline) break;
       try {
-        await this.#injectOne(each, status);
+        await this.#injectOne(each, await this.#withMaster(each, status));
       } catch (error) {
         if (!(error instanceof NotPossible)) throw error;
         this.#record.skipped.push(error.message);
@@ -185,6 +187,23 @@ export class Run {
     }
     // What the last fault may have broken shows in calm traffic.
     await this.#untilReady(shards);
+  }
+
+  /** Sees to it that a fault of a master finds one on the machine that was asked for: the roles may have moved. */
+  async #withMaster(each: Wanted, status: LabStatus): Promise<LabStatus> {
+    const to = needsMaster(each, status.shards);
+    if (to === undefined) return status;
+    const { lab, say, signal } = this.#options;
+    const because = `${to} has no master: moving the masters there (barton switchover ${counterpartOf(to)})`;
+    say(because);
+    this.#record.switches.push({ at: now(), because });
+    await moveMasters(new LabOperator(lab.name), to).finally(() => signal.throwIfAborted());
+    // So that the gate, and the checker that takes two switches within a second for two masters, see only what comes after.
+    await this.#pause(lookBackMs);
+    const after = await this.#untilReady(status.shards.length);
+    if (needsMaster(each, after.shards))
+      throw new NotPossible(`${each.kind.name}: ${to} still has no master`);
+    return after;
   }
 
   /** The health gate. Gives the status; throws when the system does not become fit for a fault. */
@@ -224,6 +243,7 @@ export class Run {
     const [loadAverage = 0] = loadavg();
     this.#record.host.loadAverages.push(loadAverage);
     const number = this.#faults.length + 1;
+    signal.throwIfAborted();
     say(`fault ${number}: ${injury.title}`);
     const at = now();
     const fault: FaultRecord = {

@@ -4,6 +4,8 @@ import { ask, ControlPlaneError } from "../../../lab/client.ts";
 import type { FaultRequest } from "../../../lab/control-plane/fault-request.ts";
 import { askMachine } from "../../../lab/exec.ts";
 import type { Lab } from "../../../lab/lab.ts";
+import type { LabOperator } from "../../../lab/operate.ts";
+import { counterpartOf, type RedisMachine } from "../../../recovery/topology.ts";
 import { now } from "../history.ts";
 import type { Injury } from "./catalogue.ts";
 
@@ -74,6 +76,17 @@ async function healAll(lab: Lab): Promise<number> {
     await ask(lab, "POST", "/lab/heal", { target }).catch(() => {});
   }
   return now();
+}
+
+/** Moves every master to a machine, as a person does: by a planned switch on monit, which may be refused. */
+export async function moveMasters(operator: Pick<LabOperator, "exec">, to: RedisMachine): Promise<void> {
+  await operator
+    .exec("monit", "barton", "switchover", counterpartOf(to))
+    .catch((error: Error & { stderr?: string }) => {
+      throw new NotPossible(
+        `${to} has no master, and none can be moved there: ${error.stderr || error.message}`,
+      );
+    });
 }
 
 /** Undoes everything, vanished machines too: for the end of a run that did not come to its end. */

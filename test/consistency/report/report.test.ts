@@ -113,6 +113,13 @@ describe("results", () => {
     expect(parts.reduce((sum, part) => sum + part, 0)).toBeCloseTo(fault?.interruption?.ms ?? 0);
   });
 
+  test("a planned switch after it is none of a fault's cost", () => {
+    const at = (evidence.faults[0]?.at ?? 0) + 100;
+    const [fault] = resultsOf({ ...run, switches: [{ at, because: "" }] }, evidence).faults;
+    expect(fault).toMatchObject({ errors: {}, incidents: [] });
+    expect(fault?.longestWaitMs).toBeLessThan(10);
+  });
+
   test("without a recorded release there is no breakdown", () => {
     const [fault] = results.faults;
     if (fault === undefined) throw new Error("there is a fault");

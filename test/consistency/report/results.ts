@@ -21,6 +21,8 @@ export interface RunRecord {
   invalid?: string;
   /** When recovery's budget of replacements (rule 8) was given anew, and why. */
   budgets: { at: number; because: string }[];
+  /** When the run moved masters by a planned switch, and why. */
+  switches: { at: number; because: string }[];
   /** Faults that the lab could not inject, and why. */
   skipped: string[];
   /** How many faults were asked for by name (`--fault`); missing for a random sequence, which may pass some over. */
@@ -87,7 +89,7 @@ export function resultsOf(run: RunRecord, evidence: Evidence): Results {
   const verdicts = findings.map(({ verdict }) => verdict);
   if (reasons.length > 0) verdicts.push("unknown");
   const verdict = worst(verdicts);
-  const faults = faultResults(evidence, run.endedAt);
+  const faults = faultResults(evidence, run);
   const kinds = kindStatistics(faults);
   return {
     verdict,
@@ -112,13 +114,23 @@ function reasonsOf({ invalid, asked, skipped, notes }: RunRecord): string[] {
   return [...(invalid === undefined ? [] : [invalid]), ...missing, ...notes];
 }
 
-/** The operations that were under way or begun from the fault until the next one. */
-function faultResults({ operations, faults, incidents }: Evidence, endedAt: number): FaultResult[] {
+/** Until when something is a fault's: the next fault, or a planned switch before it, or the end. */
+function untilOf(
+  { at }: FaultRecord,
+  faults: readonly FaultRecord[],
+  { switches, endedAt }: RunRecord,
+): number {
+  const later = [...faults, ...switches].map((each) => each.at).filter((moment) => moment > at);
+  return later.length === 0 ? endedAt : Math.min(...later);
+}
+
+/** The operations that were under way or begun while they were a fault's. */
+function faultResults({ operations, faults, incidents }: Evidence, run: RunRecord): FaultResult[] {
   const moments = acknowledgements(operations);
   const completed = [...operations].sort((a, b) => a.completedAt - b.completedAt);
   let from = 0;
-  return faults.map((fault, i) => {
-    const until = faults[i + 1]?.at ?? endedAt;
+  return faults.map((fault) => {
+    const until = untilOf(fault, faults, run);
     while ((completed[from]?.completedAt ?? until) < fault.at) from += 1;
     let to = from;
     while (to < completed.length && (completed[to]?.completedAt ?? 0) < until) to += 1;

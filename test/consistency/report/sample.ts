@@ -109,6 +109,7 @@ export function sampleRun(): { run: RunRecord; evidence: Evidence } {
       startedAt: zero,
       endedAt: zero + 30_000,
       budgets: [],
+      switches: [],
       skipped: [],
       notes: [],
       host: { cpus: 2, loadAverages: [0.5, 1.5] },

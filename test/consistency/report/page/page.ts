@@ -212,6 +212,10 @@ function runTable({ run }: Results): string {
       "budget",
       `${clockTime(each.at)}: ${text(each.because)}`,
     ]),
+    ...run.switches.map((each): [string, string] => [
+      "switch",
+      `${clockTime(each.at)}: ${text(each.because)}`,
+    ]),
     ...(run.invalid === undefined
       ? []
       : [["invalid", `<pre>${text(run.invalid)}</pre>`] as [string, string]]),
