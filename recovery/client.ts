@@ -22,7 +22,7 @@ export function getView<T>(socketPath: string, view: "status" | "plan", timeoutM
       });
       response.on("end", () => {
         if (response.statusCode === 200) resolve(JSON.parse(text) as T);
-        else reject(new NoMonitor("the monitor has just started and has no view yet"));
+        else reject(new NoMonitor("the monitor starts or stops just now and has no view"));
       });
     });
     sent.on("timeout", () => sent.destroy(new Error(`the monitor did not answer within ${timeoutMs} ms`)));
