@@ -95,8 +95,11 @@ test("a lost proxy is replaced: it gets the running one's configuration, the ser
 
 test("both proxies are lost: both are replaced, and serve", async () => {
   await Promise.all([world.loseMachine("haproxy1"), world.loseMachine("haproxy2")]);
+  // Together, or one after the other, in whichever order their loss is told.
   await world.until("the launches", () =>
-    /launch haproxy1.*launch haproxy2|launch haproxy1,haproxy2/.test(world.calls.join(" ")),
+    ["haproxy1", "haproxy2"].every((proxy) =>
+      world.calls.some((call) => call.startsWith("launch") && call.includes(proxy)),
+    ),
   );
   await world.untilHealthy();
   const traffic = new Traffic(world.machine("haproxy2").address, 8002);
