@@ -1,4 +1,5 @@
 /** The model of one haproxy process on haproxy1 or haproxy2: its server lines, its sessions, its runtime API. */
+import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
 import type { ProxyView } from "../../recovery/observe/facts.ts";
 import { noLook } from "../../recovery/observe/facts.ts";
 import type { Session } from "../../recovery/observe/proxy-stat.ts";
@@ -102,11 +103,14 @@ export class HaProxy {
 
   /** Carries out one command of the runtime API. @throws when it is none that haproxy knows. */
   command(text: string): void {
-    const words = /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr) (\S+)(?: port (\d+))?$/.exec(
-      text,
-    );
+    const words =
+      /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr|weight|health) (\S+)(?: port (\d+))?$/.exec(
+        text,
+      );
     const [, backend, shard, server, verb, value, port] = words ?? [];
     if (!words) throw new Error(`the model of haproxy does not know the command "${text}"`);
+    // Weights and set healths are not modelled: they are as in the file.
+    if (verb === "weight" || verb === "health") return;
     if (backend === "registered") {
       this.registered = value === "ready";
       this.draining = value === "drain";
@@ -131,18 +135,22 @@ export class HaProxy {
   view(): ProxyView {
     const { failures } = this.#world.topology.detection;
     const shards = {} as ProxyView["shards"];
+    const frontends: ProxyView["frontends"] = { health: "open" };
+    const holds: ProxyView["holds"] = {};
     for (const shard of this.#world.shards) {
       const of = (machine: RedisMachine) => {
         const { traffic, probe } = this.#linesOf(shard, machine);
         const { tally, ...line } = probe;
         return {
-          traffic: { ...traffic },
-          probe: { ...line, look: line.ready ? lookOf(tally, failures) : noLook },
+          traffic: { ...traffic, maintenance: !traffic.ready },
+          probe: { ...line, maintenance: !line.ready, look: line.ready ? lookOf(tally, failures) : noLook },
         };
       };
       shards[shard] = { redis1: of("redis1"), redis2: of("redis2") };
+      frontends[`shard${shard}`] = "open";
+      holds[shard] = { ...holdAddress, ready: true, maintenance: false };
     }
-    return { registered: this.registered, shards };
+    return { registered: this.registered, frontends, holds, shards };
   }
 
   /** Probes every server, when that is due. */
