@@ -468,6 +468,7 @@ export const orderOf = ({ memory }: Known, machine: MachineName) =>
 function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
   const twin = counterpartOf(view.machine);
   if (!twinServes(view)) return `${twin} does not serve`;
+  if (isGivenUp(view.known.facts, view.known.memory, twin)) return `${twin} was given up`;
   const defects = defectsOf(view.known, twin);
   if (defects.shut.length > 0) return shutText(twin, defects);
   const leavesFirst = twin === "haproxy2" && view.known.memory.durable.ordered[twin] !== undefined;

@@ -133,6 +133,9 @@ describe("a proxy that somebody changed by hand", () => {
     expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
     expect(world.situation("haproxy2")).toBe("needed");
     world.memory.durable.ordered = {};
+    world.memory.durable.givenUp.haproxy2 = { instanceId: "i-haproxy2", because: "test" };
+    expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
+    world.memory.durable.givenUp = {};
     view(world, "haproxy2").frontends.shard1 = "shut";
     expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
     expect(stepsOf(world, "haproxy2")).toEqual(["reload haproxy2"]);
@@ -706,7 +709,7 @@ describe("proxies", () => {
 
     test("has its servers put right first: clients may use it", () => {
       const world = back();
-      world.lines("haproxy1", 1).redis2.traffic.ready = true;
+      Object.assign(world.lines("haproxy1", 1).redis2.traffic, { ready: true, maintenance: false });
       expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis2 out"]);
     });
 
