@@ -55,7 +55,7 @@ async function confirmOut(
   proxy: ProxyMachine,
 ): Promise<void> {
   const answer = await link.ask();
-  if ("view" in answer && answer.view.shards[shard]?.[machine].traffic.ready === false) return;
+  if ("view" in answer && answer.view.shards[shard]?.[machine].traffic.maintenance) return;
   throw new Error(`${proxy} did not confirm that ${machine} is out for shard ${shard}`);
 }
 

@@ -3,7 +3,15 @@ import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
 import { fence } from "./fence.ts";
 import { promote, writeEpoch } from "./promote.ts";
-import { copyConfiguration, drainProxy, registerProxy, setServers, unregisterProxy } from "./proxies.ts";
+import {
+  copyConfiguration,
+  drainProxy,
+  registerProxy,
+  reloadProxy,
+  reopen,
+  setServers,
+  unregisterProxy,
+} from "./proxies.ts";
 import { cut, release } from "./release.ts";
 import {
   checkProgram,
@@ -39,6 +47,10 @@ export function perform(world: World, step: Step): Promise<void> {
       return writeEpoch(world, step);
     case "set servers":
       return setServers(world, step);
+    case "reopen":
+      return reopen(world, step);
+    case "reload proxy":
+      return reloadProxy(world, step);
     case "copy configuration":
       return copyConfiguration(world, step);
     case "register proxy":

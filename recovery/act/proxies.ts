@@ -1,7 +1,9 @@
 /** A proxy's server lines, its registration, and its configuration file. */
-import type { ServerChange } from "../decide/steps.ts";
+import { holdAddress } from "../decide/proxy-changes.ts";
+import { frontendName, holdName, lineName, type ServerChange } from "../decide/steps.ts";
 import type { ProxyMachine } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";
+import { readyCommands } from "./ready.ts";
 import { addressOf, commandTimeoutMs, proxyOf, type World } from "./world.ts";
 
 /** Applies the changes, those first that take servers out; sessions with a server that was in use are cut. */
@@ -15,18 +17,37 @@ export async function setServers(
   for (const { shard, machine } of takenOut) await cutEstablished(world, link, shard, machine, proxy);
 }
 
-function commandsOf({ line, shard, machine, address, ready }: ServerChange): string[] {
-  const server = `set server ${line === "traffic" ? "shard" : "probe"}${shard}/${machine}`;
+function commandsOf(change: ServerChange): string[] {
+  const { line, address, ready } = change;
+  const name = lineName(change);
+  const server = `set server ${name}`;
+  const probing = [`${server} state ready`];
   return [
     // Out before it moves: what was found out about the old address must not count for the new one.
     ...(address ? [`${server} state maint`, `${server} addr ${address.address} port ${address.port}`] : []),
-    ...(ready === undefined ? [] : [`${server} state ${ready ? "ready" : "maint"}`]),
+    ...(ready === true ? (line === "traffic" ? readyCommands(name) : probing) : []),
+    ...(ready === false ? [`${server} state maint`] : []),
   ];
+}
+
+/** Makes what haproxy.cfg alone says so again. Never in maintenance: a moment without `hold` would be an error. */
+export async function reopen(
+  world: World,
+  { proxy, frontends, holds }: { proxy: ProxyMachine; frontends: string[]; holds: number[] },
+): Promise<void> {
+  const { address, port } = holdAddress;
+  const commands = [
+    ...holds
+      .map(holdName)
+      .flatMap((hold) => [`set server ${hold} addr ${address} port ${port}`, ...readyCommands(hold)]),
+    ...frontends.map((name) => `enable ${frontendName(name)}`),
+  ];
+  await proxyOf(world, proxy).tell(commands, commandTimeoutMs);
 }
 
 /** Lets app use the proxy. */
 export async function registerProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
-  await proxyOf(world, proxy).tell(["set server registered/self state ready"], commandTimeoutMs);
+  await proxyOf(world, proxy).tell(readyCommands("registered/self"), commandTimeoutMs);
   world.remember({ event: "registered", proxy });
 }
 
@@ -88,14 +109,24 @@ async function isOfOlderBuild({ engine, log }: World, proxy: ProxyMachine): Prom
   return wantedBuild !== undefined && build !== wantedBuild;
 }
 
+const reloadCommand = "systemctl reload-or-restart haproxy";
 const reloadTimeoutMs = 5_000;
 
 async function install(world: World, proxy: ProxyMachine, text: string): Promise<void> {
+  const part = `${configFile}.part`;
+  const script = `set -e; cat > ${part}; haproxy -c -q -f ${part}; mv ${part} ${configFile}; ${reloadCommand}`;
+  await reload(world, proxy, script, text);
+}
+
+/** Has a new process, with the configuration file as it is, take over from this one; see keep.lua. */
+export async function reloadProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
+  await reload(world, proxy, reloadCommand);
+}
+
+async function reload(world: World, proxy: ProxyMachine, script: string, input?: string): Promise<void> {
   const link = proxyOf(world, proxy);
   const before = await link.processId(commandTimeoutMs);
-  const part = `${configFile}.part`;
-  const script = `set -e; cat > ${part}; haproxy -c -q -f ${part}; mv ${part} ${configFile}; systemctl reload-or-restart haproxy`;
-  await world.remote.run(addressOf(world, proxy), script, text);
+  await world.remote.run(addressOf(world, proxy), script, input);
   // The old process goes on answering for a moment; what it is told would be lost with it.
   const deadlineMs = world.clock.now() + reloadTimeoutMs;
   for (let now: string | undefined = before; now === before || now === undefined; ) {

@@ -2,6 +2,7 @@
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { counterpartOf } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";
+import { readyCommands } from "./ready.ts";
 import { addressOf, commandTimeoutMs, proxyOf, shardOf, type World } from "./world.ts";
 
 interface Target {
@@ -21,7 +22,7 @@ export async function release(world: World, { shard, machine, proxies }: Target)
   const commands = [
     `set server shard${shard}/${counterpartOf(machine)} state maint`,
     `set server shard${shard}/${machine} addr ${addressOf(world, machine)} port ${redisPort}`,
-    `set server shard${shard}/${machine} state ready`,
+    ...readyCommands(`shard${shard}/${machine}`),
   ];
   const results = await Promise.allSettled(
     proxies.map((proxy) => proxyOf(world, proxy).tell(commands, commandTimeoutMs)),

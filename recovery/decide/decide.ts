@@ -16,7 +16,7 @@ import {
 } from "./machine-situations.ts";
 import { isGivenUp, type Memory, remember } from "./memory.ts";
 import { whySteppedBack } from "./presence.ts";
-import { changesFor, type ShardIntent } from "./proxy-changes.ts";
+import { changesFor, defectsOf, type ShardIntent } from "./proxy-changes.ts";
 import { replacementSituations } from "./replacement-situations.ts";
 import { type ShardRow, shardSituations } from "./shard-situations.ts";
 import { asSeen, rememberSight, whyBlind } from "./sight.ts";
@@ -166,7 +166,8 @@ function viewProxy(
   intents: ShardIntent[],
 ): ProxyMachineView {
   const somethingToServe = shards.some((view) => soleMaster(view) !== undefined);
-  return { machine, known, changes: changesFor(machine, intents), somethingToServe };
+  const changes = changesFor(machine, intents);
+  return { machine, known, changes, defects: defectsOf(known, machine), somethingToServe };
 }
 
 function decideProxy(view: ProxyMachineView): Decision {

@@ -4,8 +4,9 @@ import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine }
 import { isDead } from "./data-volume.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
+import { type Defects, defectsOf } from "./proxy-changes.ts";
 import { whyCounterpartCannotServe, whyNeededAgain } from "./redundancy.ts";
-import type { ServerChange, Step } from "./steps.ts";
+import { frontendName, holdName, lineName, type ServerChange, type Step } from "./steps.ts";
 import type { Row } from "./table.ts";
 import type { Known, ServerView, ShardView } from "./view.ts";
 import { list, seconds, troubleOf } from "./words.ts";
@@ -110,6 +111,8 @@ export interface ProxyMachineView {
   known: Known;
   /** Corrections that its server lines need. */
   changes: ServerChange[];
+  /** What a person has changed that recovery never does. */
+  defects: Defects;
   /** Some shard has a master that it could serve. */
   somethingToServe: boolean;
 }
@@ -153,8 +156,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     when: (view) =>
       isOrdered(view) && takesCommands(view.known.facts, view.machine) && !whyTwinIsNoHelp(view),
     steps: ({ known, machine }) => [
-      { do: "drain proxy", proxy: machine },
-      { do: "unregister proxy", proxy: machine },
+      ...setAside(machine),
       stopMonitoring(known, machine, orderOf(known, machine)),
     ],
     because: ({ known, machine }) =>
@@ -165,9 +167,15 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     situation: "needed",
     leadsTo: ["leaves"],
     holds: true,
-    // One that is not registered (any more: its twin was lost while it drained) first becomes so, by the rows below.
+    // One that is not registered (any more: its twin was lost while it drained) first becomes so, by the rows below; and one
+    // that is not as it should be is put right.
     meaning: "Its failover was ordered, but its twin does not serve, or leaves first.",
-    when: (view) => isOrdered(view) && takesCommands(view.known.facts, view.machine) && isRegistered(view),
+    when: (view) =>
+      isOrdered(view) &&
+      takesCommands(view.known.facts, view.machine) &&
+      isRegistered(view) &&
+      !isAstray(view) &&
+      view.defects.shut.length === 0,
     because: (view) => `${view.machine} is not replaced: ${whyTwinIsNoHelp(view)}`,
     about: ({ machine }) => machine,
   },
@@ -219,12 +227,26 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     situation: "astray",
     leadsTo: ["unregistered", "serving"],
     meaning:
-      "Its servers are not as they should be (it restarted, somebody changed it, a machine is new): put right.",
-    when: ({ changes }) => changes.length > 0,
-    steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
-    because: ({ machine }) => `${machine}'s servers are put right`,
+      "Its servers are not as they should be (it restarted, somebody changed it, a machine is new), or a frontend does not listen: put right.",
+    when: isAstray,
+    steps: (view) => putRight(view),
+    because: (view) => `${view.machine} is put right: ${wrongLinesOf(view)}`,
     about: ({ known, machine, changes }) =>
       known.memory.durable.newcomers[machine] ? machine : onlyMachineOf(changes),
+  },
+  {
+    situation: "shut",
+    leadsTo: ["unregistered"],
+    opens: true,
+    meaning:
+      "Somebody shut a frontend down, which this process never opens again: it is reloaded; app moves to its twin before.",
+    when: ({ defects }) => defects.shut.length > 0,
+    steps: (view) => [
+      ...(whyTwinIsNoHelp(view) ? [] : setAside(view.machine)),
+      { do: "reload proxy", proxy: view.machine },
+    ],
+    because: ({ machine, defects }) => `${shutText(machine, defects)}: it is reloaded`,
+    about: ({ machine }) => machine,
   },
   {
     situation: "unregistered",
@@ -244,7 +266,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "serving",
-    leadsTo: ["doubt", "astray", "leaves"],
+    leadsTo: ["doubt", "astray", "shut", "leaves"],
     meaning: "Registered, with the right servers.",
     settled: true,
     when: isRegistered,
@@ -255,6 +277,46 @@ export const proxySituations: Row<ProxyMachineView>[] = [
 /** The step by which a machine is given up; the rest of its replacement follows from that. */
 export function stopMonitoring(known: Known, machine: MachineName, because: string): Step {
   return { do: "stop monitoring", machine, instanceId: known.facts.machines[machine].instanceId, because };
+}
+
+/** App moves to the twin, new connections first. */
+function setAside(proxy: ProxyMachine): Step[] {
+  return [
+    { do: "drain proxy", proxy },
+    { do: "unregister proxy", proxy },
+  ];
+}
+
+function isAstray({ changes, defects }: ProxyMachineView): boolean {
+  return changes.length + defects.paused.length + defects.holds.length > 0;
+}
+
+function putRight({
+  machine: proxy,
+  changes,
+  defects: { paused: frontends, holds },
+}: ProxyMachineView): Step[] {
+  return [
+    ...(changes.length > 0 ? [{ do: "set servers", proxy, changes } as const] : []),
+    ...(frontends.length + holds.length > 0 ? [{ do: "reopen", proxy, frontends, holds } as const] : []),
+  ];
+}
+
+/** A proxy that starts has all of its lines wrong: the first tell enough. */
+const wrongLinesMax = 4;
+
+function wrongLinesOf({ changes, defects }: ProxyMachineView): string {
+  const lines = [
+    ...changes.map(lineName),
+    ...defects.holds.map(holdName),
+    ...defects.paused.map(frontendName),
+  ];
+  const more = lines.length - wrongLinesMax;
+  return list(more > 0 ? [...lines.slice(0, wrongLinesMax), `${more} more`] : lines);
+}
+
+function shutText(machine: ProxyMachine, { shut }: Defects): string {
+  return `${machine}'s ${list(shut.map(frontendName))} ${shut.length > 1 ? "were" : "was"} shut down`;
 }
 
 /** Why the machine is used again although it was given up, or undefined. */
@@ -310,15 +372,13 @@ function whyProxyLost(view: ProxyMachineView): string | undefined {
  * a verdict when app says the same: with monit's word alone there is time to see whether the cut is monit's own. There
  * is none when the proxy sends traffic where it must not go, and cannot be told.
  */
-function patienceWithProxy(
-  { known, machine, changes }: ProxyMachineView,
-  silence: string | undefined,
-): number {
+function patienceWithProxy(view: ProxyMachineView, silence: string | undefined): number {
+  const { known, machine } = view;
   const { facts, limits } = known;
   if (silence === "refused") return limits.graceMs;
   if (silence === "stalled") return facts.topology.detection.stallMs;
   const isAgreed = clientLookAt(facts, machine)?.look.state === "down";
-  return isAgreed || changes.length > 0 ? limits.proxyPatienceMs : limits.graceMs;
+  return isAgreed || isAstray(view) ? limits.proxyPatienceMs : limits.graceMs;
 }
 
 /** Why the machine counts as gone by the cloud's word, or undefined; a lost tag alone does not take away who answers. */
@@ -337,11 +397,11 @@ const unseenMinMs = 2_000;
 
 /** Who sees a silent proxy do what it should, although monit does not; in words. */
 function witnessOf(view: ProxyMachineView): string | undefined {
-  const { known, machine, changes } = view;
+  const { known, machine } = view;
   const { look } = known.facts.proxies[machine];
   const { limits, facts } = known;
   if (known.memory.durable.ordered[machine] || facts.machines[machine].cloud !== "running") return undefined;
-  if (look.state !== "down" || look.silence !== "silent" || changes.length > 0) return undefined;
+  if (look.state !== "down" || look.silence !== "silent" || isAstray(view)) return undefined;
   if (facts.nowMs - (look.sinceMs ?? facts.nowMs) < limits.proxyPatienceMs) return undefined;
   if (clientLookAt(facts, machine)?.usable) return "app does";
   return carriesUnseen(view) ? "the redis servers do" : undefined;
@@ -408,6 +468,9 @@ export const orderOf = ({ memory }: Known, machine: MachineName) =>
 function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
   const twin = counterpartOf(view.machine);
   if (!twinServes(view)) return `${twin} does not serve`;
+  if (isGivenUp(view.known.facts, view.known.memory, twin)) return `${twin} was given up`;
+  const defects = defectsOf(view.known, twin);
+  if (defects.shut.length > 0) return shutText(twin, defects);
   const leavesFirst = twin === "haproxy2" && view.known.memory.durable.ordered[twin] !== undefined;
   return leavesFirst ? `${twin} is to be replaced first` : undefined;
 }

@@ -4,10 +4,11 @@
  * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
  * that is out or whose machine is given up is in no line of any proxy until it is registered again.
  */
+import type { FrontendState, ProxyServer } from "../observe/facts.ts";
 import { type ProxyMachine, redisMachines } from "../topology.ts";
 import type { Traffic } from "./shard-situations.ts";
 import type { ServerChange } from "./steps.ts";
-import { type ServerView, type ShardView, soleMaster } from "./view.ts";
+import { type Known, type ServerView, type ShardView, soleMaster } from "./view.ts";
 
 /** One shard with what its situation says about traffic. */
 export interface ShardIntent {
@@ -45,7 +46,33 @@ function changeOf(
   if (wanted === true && !isThere) return [{ ...change, address: { address, port: redisPort }, ready: true }];
   // A line that points to an address of the past is not used, whatever becomes of the server.
   const ready = isThere ? wanted : false;
-  return ready === undefined || ready === present.ready ? [] : [{ ...change, ready }];
+  return ready === undefined || isSo(present, ready) ? [] : [{ ...change, ready }];
+}
+
+/** One that drains, by somebody's hand, is neither in use nor out. */
+const isSo = (present: ProxyServer, ready: boolean) => (ready ? present.ready : present.maintenance);
+
+/** As in haproxy.cfg: a closed port, which no server can come up at. */
+export const holdAddress = { address: "127.0.0.1", port: 1 };
+
+/** What only a person can have changed, because recovery never does; it is as in haproxy.cfg again after a restart. */
+export interface Defects {
+  /** Names of frontends that do not listen now. */
+  paused: string[];
+  /** Names of frontends that this process will never open again. */
+  shut: string[];
+  /** Shards whose traffic would get an error instead of waiting while there is no master. */
+  holds: number[];
+}
+
+/** What of the proxy is not as in haproxy.cfg; empty lists when all is. */
+export function defectsOf({ facts }: Known, proxy: ProxyMachine): Defects {
+  const { frontends = {}, holds = {} } = facts.proxies[proxy].view ?? {};
+  const which = (state: FrontendState) => Object.keys(frontends).filter((name) => frontends[name] === state);
+  const isWrong = ({ ready, address, port }: ProxyServer) =>
+    !ready || address !== holdAddress.address || port !== holdAddress.port;
+  const wrong = Object.entries(holds).filter(([, hold]) => isWrong(hold));
+  return { paused: which("paused"), shut: which("shut"), holds: wrong.map(([shard]) => Number(shard)) };
 }
 
 /** A probe line is ready while the server is in use; undefined leaves it as it is. */

@@ -25,6 +25,10 @@ export type Step =
   | { do: "follow"; shard: number; machine: RedisMachine; master: RedisMachine }
   | { do: "write epoch"; shard: number; machine: RedisMachine; epoch: number }
   | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
+  /** What haproxy.cfg alone says is made so again: frontends open, and traffic waits at `hold` (by shard). */
+  | { do: "reopen"; proxy: ProxyMachine; frontends: string[]; holds: number[] }
+  /** A new process opens what was shut down for good. */
+  | { do: "reload proxy"; proxy: ProxyMachine }
   | { do: "copy configuration"; proxy: ProxyMachine; from: ProxyMachine }
   | { do: "register proxy"; proxy: ProxyMachine }
   /** No new connections from app, and a moment for those that are under way. */
@@ -62,6 +66,10 @@ export function describeStep(step: Step): string {
       return `write epoch ${step.epoch} into shard ${step.shard}`;
     case "set servers":
       return `set servers of ${step.proxy}: ${step.changes.map(describeChange).join(", ")}`;
+    case "reopen":
+      return `reopen ${[...step.frontends.map(frontendName), ...step.holds.map(holdName)].join(", ")} of ${step.proxy}`;
+    case "reload proxy":
+      return `reload ${step.proxy}`;
     case "copy configuration":
       return `configure ${step.proxy} like ${step.from}`;
     case "register proxy":
@@ -87,6 +95,12 @@ export function describeStep(step: Step): string {
       return `update ${step.machine}'s record${step.instanceId ? ` (${step.instanceId})` : ""}`;
   }
 }
+
+/** Names of a proxy's lines, as a person types them to it. */
+export const frontendName = (name: string) => `frontend ${name}`;
+export const holdName = (shard: number) => `shard${shard}/hold`;
+export const lineName = ({ line, shard, machine }: Pick<ServerChange, "line" | "shard" | "machine">) =>
+  `${line === "traffic" ? "shard" : "probe"}${shard}/${machine}`;
 
 function describeChange({ shard, line, machine, address, ready }: ServerChange): string {
   const words = [

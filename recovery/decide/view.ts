@@ -9,7 +9,7 @@ import type { Copy } from "./copies.ts";
 import { isInSync } from "./in-sync.ts";
 import { type Condition, isOut, judgeServer } from "./judge.ts";
 import { isGivenUp, isUnfinished, isUsurper, type Memory, offsetToHave } from "./memory.ts";
-import { trafficTarget } from "./traffic.ts";
+import { sessionTarget } from "./traffic.ts";
 
 /** What a cycle decides from. */
 export interface Known {
@@ -178,5 +178,5 @@ export function otherOf(view: ShardView, server: ServerView): ServerView {
 }
 
 function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
-  return trafficTarget(facts, "haproxy1", shard) ?? trafficTarget(facts, "haproxy2", shard);
+  return sessionTarget(facts, "haproxy1", shard) ?? sessionTarget(facts, "haproxy2", shard);
 }

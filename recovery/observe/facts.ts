@@ -57,16 +57,29 @@ export interface ServerFacts {
   refusal?: string;
 }
 
-/** One server line of a proxy: where it points and whether it may be used. */
+/**
+ * One server line of a proxy: where it points and whether it may be used. One that drains is neither ready nor in
+ * maintenance: it gets no new connections, but what it has may still write.
+ */
 export interface ProxyServer {
   address: string;
   port: number;
+  /** New connections may go there; of a probe line: it probes. */
   ready: boolean;
+  /** Out, as a fence leaves it. */
+  maintenance: boolean;
 }
+
+/** `shut` is one that was ended by `shutdown frontend`: only a new process opens it again. */
+export type FrontendState = "open" | "paused" | "shut";
 
 /** What one proxy says of itself: its registration, and per shard and machine the traffic and probe lines. */
 export interface ProxyView {
   registered: boolean;
+  /** Where clients and app's checks come in, by name. Recovery never closes one. */
+  frontends: Record<string, FrontendState>;
+  /** By shard, the server where connections wait while there is no master. Recovery never changes it either. */
+  holds: Record<number, ProxyServer>;
   /** Ids of the monitors that are at work, as they have told it; undefined when the proxy keeps no such table. */
   monitors?: string[];
   shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;

@@ -52,7 +52,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
     try {
-      const view = proxyViewOf(stat.servers, this.#options.shards, this.#failing.since);
+      const view = proxyViewOf(stat, this.#options.shards, this.#failing.since);
       return { view: { ...view, monitors: parseMonitors(table) } };
     } catch (error) {
       return { refusal: (error as Error).message };

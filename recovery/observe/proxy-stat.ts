@@ -2,6 +2,7 @@
 import { type ProxyMachine, type RedisMachine, redisMachines } from "../topology.ts";
 import {
   type ClientLook,
+  type FrontendState,
   type Look,
   noLook,
   type ProxyServer,
@@ -23,6 +24,7 @@ export function parseMonitors(text: string): string[] | undefined {
 
 export interface Stat {
   servers: StatServer[];
+  frontends: Record<string, FrontendState>;
   /** The process has stopped listening: it was reloaded, and only finishes what it has. */
   leaving: boolean;
 }
@@ -37,6 +39,8 @@ export interface StatServer {
   maintenance: boolean;
   /** Gets no new connections (of `registered/self`: the proxy leaves by order). */
   draining: boolean;
+  /** Gets new connections: it is neither out nor draining, not set down by hand, and has a weight. */
+  usable: boolean;
   /** Undefined for a server without checks. */
   check?: {
     failures: number;
@@ -60,8 +64,16 @@ export function parseStat(csv: string): Stat {
   const frontends = rows.filter(isFrontend);
   return {
     servers: rows.filter((cells) => !isFrontend(cells)).map((cells) => statServer(cells, column)),
+    frontends: Object.fromEntries(
+      frontends.map((cells) => [column(cells, "pxname"), frontendState(column(cells, "status"))]),
+    ),
     leaving: frontends.length > 0 && frontends.every((cells) => column(cells, "status") === "STOP"),
   };
+}
+
+function frontendState(status: string): FrontendState {
+  if (status === "OPEN") return "open";
+  return status === "STOP" ? "shut" : "paused";
 }
 
 type Column = (cells: string[], name: string) => string;
@@ -77,7 +89,8 @@ function columnFinder(header: string): Column {
 
 function statServer(cells: string[], column: Column): StatServer {
   const [address = "", port = ""] = splitAddress(column(cells, "addr"));
-  const maintenance = column(cells, "status").startsWith("MAINT");
+  const status = column(cells, "status");
+  const maintenance = status.startsWith("MAINT");
   const checkStatus = column(cells, "check_status").replace("* ", "");
   return {
     backend: column(cells, "pxname"),
@@ -85,7 +98,9 @@ function statServer(cells: string[], column: Column): StatServer {
     address,
     port: Number(port),
     maintenance,
-    draining: /^(DRAIN|NOLB)/.test(column(cells, "status")),
+    draining: /^(DRAIN|NOLB)/.test(status),
+    // A weight of 0 does not show in the status.
+    usable: /^(no check|UP)/.test(status) && Number(column(cells, "weight")) > 0,
     check: maintenance || checkStatus === "" ? undefined : checkOf(cells, column, checkStatus),
   };
 }
@@ -126,35 +141,40 @@ function splitAddress(text: string): [string, string] {
  *
  * @param failingSince when each probe's present row of failures was first seen, kept by the caller
  *   (haproxy itself only tells whole seconds).
- * @throws when a server that barton's haproxy.cfg has is missing, naming it.
+ * @throws when a server or frontend that barton's haproxy.cfg has is missing, naming it.
  */
 export function proxyViewOf(
-  servers: StatServer[],
+  { servers, frontends }: Pick<Stat, "servers" | "frontends">,
   shards: number[],
   failingSince: (name: string, failing: boolean) => number | undefined,
 ): ProxyView {
   const byName = new Map(servers.map((server) => [`${server.backend}/${server.server}`, server]));
-  const find = (name: string) => {
-    const found = byName.get(name);
-    if (!found)
-      throw new Error(`haproxy has no server "${name}"; is its haproxy.cfg barton's, with all shards?`);
-    return found;
-  };
+  const find = (name: string) => byName.get(name) ?? missing("server", name);
   const pair = (shard: number) => (machine: RedisMachine) => {
     const probe = find(`probe${shard}/${machine}`);
     // One check that passed ends a row of failures, although haproxy wants `rise` of them.
     const since = failingSince(`probe${shard}/${machine}`, probe.check?.silence !== undefined);
     return {
       traffic: lineOf(find(`shard${shard}/${machine}`)),
-      probe: { ...lineOf(probe), look: lookOfCheck(probe.check, since) },
+      // It probes also while it drains.
+      probe: { ...lineOf(probe), ready: !probe.maintenance, look: lookOfCheck(probe.check, since) },
     };
   };
+  const entrances = ["health", ...shards.map((shard) => `shard${shard}`)];
   return {
-    registered: isInUse(find("registered/self")),
+    registered: find("registered/self").usable,
+    frontends: Object.fromEntries(
+      entrances.map((name) => [name, frontends[name] ?? missing("frontend", name)]),
+    ),
+    holds: Object.fromEntries(shards.map((shard) => [shard, lineOf(find(`shard${shard}/hold`))])),
     shards: Object.fromEntries(
       shards.map((shard) => [shard, byMachine(pair(shard))] as const),
     ) as ProxyView["shards"],
   };
+}
+
+function missing(kind: "server" | "frontend", name: string): never {
+  throw new Error(`haproxy has no ${kind} "${name}"; is its haproxy.cfg barton's, with all shards?`);
 }
 
 /**
@@ -188,8 +208,8 @@ function byMachine<T>(of: (machine: RedisMachine) => T): Record<RedisMachine, T>
   >;
 }
 
-function lineOf({ address, port, maintenance }: StatServer): ProxyServer {
-  return { address, port, ready: !maintenance };
+function lineOf({ address, port, usable, maintenance }: StatServer): ProxyServer {
+  return { address, port, ready: usable, maintenance };
 }
 
 function lookOfCheck(check: StatServer["check"], sinceMs: number | undefined): Look {

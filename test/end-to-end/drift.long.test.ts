@@ -6,10 +6,12 @@ import {
   asRecovery,
   expectNothingLost,
   expectSmooth,
+  isOpen,
   lab,
   readyServers,
   runtime,
   scenarioBeforeEach,
+  takesConnections,
 } from "./scenario.ts";
 
 const scenario = scenarioBeforeEach();
@@ -70,6 +72,54 @@ describe("a proxy", () => {
     expect(await runtime("haproxy1", "show servers state shard1")).toContain(
       String(addressIn(before, master)),
     );
+  });
+
+  /** Each stops the traffic of the proxy that app uses, or would stop it in the next failover. */
+  test.each([
+    ["the master's line drained", "set server shard1/MASTER state drain", "shard1/MASTER"],
+    ["the master's line without weight", "set server shard1/MASTER weight 0", "shard1/MASTER"],
+    ["hold taken out", "set server shard1/hold state maint", "shard1/hold"],
+    ["hold moved", "set server shard1/hold addr 127.0.0.9 port 9", "shard1/hold"],
+  ])("%s: it takes connections again", async (_, command, server) => {
+    const { before, master } = scenario.current;
+    const proxy = await lab.activeProxy();
+    await runtime(proxy, command.replace("MASTER", master));
+    await waitFor("the line to be put right", 10_000, async () => {
+      return (await takesConnections(proxy, server.replace("MASTER", master))) || undefined;
+    });
+    expectSmooth(await scenario.current.ended());
+    const after = await lab.untilHealthy(30_000);
+    expect(after.shards).toEqual(before.shards);
+    expect(after.machines).toEqual(before.machines);
+    expect(await runtime(proxy, "show servers state shard1")).toMatch(/ hold 127\.0\.0\.1 2 0 1 1 .* - 1 - /);
+  });
+
+  test.each(["shard1", "health"])("its frontend %s disabled: it is enabled again", async (frontend) => {
+    const { before } = scenario.current;
+    const proxy = await lab.activeProxy();
+    await runtime(proxy, `disable frontend ${frontend}`);
+    await waitFor("the frontend to listen", 10_000, async () => {
+      return (await isOpen(proxy, frontend)) || undefined;
+    });
+    expectSmooth(await scenario.current.ended());
+    const after = await lab.untilHealthy(30_000);
+    expect(after.shards).toEqual(before.shards);
+    expect(after.machines).toEqual(before.machines);
+  });
+
+  test("its frontend shut down for good: app moves to the twin, and it comes back with a new process", async () => {
+    const { before } = scenario.current;
+    const proxy = await lab.activeProxy();
+    await runtime(proxy, "shutdown frontend shard1");
+    await waitFor("the frontend to listen", 30_000, async () => {
+      return (await isOpen(proxy, "shard1").catch(() => false)) || undefined;
+    });
+    expectSmooth(await scenario.current.ended());
+    const after = await lab.untilHealthy(30_000);
+    expect(after.shards).toEqual(before.shards);
+    expect(after.machines).toEqual(before.machines);
+    const steps = (await scenario.current.newIncidents()).flatMap((incident) => incident.steps);
+    expect(steps.map(({ step }) => step)).toContain(`reload ${proxy}`);
   });
 
   test("not registered any more: it is registered again, and app comes back to it", async () => {

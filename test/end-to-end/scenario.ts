@@ -166,12 +166,32 @@ export async function isRegistered(proxy: string): Promise<boolean> {
 }
 
 async function serversInUse(proxy: string, backend: string): Promise<string[]> {
+  const lines = await statOf(proxy);
+  return lines
+    .filter(({ pxname, status }) => pxname === backend && status !== "MAINT")
+    .map(({ svname = "" }) => svname);
+}
+
+/** Does the proxy send new connections to this server (`shard1/hold`)? One that drains gets none, nor one without weight. */
+export async function takesConnections(proxy: string, server: string): Promise<boolean> {
+  const line = (await statOf(proxy)).find(({ pxname, svname }) => `${pxname}/${svname}` === server);
+  if (line === undefined) throw new Error(`${proxy} has no server ${server}`);
+  return line.status === "no check" && line.weight !== "0";
+}
+
+/** Does the proxy's frontend listen? */
+export async function isOpen(proxy: string, frontend: string): Promise<boolean> {
+  const lines = await statOf(proxy);
+  return lines.some(
+    ({ pxname, svname, status }) => pxname === frontend && svname === "FRONTEND" && status === "OPEN",
+  );
+}
+
+/** `show stat`, each line by the names of its columns. */
+async function statOf(proxy: string): Promise<Record<string, string>[]> {
   const [header = "", ...rows] = (await runtime(proxy, "show stat")).split("\n");
-  const status = header.split(",").indexOf("status");
-  return rows
-    .map((row) => row.split(","))
-    .filter((fields) => fields[0] === backend && fields[status] !== "MAINT")
-    .map(([, server = ""]) => server);
+  const names = header.replace(/^# /, "").split(",");
+  return rows.map((row) => Object.fromEntries(row.split(",").map((cell, i) => [names[i] ?? "", cell])));
 }
 
 /** Expects that nothing acknowledged was lost and nobody saw an error, except for a write in flight at each failure. */

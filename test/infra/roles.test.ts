@@ -12,6 +12,7 @@ import {
   encodeUserData,
   userDataBytesMax,
 } from "../../infra/user-data.ts";
+import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
 import { production, root } from "./settings.ts";
 
 const passwords = {
@@ -139,7 +140,7 @@ describe("proxies", () => {
     for (const line of servers.filter((line) => !line.startsWith("server hold")))
       expect(line).toMatch(/ disabled\b/);
     for (const line of servers.filter((line) => line.startsWith("server hold")))
-      expect(line).toBe("server hold 127.0.0.1:1 backup");
+      expect(line).toBe(`server hold ${holdAddress.address}:${holdAddress.port} backup`);
     expect(cfg).not.toMatch(/default-server.*\bcheck\b/);
   });
 

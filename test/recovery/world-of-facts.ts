@@ -2,6 +2,7 @@
 
 import { decide, type Outcome } from "../../recovery/decide/decide.ts";
 import { emptyMemory, type Memory } from "../../recovery/decide/memory.ts";
+import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
 import {
   type CloudState,
   type Facts,
@@ -204,8 +205,8 @@ export class World {
         view.shards[shard] = {
           ...this.lines(proxy, shard),
           [machine]: {
-            traffic: { address: "127.0.0.1", port: 1, ready: false },
-            probe: { address: "127.0.0.1", port: 1, ready: false, look: none },
+            traffic: { address: "127.0.0.1", port: 1, ready: false, maintenance: true },
+            probe: { address: "127.0.0.1", port: 1, ready: false, maintenance: true, look: none },
           },
         };
       }
@@ -237,6 +238,7 @@ export class World {
       address: addresses[machine],
       port,
       ready,
+      maintenance: !ready,
     });
     const shards = topology.shards.map(({ index, redisPort }) => [
       index,
@@ -251,6 +253,16 @@ export class World {
         },
       },
     ]);
-    return { look: up, view: { registered: true, shards: Object.fromEntries(shards) } };
+    const hold = { ...holdAddress, ready: true, maintenance: false };
+    const names = topology.shards.map(({ index }) => index);
+    const view = {
+      registered: true,
+      frontends: Object.fromEntries(
+        ["health", ...names.map((i) => `shard${i}`)].map((n) => [n, "open" as const]),
+      ),
+      holds: Object.fromEntries(names.map((index) => [index, { ...hold }])),
+      shards: Object.fromEntries(shards),
+    };
+    return { look: up, view };
   }
 }

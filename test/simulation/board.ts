@@ -288,7 +288,7 @@ function gistOfProxy({ registered, shards }: ProxyView): string {
   for (const lines of Object.values(shards)) {
     for (const machine of redisMachines) {
       const { traffic, probe } = lines[machine];
-      gist += ` ${traffic.address} ${traffic.ready} ${probe.address} ${probe.ready} ${probe.look.state}`;
+      gist += ` ${traffic.address} ${traffic.ready} ${traffic.maintenance} ${probe.address} ${probe.ready} ${probe.look.state}`;
     }
   }
   return gist;

@@ -337,6 +337,7 @@ function whyShardNotWell(world: World, shard: number): string | undefined {
       const line = proxy.lines[shard]?.[machine].traffic;
       const isWanted = machine === master.instance.machine;
       if (line?.ready !== isWanted) return `${name} ${line?.ready ? "uses" : "does not use"} ${machine}`;
+      if (line.draining) return `${name} drains ${machine}`;
       if (isWanted && line.address !== master.instance.address)
         return `${name} uses the address ${line.address}`;
     }

@@ -1,5 +1,6 @@
 /** The model of one haproxy process on haproxy1 or haproxy2: its server lines, its sessions, its runtime API. */
-import type { ProxyView } from "../../recovery/observe/facts.ts";
+import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
+import type { ProxyServer, ProxyView } from "../../recovery/observe/facts.ts";
 import { noLook } from "../../recovery/observe/facts.ts";
 import type { Session } from "../../recovery/observe/proxy-stat.ts";
 import { count, lookOf, type Tally } from "../../recovery/observe/tally.ts";
@@ -11,7 +12,12 @@ interface Line {
   address: string;
   port: number;
   ready: boolean;
+  /** By somebody's hand: it gets no new sessions, and is not fenced either. */
+  draining: boolean;
 }
+
+/** What a line can be set to. */
+export type LineState = "ready" | "drain" | "maint";
 
 interface Lines {
   traffic: Line;
@@ -102,11 +108,14 @@ export class HaProxy {
 
   /** Carries out one command of the runtime API. @throws when it is none that haproxy knows. */
   command(text: string): void {
-    const words = /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr) (\S+)(?: port (\d+))?$/.exec(
-      text,
-    );
+    const words =
+      /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr|weight|health) (\S+)(?: port (\d+))?$/.exec(
+        text,
+      );
     const [, backend, shard, server, verb, value, port] = words ?? [];
     if (!words) throw new Error(`the model of haproxy does not know the command "${text}"`);
+    // Weights and set healths are not modelled: they are as in the file.
+    if (verb === "weight" || verb === "health") return;
     if (backend === "registered") {
       this.registered = value === "ready";
       this.draining = value === "drain";
@@ -116,7 +125,7 @@ export class HaProxy {
     if (!lines) throw new Error(`no such server: ${text}`);
     const line = backend === "shard" ? lines.traffic : lines.probe;
     if (verb === "addr") Object.assign(line, { address: value, port: Number(port) });
-    else line.ready = value === "ready";
+    else setState(line, value as LineState);
     if (backend === "probe") lines.probe.tally = unchecked;
     if (backend === "shard" && verb === "state" && line.ready) {
       this.#world.checks.madeReady(this, Number(shard), line.address);
@@ -124,25 +133,26 @@ export class HaProxy {
   }
 
   /** A person changes a traffic line, past recovery and its checks. */
-  changeByHand(shard: number, machine: RedisMachine, ready: boolean): void {
-    this.#linesOf(shard, machine).traffic.ready = ready;
+  changeByHand(shard: number, machine: RedisMachine, state: LineState): void {
+    setState(this.#linesOf(shard, machine).traffic, state);
   }
 
   view(): ProxyView {
     const { failures } = this.#world.topology.detection;
     const shards = {} as ProxyView["shards"];
+    const frontends: ProxyView["frontends"] = { health: "open" };
+    const holds: ProxyView["holds"] = {};
     for (const shard of this.#world.shards) {
       const of = (machine: RedisMachine) => {
         const { traffic, probe } = this.#linesOf(shard, machine);
-        const { tally, ...line } = probe;
-        return {
-          traffic: { ...traffic },
-          probe: { ...line, look: line.ready ? lookOf(tally, failures) : noLook },
-        };
+        const look = probe.ready ? lookOf(probe.tally, failures) : noLook;
+        return { traffic: asTold(traffic), probe: { ...asTold(probe), look } };
       };
       shards[shard] = { redis1: of("redis1"), redis2: of("redis2") };
+      frontends[`shard${shard}`] = "open";
+      holds[shard] = { ...holdAddress, ready: true, maintenance: false };
     }
-    return { registered: this.registered, shards };
+    return { registered: this.registered, frontends, holds, shards };
   }
 
   /** Probes every server, when that is due. */
@@ -220,7 +230,7 @@ export class HaProxy {
     const { registered, servers } = this.#toRestore;
     const missing = servers.filter((kept) => !this.#isMaster(kept));
     for (const { shard, machine, address, port } of servers.filter((kept) => this.#isMaster(kept))) {
-      Object.assign(this.#linesOf(shard, machine).traffic, { address, port, ready: true });
+      Object.assign(this.#linesOf(shard, machine).traffic, { address, port, ready: true, draining: false });
       this.#world.checks.madeReady(this, shard, address);
     }
     this.#toRestore = missing.length > 0 ? { registered, servers: missing } : undefined;
@@ -241,7 +251,16 @@ export class HaProxy {
   }
 }
 
+function setState(line: Line, state: LineState): void {
+  line.ready = state === "ready";
+  line.draining = state === "drain";
+}
+
+function asTold({ address, port, ready, draining }: Line): ProxyServer {
+  return { address, port, ready, maintenance: !ready && !draining };
+}
+
 function freshLines(): Lines {
-  const line = { address: "127.0.0.1", port: 1, ready: false };
+  const line = { address: "127.0.0.1", port: 1, ready: false, draining: false };
   return { traffic: { ...line }, probe: { ...line, tally: unchecked } };
 }

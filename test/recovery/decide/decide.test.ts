@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { apply, revive } from "../../../recovery/decide/memory.ts";
+import { apply, emptyMemory, revive } from "../../../recovery/decide/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
 import type { Look } from "../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
@@ -63,6 +63,82 @@ describe("the first start", () => {
     expect(new World().brandNew().situation("haproxy1")).toBe("idle");
     const world = new World().freshProxy("haproxy1");
     expect(world.situation("haproxy1")).toBe("astray");
+  });
+});
+
+describe("a proxy that somebody changed by hand", () => {
+  const view = (world: World, proxy: "haproxy1" | "haproxy2" = "haproxy1") => {
+    const found = world.facts.proxies[proxy].view;
+    if (!found) throw new Error(`${proxy} has no view`);
+    return found;
+  };
+  const drains = { ready: false, maintenance: false };
+
+  test("the master's line drains: it is made ready", () => {
+    const world = new World();
+    Object.assign(world.lines("haproxy1", 1).redis1.traffic, drains);
+    expect(world.decide().sentence).toBe("haproxy1 is put right: shard1/redis1");
+    expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis1 ready"]);
+    expect(stepsOf(world, "haproxy2")).toEqual([]);
+  });
+
+  test("a line that shall be out drains, which is no fence: it is taken out", () => {
+    const world = new World();
+    Object.assign(world.lines("haproxy1", 1).redis2.traffic, drains);
+    expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis2 out"]);
+  });
+
+  test("while both proxies drain it, the master is the one whose sessions they carry, also for a new monitor", () => {
+    const world = new World().look("redis1", 1, failing("silent"));
+    world.memory = structuredClone(emptyMemory);
+    world.memory.sightSinceMs = 0;
+    for (const proxy of ["haproxy1", "haproxy2"] as const)
+      Object.assign(world.lines(proxy, 1).redis1.traffic, drains);
+    expect(world.decide().shards[0]?.lastMaster?.machine).toBe("redis1");
+  });
+
+  test.each([drains, { ready: false, maintenance: true }, { port: 7 }, { address: "127.0.0.9" }])(
+    "hold is %o: it is put back",
+    (change) => {
+      const world = new World();
+      Object.assign(view(world).holds[1] ?? {}, change);
+      expect(world.situation("haproxy1")).toBe("astray");
+      expect(stepsOf(world, "haproxy1")).toEqual(["reopen shard1/hold of haproxy1"]);
+    },
+  );
+
+  test("a frontend does not listen: it is enabled", () => {
+    const world = new World();
+    view(world).frontends.shard2 = "paused";
+    expect(world.decide().sentence).toBe("haproxy1 is put right: frontend shard2");
+    expect(stepsOf(world, "haproxy1")).toEqual(["reopen frontend shard2 of haproxy1"]);
+  });
+
+  test("it is put right also while its own failover waits for its twin", () => {
+    const world = new World();
+    world.memory.durable.ordered.haproxy1 = "by hand";
+    view(world, "haproxy2").registered = false;
+    expect(world.situation("haproxy1")).toBe("needed");
+    Object.assign(world.lines("haproxy1", 1).redis1.traffic, drains);
+    expect(world.situation("haproxy1")).toBe("astray");
+  });
+
+  test("a frontend was shut down: the proxy is reloaded, with its twin in its place if that serves", () => {
+    const world = new World();
+    view(world).frontends.shard2 = "shut";
+    const moved = ["drain haproxy1", "unregister haproxy1", "reload haproxy1"];
+    expect(stepsOf(world, "haproxy1")).toEqual(moved);
+    expect(world.decide().sentence).toBe("haproxy1's frontend shard2 was shut down: it is reloaded");
+    world.memory.durable.ordered.haproxy2 = "by hand";
+    expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
+    expect(world.situation("haproxy2")).toBe("needed");
+    world.memory.durable.ordered = {};
+    world.memory.durable.givenUp.haproxy2 = { instanceId: "i-haproxy2", because: "test" };
+    expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
+    world.memory.durable.givenUp = {};
+    view(world, "haproxy2").frontends.shard1 = "shut";
+    expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
+    expect(stepsOf(world, "haproxy2")).toEqual(["reload haproxy2"]);
   });
 });
 
@@ -633,7 +709,7 @@ describe("proxies", () => {
 
     test("has its servers put right first: clients may use it", () => {
       const world = back();
-      world.lines("haproxy1", 1).redis2.traffic.ready = true;
+      Object.assign(world.lines("haproxy1", 1).redis2.traffic, { ready: true, maintenance: false });
       expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis2 out"]);
     });
 

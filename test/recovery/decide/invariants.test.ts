@@ -98,8 +98,8 @@ function build(given: WorldCase): World {
     if (given[proxy].fresh) world.freshProxy(proxy);
     else if (given[proxy].masterOnRedis2) {
       for (const shard of world.shards) {
-        world.lines(proxy, shard).redis1.traffic.ready = false;
-        world.lines(proxy, shard).redis2.traffic.ready = true;
+        Object.assign(world.lines(proxy, shard).redis1.traffic, { ready: false, maintenance: true });
+        Object.assign(world.lines(proxy, shard).redis2.traffic, { ready: true, maintenance: false });
       }
     }
   }
@@ -224,7 +224,7 @@ test("doing what the proxies need leaves nothing to be done", () => {
     for (const { proxy, changes } of stepsOf(outcome, "set servers")) {
       for (const { line, machine, shard, address, ready } of changes) {
         const present = world.lines(proxy, shard)[machine][line];
-        Object.assign(present, address, ready === undefined ? {} : { ready });
+        Object.assign(present, address, ready === undefined ? {} : { ready, maintenance: !ready });
       }
     }
     expect(stepsOf(world.decide(), "set servers")).toEqual([]);

@@ -350,7 +350,7 @@ export class TestWorld {
         if (script.startsWith("cat /etc/haproxy/haproxy.cfg")) {
           return machine.comparable(await readFile(machine.configFile, "utf8"));
         }
-        await writeFile(machine.configFile, machine.own(input ?? ""));
+        if (input !== undefined) await writeFile(machine.configFile, machine.own(input));
         await machine.reload();
         return "";
       },

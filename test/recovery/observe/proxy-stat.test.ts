@@ -8,36 +8,47 @@ import {
 } from "../../../recovery/observe/proxy-stat.ts";
 
 /** Of haproxy 2.6.12, shortened to the columns that matter and one that does not. */
-const header = "# pxname,svname,scur,status,check_status,last_chk,check_rise,check_fall,check_health,addr,";
+const header =
+  "# pxname,svname,scur,status,weight,check_status,last_chk,check_rise,check_fall,check_health,addr,";
 const rows = [
-  "shard1,FRONTEND,0,OPEN,,,,,,,",
-  "shard1,redis1,0,no check,,,,,,10.42.1.11:9001,",
-  "shard1,redis2,0,MAINT,,,,,,10.42.2.12:9001,",
-  "shard1,hold,0,no check,,,,,,127.0.0.1:1,",
-  "probe1,redis1,0,UP,* L7OK,(tcp-check),2,3,4,10.42.1.11:9001,",
-  "probe1,redis2,0,DOWN,L4CON,Connection refused at step 1 of tcp-check (connect),2,3,0,10.42.2.12:9001,",
-  "registered,self,0,no check,,,,,,127.0.0.1:1,",
+  "shard1,FRONTEND,0,OPEN,,,,,,,,",
+  "shard1,redis1,0,no check,1,,,,,,10.42.1.11:9001,",
+  "shard1,redis2,0,MAINT,1,,,,,,10.42.2.12:9001,",
+  "shard1,hold,0,no check,1,,,,,,127.0.0.1:1,",
+  "probe1,redis1,0,UP,1,* L7OK,(tcp-check),2,3,4,10.42.1.11:9001,",
+  "probe1,redis2,0,DOWN,1,L4CON,Connection refused at step 1 of tcp-check (connect),2,3,0,10.42.2.12:9001,",
+  "registered,self,0,no check,1,,,,,,127.0.0.1:1,",
+  "health,FRONTEND,0,OPEN,,,,,,,,",
 ];
 const csv = (lines = rows) => [header, ...lines, ""].join("\n");
 const viewOf = (lines = rows) =>
-  proxyViewOf(parseStat(csv(lines)).servers, [1], (_, failing) => (failing ? 42 : undefined));
+  proxyViewOf(parseStat(csv(lines)), [1], (_, failing) => (failing ? 42 : undefined));
 
 describe("show stat", () => {
   test("becomes the proxy's view", () => {
     expect(viewOf()).toEqual({
       registered: true,
+      frontends: { health: "open", shard1: "open" },
+      holds: { 1: { address: "127.0.0.1", port: 1, ready: true, maintenance: false } },
       shards: {
         1: {
           redis1: {
-            traffic: { address: "10.42.1.11", port: 9001, ready: true },
-            probe: { address: "10.42.1.11", port: 9001, ready: true, look: { state: "up" } },
+            traffic: { address: "10.42.1.11", port: 9001, ready: true, maintenance: false },
+            probe: {
+              address: "10.42.1.11",
+              port: 9001,
+              ready: true,
+              maintenance: false,
+              look: { state: "up" },
+            },
           },
           redis2: {
-            traffic: { address: "10.42.2.12", port: 9001, ready: false },
+            traffic: { address: "10.42.2.12", port: 9001, ready: false, maintenance: true },
             probe: {
               address: "10.42.2.12",
               port: 9001,
               ready: true,
+              maintenance: false,
               look: { state: "down", silence: "refused", sinceMs: 42 },
             },
           },
@@ -52,17 +63,49 @@ describe("show stat", () => {
     ["DOWN 1/2", "L7OK", 1, { state: "failing", silence: undefined, sinceMs: undefined }],
     ["MAINT", "", 0, { state: "none" }],
   ])("a probe that is %s with %s", (status, check, health, look) => {
-    const lines = rows.with(5, `probe1,redis2,0,${status},${check},,2,3,${health},10.42.2.12:9001,`);
+    const lines = rows.with(5, `probe1,redis2,0,${status},1,${check},,2,3,${health},10.42.2.12:9001,`);
     expect(viewOf(lines).shards[1]?.redis2.probe.look).toEqual(look);
   });
 
-  test.each(["MAINT", "DRAIN"])("a proxy whose registration is %s is not registered", (status) => {
-    expect(viewOf(rows.with(6, `registered,self,0,${status},,,,,,127.0.0.1:1,`)).registered).toBe(false);
+  // As haproxy 2.6.12 has it after `state maint`, `state drain`, `weight 0`, `health down`, and `weight 50` by hand.
+  test.each([
+    ["MAINT", 1, { ready: false, maintenance: true }],
+    ["DRAIN", 1, { ready: false, maintenance: false }],
+    ["no check", 0, { ready: false, maintenance: false }],
+    ["DOWN", 1, { ready: false, maintenance: false }],
+    ["no check", 50, { ready: true, maintenance: false }],
+  ])("a line that is %s with a weight of %s", (status, weight, line) => {
+    const cells = `0,${status},${weight},,,,,,127.0.0.1:1,`;
+    const view = viewOf(
+      rows
+        .with(1, `shard1,redis1,${cells}`)
+        .with(3, `shard1,hold,${cells}`)
+        .with(6, `registered,self,${cells}`),
+    );
+    expect(view.shards[1]?.redis1.traffic).toMatchObject(line);
+    expect(view.holds[1]).toMatchObject(line);
+    expect(view.registered).toBe(line.ready);
+  });
+
+  test("a probe that drains still probes", () => {
+    const drains = "probe1,redis1,0,DRAIN,1,* L7OK,(tcp-check),2,3,4,10.42.1.11:9001,";
+    expect(viewOf(rows.with(4, drains)).shards[1]?.redis1.probe).toMatchObject({
+      ready: true,
+      look: { state: "up" },
+    });
+  });
+
+  test.each([
+    ["PAUSED", "paused"],
+    ["STOP", "shut"],
+  ])("a frontend that is %s is %s", (status, state) => {
+    const { frontends } = viewOf(rows.with(0, `shard1,FRONTEND,0,${status},,,,,,,,`));
+    expect(frontends).toEqual({ health: "open", shard1: state });
   });
 
   test("app uses no proxy that says that it leaves, although that answers", () => {
     const proxy = (name: string, status: string, check: string) =>
-      `proxies,${name},0,${status},${check},,1,3,3,10.42.1.21:8900,`;
+      `proxies,${name},0,${status},1,${check},,1,3,3,10.42.1.21:8900,`;
     const lines = [proxy("haproxy1", "NOLB", "L7OKC"), proxy("haproxy2", "UP", "L7OK")];
     const view = clientViewOf(parseStat(csv(lines)).servers, () => undefined);
     expect(view.haproxy1).toMatchObject({ look: { state: "up" }, usable: false });
@@ -71,11 +114,14 @@ describe("show stat", () => {
 
   test("a process that was reloaded is leaving", () => {
     expect(parseStat(csv()).leaving).toBe(false);
-    expect(parseStat(csv(rows.with(0, "shard1,FRONTEND,0,STOP,,,,,,,"))).leaving).toBe(true);
+    const stopped = rows.map((row) => row.replace("OPEN", "STOP"));
+    expect(parseStat(csv(stopped)).leaving).toBe(true);
+    expect(parseStat(csv(stopped.with(7, "health,FRONTEND,0,OPEN,,,,,,,,"))).leaving).toBe(false);
   });
 
   test("what is missing is named", () => {
     expect(() => viewOf(rows.toSpliced(6, 1))).toThrow('haproxy has no server "registered/self"');
+    expect(() => viewOf(rows.toSpliced(7, 1))).toThrow('haproxy has no frontend "health"');
     expect(() => parseStat("# pxname,svname\nshard1,redis1\n")).toThrow('no column "addr"');
   });
 });

@@ -63,7 +63,7 @@ const carelessness: Draw[] = [
     proxy: random.pick(proxyMachines),
     shard: random.int(1, shards),
     machine: random.pick(["the master", "the replica"] as const),
-    ready: random.chance(0.5),
+    state: random.pick(["ready", "drain", "maint"] as const),
   }),
   (random) => ({ fault: "proxy unregistered by hand", proxy: random.pick(proxyMachines) }),
 ];

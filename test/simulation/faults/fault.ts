@@ -1,5 +1,6 @@
 /** The faults of design section 7, and what people do meanwhile, as data: a trace names them, a test can write them down. */
 import type { MachineName, ProxyMachine, RedisMachine } from "../../../recovery/topology.ts";
+import type { LineState } from "../proxy.ts";
 
 /** A machine by its name, or by what it is for the first shard when the fault comes. */
 export type Target = MachineName | "the master" | "the replica";
@@ -42,7 +43,7 @@ export type Fault =
       proxy: ProxyMachine;
       shard: number;
       machine: RedisTarget;
-      ready: boolean;
+      state: LineState;
     }
   | { fault: "proxy unregistered by hand"; proxy: ProxyMachine };
 

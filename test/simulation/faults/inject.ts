@@ -129,10 +129,10 @@ const injectors: Injectors = {
     else if (master === "a stranger") server.follow("10.42.99.99", 6_379, "a person");
     else server.follow(world.current(counterpartOf(name)).address, world.redisPort(shard), "a person");
   },
-  "proxy changed by hand"({ world }, { proxy, shard, machine, ready }) {
+  "proxy changed by hand"({ world }, { proxy, shard, machine, state }) {
     const name = redisNameOf(world, machine, shard);
     const { proxy: process } = world.current(proxy);
-    if (process?.serves) process.changeByHand(shard, name, ready);
+    if (process?.serves) process.changeByHand(shard, name, state);
   },
   "proxy unregistered by hand"({ world }, { proxy }) {
     const { proxy: process } = world.current(proxy);

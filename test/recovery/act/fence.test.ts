@@ -1,0 +1,30 @@
+/** What counts as a fence: integration tests see only proxies that do what they are told. */
+import { expect, test } from "vitest";
+import { fence } from "../../../recovery/act/fence.ts";
+import type { World } from "../../../recovery/act/world.ts";
+import { World as FactsWorld } from "../world-of-facts.ts";
+
+/** A proxy that answers nothing to commands, has no sessions, and goes on saying this of redis1's line. */
+function worldWhere(line: { ready: boolean; maintenance: boolean }): World {
+  const facts = new FactsWorld();
+  Object.assign(facts.lines("haproxy1", 1).redis1.traffic, line);
+  const { view } = facts.facts.proxies.haproxy1;
+  const link = { tell: async () => {}, sessions: async () => [], ask: async () => ({ view }) };
+  return { board: { proxy: () => link } } as unknown as World;
+}
+
+const order = { shard: 1, machine: "redis1", proxies: ["haproxy1"] } as const;
+const fenceIn = (world: World) => fence(world, { ...order, proxies: [...order.proxies] });
+
+test("a line in maintenance is fenced", async () => {
+  await fenceIn(worldWhere({ ready: false, maintenance: true }));
+});
+
+test.each([
+  ["drains, or has no weight", { ready: false, maintenance: false }],
+  ["is in use", { ready: true, maintenance: false }],
+])("a line that %s is not", async (_, line) => {
+  await expect(fenceIn(worldWhere(line))).rejects.toThrow(
+    "haproxy1 did not confirm that redis1 is out for shard 1",
+  );
+});
