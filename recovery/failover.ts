@@ -19,7 +19,7 @@ export interface FailoverOptions {
 export interface FailoverResult {
   ok: boolean;
   message: string;
-  /** The monitor ended in the middle of it; its next run goes on. */
+  /** It was not followed to its end: the monitor ended in the middle of it, or it takes long. Recovery goes on with it. */
   interrupted?: true;
 }
 
@@ -46,7 +46,9 @@ export async function failover(
   const { reconciler, engine, clock, say, signal } = options;
   const paused = whyPaused(reconciler.pause.current);
   if (paused) return { ok: false, message: `${machine} is not replaced: ${paused}` };
-  if (!(await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0))) {
+  const isSeen = await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0);
+  if (signal.aborted) return { ok: false, interrupted: true, message: stoppedText(machine) };
+  if (!isSeen) {
     return {
       ok: false,
       message: `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`,
@@ -77,7 +79,8 @@ async function follow(
   const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
   let refusal: string | undefined;
   const ended = await until(clock, timeoutMs, signal, () => {
-    refusal = reconciler.whyStuck(machine);
+    // A recovery that stops decides nothing any more: whether a person is needed its next run will see.
+    refusal = signal.aborted ? undefined : reconciler.whyStuck(machine);
     return refusal !== undefined || isReplaced();
   });
   if (refusal) {
@@ -85,5 +88,9 @@ async function follow(
     return { ok: false, message: refusal };
   }
   if (ended) return { ok: true, message: `${machine} is replaced and well` };
-  return { ok: false, message: `${machine} is not replaced yet; recovery goes on: see "barton status"` };
+  const slow = `${machine} is not replaced yet after ${timeoutMs / 60_000} minutes; recovery goes on: see "barton status"`;
+  return { ok: false, interrupted: true, message: signal.aborted ? stoppedText(machine) : slow };
 }
+
+const stoppedText = (machine: MachineName) =>
+  `${machine} is not replaced yet: recovery was stopped meanwhile; its next run goes on: see "barton status"`;
