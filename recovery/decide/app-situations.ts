@@ -1,9 +1,12 @@
 /** The tables of situations of app and of monit: nobody's data is on them, and no counterpart waits for them. */
 import type { MachineFacts } from "../observe/facts.ts";
+import type { ProxyMachine } from "../topology.ts";
+import { silentMsOfApp, witnessesOfApp } from "./app-witnesses.ts";
 import { orderOf, stopMonitoring, whyGoneForCloud } from "./machine-situations.ts";
 import { isGivenUp } from "./memory.ts";
 import type { Row } from "./table.ts";
 import type { Known } from "./view.ts";
+import { list } from "./words.ts";
 
 export interface AppView {
   machine: "app";
@@ -24,7 +27,8 @@ export const appSituations: Row<AppView>[] = [
     situation: "lost",
     leadsTo: ["given-up"],
     opens: true,
-    meaning: "The cloud says that the machine does not run, or its failover was ordered: it is given up.",
+    meaning:
+      "The cloud says that the machine does not run, or its failover was ordered, or it is silent to monit and to every proxy that can tell: it is given up.",
     when: (view) => whyAppLost(view) !== undefined,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyAppLost(view)))],
     because: (view) => `${whyAppLost(view)}: ${view.machine} is given up`,
@@ -32,9 +36,9 @@ export const appSituations: Row<AppView>[] = [
   },
   {
     situation: "starting",
-    leadsTo: ["present", "unseen"],
+    leadsTo: ["present", "unseen", "lost"],
     meaning: "The machine is new: its proxy has not answered yet.",
-    when: ({ known }) => known.facts.app.view === undefined && !isUnseen(known),
+    when: ({ known }) => known.facts.app.view === undefined && silentMsOfApp(known) < known.limits.bootMs,
     because: ({ machine }) => `${machine} has not answered yet`,
     about: ({ machine }) => machine,
   },
@@ -42,17 +46,25 @@ export const appSituations: Row<AppView>[] = [
     situation: "unseen",
     leadsTo: ["present", "lost"],
     holds: true,
+    opens: true,
     meaning:
-      "Monit alone cannot reach the machine, which runs, says the cloud: the clients on it may be well, so it is kept, loudly.",
-    when: ({ known }) => isUnseen(known),
-    because: ({ machine }) =>
-      `${machine} does not answer, says monit alone: it is kept; if it is lost, run "failover ${machine}" on monit`,
+      "Monit has not reached the machine for a while, but a proxy hears it, or no proxy can tell, or its proxy process alone is gone or hangs: the clients on it may be well, so it is kept, loudly.",
+    when: ({ known }) => silentMsOfApp(known) >= known.limits.graceMs,
+    because: (view) =>
+      `${troubleOfApp(view)}: it is kept; if it is lost, run "failover ${view.machine}" on monit`,
     about: ({ machine }) => machine,
   },
   {
+    situation: "doubt",
+    leadsTo: ["present", "unseen", "lost"],
+    meaning: "The machine does not answer monit, without a verdict.",
+    when: ({ known }) => known.facts.app.look.state !== "up",
+    because: (view) => `${troubleOfApp(view)}, which is no verdict yet`,
+  },
+  {
     situation: "present",
-    leadsTo: ["unseen", "lost"],
-    meaning: "The machine runs, as far as the cloud says.",
+    leadsTo: ["doubt", "lost"],
+    meaning: "The machine answers, and runs as far as the cloud says.",
     settled: true,
     when: () => true,
     because: ({ machine }) => `${machine} is present`,
@@ -89,11 +101,32 @@ export const monitSituations: Row<MonitView>[] = [
 function whyAppLost({ known, machine }: AppView): string | undefined {
   const { facts, memory } = known;
   if (memory.durable.ordered[machine]) return orderOf(known, machine);
-  return whyGoneForCloud(facts.machines[machine], machine, facts.app.look.state === "up");
+  const gone = whyGoneForCloud(facts.machines[machine], machine, facts.app.look.state === "up");
+  return gone ?? (isMissedByAll(known) ? silenceOf(known) : undefined);
 }
 
-/** Silent for as long as a machine may take to boot: shorter silences settle themselves. */
-function isUnseen({ facts, limits }: Known): boolean {
-  const { look } = facts.app;
-  return look.state === "down" && facts.nowMs - (look.sinceMs ?? facts.nowMs) >= limits.bootMs;
+/** Silent to monit, and to every proxy that can tell: a verdict needs more than one pair of eyes. */
+function isMissedByAll(known: Known): boolean {
+  const { look } = known.facts.app;
+  const { hearing, missing } = witnessesOfApp(known);
+  return look.state === "down" && look.silence === "silent" && hearing.length === 0 && missing.length > 0;
 }
+
+/** What is wrong with app, and who says so. */
+function troubleOfApp({ known, machine }: AppView): string {
+  const { look } = known.facts.app;
+  if (look.silence === "refused") return `${machine}'s proxy process is gone`;
+  if (look.silence === "stalled") return `${machine}'s proxy accepts but does not reply`;
+  if (look.state === "none") return `${machine} has not answered yet`;
+  return silenceOf(known);
+}
+
+function silenceOf(known: Known): string {
+  const { hearing, missing } = witnessesOfApp(known);
+  if (hearing.length > 0) return `monit cannot see app, but ${hears(hearing)} it`;
+  if (missing.length > 0)
+    return `app does not answer monit, and ${list(missing)} ${missing.length > 1 ? "do" : "does"} not hear it`;
+  return "app does not answer, says monit alone";
+}
+
+const hears = (proxies: ProxyMachine[]) => `${list(proxies)} ${proxies.length > 1 ? "hear" : "hears"}`;

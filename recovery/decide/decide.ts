@@ -125,7 +125,10 @@ function decideAll(known: Known, shards: OrderedShardView[], busy: ReadonlySet<S
       decideRedis({ known, machine, shards, servers: shards.map((v) => v.servers[machine]) }),
     ),
     ...proxyMachines.map((machine) => decideProxy(viewProxy(known, machine, shards, intents))),
-    decision("app", appSituations, { machine: "app", known }, () => "app"),
+    {
+      ...decision("app", appSituations, { machine: "app", known }, () => "app"),
+      sinceMs: known.facts.app.look.sinceMs,
+    },
     decision(
       "monit",
       monitSituations,

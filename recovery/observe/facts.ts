@@ -73,6 +73,14 @@ export interface ProxyServer {
 /** `shut` is one that was ended by `shutdown frontend`: only a new process opens it again. */
 export type FrontendState = "open" | "paused" | "shut";
 
+/** Who asks for a proxy's health page, as app does all the time. */
+export interface Hearing {
+  /** By address: has it asked lately? One that this process has never heard is not in here. */
+  lately: Record<string, boolean>;
+  /** Since when monit has been in touch with this process, without a break (monotonic milliseconds). */
+  sinceMs: number;
+}
+
 /** What one proxy says of itself: its registration, and per shard and machine the traffic and probe lines. */
 export interface ProxyView {
   registered: boolean;
@@ -82,6 +90,8 @@ export interface ProxyView {
   holds: Record<number, ProxyServer>;
   /** Ids of the monitors that are at work, as they have told it; undefined when the proxy keeps no such table. */
   monitors?: string[];
+  /** Whom it hears; undefined when the proxy keeps no such table. */
+  hearing?: Hearing;
   shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;
 }
 

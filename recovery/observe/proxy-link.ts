@@ -1,5 +1,6 @@
 /** Looking at one proxy, and acting on it, through its runtime API. */
 import type { ProxyView } from "./facts.ts";
+import { InTouchSince, parseClients, showClients } from "./hearing.ts";
 import { type Knock, knockAny } from "./knock.ts";
 import {
   parseMonitors,
@@ -33,6 +34,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   readonly #options: ProxyLinkOptions;
   readonly #api: RuntimeApi;
   readonly #failing: FailingSince;
+  readonly #inTouch: InTouchSince;
   #listing: Promise<Session[]> | undefined;
   #nextListing: Promise<Session[]> | undefined;
 
@@ -40,10 +42,17 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     this.#options = options;
     this.#api = new RuntimeApi(options.address, options.ports[0], options.connectTimeoutMs);
     this.#failing = new FailingSince(options.nowMs);
+    this.#inTouch = new InTouchSince(options.nowMs);
   }
 
   async ask(): Promise<ProxyAnswer> {
-    const [csv, table] = await Promise.all([this.#api.ask(showStat), this.#api.ask(showMonitors)]);
+    const askedMs = this.#options.nowMs();
+    const [csv, monitors, clients] = await Promise.all([
+      this.#api.ask(showStat),
+      this.#api.ask(showMonitors),
+      this.#api.ask(showClients),
+    ]);
+    const sinceMs = this.#inTouch.answered(this.#api.connections, askedMs);
     const stat = this.#parse(csv);
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
@@ -53,7 +62,8 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     }
     try {
       const view = proxyViewOf(stat, this.#options.shards, this.#failing.since);
-      return { view: { ...view, monitors: parseMonitors(table) } };
+      const lately = parseClients(clients);
+      return { view: { ...view, monitors: parseMonitors(monitors), hearing: lately && { lately, sinceMs } } };
     } catch (error) {
       return { refusal: (error as Error).message };
     }

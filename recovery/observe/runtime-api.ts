@@ -22,6 +22,7 @@ export class RuntimeApi {
   #waiting: Waiting[] = [];
   #received = "";
   #isClosed = false;
+  #connections = 0;
 
   constructor(address: string, port: number, connectTimeoutMs: number) {
     this.#address = address;
@@ -57,6 +58,11 @@ export class RuntimeApi {
     );
   }
 
+  /** How many connections were made: the same number means the same process. */
+  get connections(): number {
+    return this.#connections;
+  }
+
   /** Ends the connection; commands under way are rejected. The next command connects anew. */
   drop(): void {
     this.#drop(this.#error("closed by recovery"));
@@ -79,6 +85,7 @@ export class RuntimeApi {
 
   #open(): Socket {
     const socket = connect({ host: this.#address, port: this.#port, noDelay: true });
+    this.#connections += 1;
     socket.setEncoding("utf8");
     const timer = setTimeout(
       () =>

@@ -54,7 +54,7 @@ export function faultOf(
   }
   if (machine === "app")
     throw new Error(
-      `of app only the power can be cut: what monit alone cannot reach there is kept, because its clients may be well, so nothing would heal a ${kind}`,
+      `of app only the power can be cut: monit may not log in there, so it has no way to make a ${kind}`,
     );
   if (kind === "vanish") return { text, kind, machine, seconds: vanishedSeconds };
   const unit = unitOf(machine, process, shards);

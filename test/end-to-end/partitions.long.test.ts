@@ -13,6 +13,7 @@ const pairs = [
   ["monit", "haproxy2"],
   ["monit", "redis1"],
   ["monit", "redis2"],
+  ["monit", "app"],
   ["redis1", "redis2"],
 ] as const;
 

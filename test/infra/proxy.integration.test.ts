@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clientProxyConfig } from "../../infra/roles/app/role.ts";
 import { proxyConfig } from "../../infra/roles/haproxy/role.ts";
 import { AppLink } from "../../recovery/observe/app-link.ts";
+import { ProxyLink } from "../../recovery/observe/proxy-link.ts";
 import {
   Client,
   checkHaproxyConfig,
@@ -367,6 +368,41 @@ describe("app", () => {
       "disable server proxies/haproxy1",
     );
     expect(answer).toContain("Permission denied");
+  });
+
+  test("is heard by the proxies, which tell monit; one that it leaves alone hears it no more, and a new process never has", async () => {
+    const proxyLink = new ProxyLink({
+      address: second.address,
+      ports: [ports.runtime],
+      shards: [1],
+      connectTimeoutMs: 1000,
+      nowMs: () => performance.now(),
+    });
+    const hearing = async () => {
+      const answer = await proxyLink.ask();
+      if ("refusal" in answer) throw new Error(answer.refusal);
+      return answer.view.hearing;
+    };
+    // Whoever talks to an address of the loopback has this one himself.
+    const heard = (lately: boolean | undefined) => (seen: Awaited<ReturnType<typeof hearing>>) =>
+      seen !== undefined && seen.lately["127.0.0.1"] === lately;
+    try {
+      const { sinceMs } = (await until("app", hearing, heard(true))) ?? {};
+      await runtimeApi(socket, "set server proxies/haproxy2 state maint");
+      const silent = await until("app's silence", hearing, heard(false));
+      expect(silent?.sinceMs).toBe(sinceMs);
+      // Monit's knock is no request.
+      expect(await proxyLink.knock()).toBe("open");
+      await end(second.process);
+      second = await startProxy(second.address);
+      const anew = await until("the new process", hearing, heard(undefined));
+      expect(anew?.sinceMs).toBeGreaterThan(sinceMs ?? 0);
+      await runtimeApi(socket, "set server proxies/haproxy2 state ready");
+      await until("app again", hearing, heard(true));
+    } finally {
+      await runtimeApi(socket, "set server proxies/haproxy2 state ready");
+      proxyLink.close();
+    }
   });
 
   test("waits while no proxy is registered; then in the order in which they come", async () => {

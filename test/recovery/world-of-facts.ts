@@ -174,6 +174,19 @@ export class World {
     return this;
   }
 
+  /** Whether the proxy hears app: `never` if this process has not, undefined if it does not note it. */
+  hearing(
+    proxy: ProxyMachine,
+    heard: "lately" | "before" | "never" | undefined,
+    listeningMs = 600_000,
+  ): this {
+    const { view } = this.facts.proxies[proxy];
+    if (!view) throw new Error(`${proxy} has no view`);
+    const lately = heard === "never" ? {} : { [addresses.app]: heard === "lately" };
+    view.hearing = heard && { lately, sinceMs: startMs - listeningMs };
+    return this;
+  }
+
   /** Nobody has ever been master: both are replicas without an epoch, nothing is registered. */
   brandNew(): this {
     this.memory = structuredClone(emptyMemory);
@@ -255,8 +268,10 @@ export class World {
     ]);
     const hold = { ...holdAddress, ready: true, maintenance: false };
     const names = topology.shards.map(({ index }) => index);
+    const hearing = { lately: { [addresses.app]: true }, sinceMs: 0 };
     const view = {
       registered: true,
+      hearing,
       frontends: Object.fromEntries(
         ["health", ...names.map((i) => `shard${i}`)].map((n) => [n, "open" as const]),
       ),

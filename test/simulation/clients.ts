@@ -83,6 +83,7 @@ export class Clients {
       }
       const proxy = this.#proxy(machine);
       const reply = world.knockAt(world.current("app"), this.#addresses.get(machine) ?? "", proxy);
+      if (reply === "ok") proxy?.hear(world.current("app").address);
       this.#answers.set(machine, count(this.#answers.get(machine) ?? freshTally, reply, world.nowMs));
       const isWell = proxy?.serves && proxy.registered && world.talks(world.current("app"), proxy.instance);
       const failures = isWell ? 0 : (this.#failures.get(machine) ?? 0) + 1;

@@ -38,6 +38,9 @@ interface Kept {
 
 const nothingKept: Kept = { registered: false, servers: [] };
 
+/** Who has asked for the health page within this time counts as heard: shorter than in life, as all limits here. */
+const heardLatelyMs = 1_000;
+
 /** As haproxy has it before the first check of a server: up. */
 const unchecked: Tally = { failures: 0, looked: true };
 
@@ -55,6 +58,9 @@ export class HaProxy {
   lines: Record<number, Record<RedisMachine, Lines>> = {};
   sessions: OpenSession[] = [];
   #nextProbeMs = 0;
+  /** When who has asked for the health page last, and since when this process listens without a break. */
+  readonly #heardMs = new Map<string, number>();
+  #listeningSinceMs = 0;
   /** What keep.lua has written down, and what of it is still to be restored; undefined once recovery has spoken. */
   #kept: Kept = nothingKept;
   #toRestore: Kept | undefined;
@@ -82,6 +88,8 @@ export class HaProxy {
     this.registered = false;
     this.draining = false;
     this.sessions = [];
+    this.#heardMs.clear();
+    this.#listeningSinceMs = this.#world.nowMs;
     this.processId = this.#world.newId("process");
     this.#toRestore = this.#kept;
     for (const shard of this.#world.shards) {
@@ -137,6 +145,11 @@ export class HaProxy {
     setState(this.#linesOf(shard, machine).traffic, state);
   }
 
+  /** Somebody asks for the health page. */
+  hear(address: string): void {
+    this.#heardMs.set(address, this.#world.nowMs);
+  }
+
   view(): ProxyView {
     const { failures } = this.#world.topology.detection;
     const shards = {} as ProxyView["shards"];
@@ -152,12 +165,23 @@ export class HaProxy {
       frontends[`shard${shard}`] = "open";
       holds[shard] = { ...holdAddress, ready: true, maintenance: false };
     }
-    return { registered: this.registered, frontends, holds, shards };
+    const isLate = (heardMs: number) => this.#world.nowMs - heardMs > heardLatelyMs;
+    const lately = Object.fromEntries(
+      [...this.#heardMs].map(([address, heardMs]) => [address, !isLate(heardMs)]),
+    );
+    return {
+      registered: this.registered,
+      frontends,
+      holds,
+      shards,
+      hearing: { lately, sinceMs: this.#listeningSinceMs },
+    };
   }
 
   /** Probes every server, when that is due. */
   probe(): void {
     const world = this.#world;
+    if (!this.serves) this.#listeningSinceMs = world.nowMs;
     if (!this.serves || world.nowMs < this.#nextProbeMs) return;
     this.#restore();
     const { intervalMs, fastIntervalMs, failures } = world.topology.detection;

@@ -84,8 +84,17 @@ export function proxyConfig(args: {
     ...detectionValues(detection),
     firstProxyPort: shards[0]?.proxyPort ?? 0,
     monitorExpirySeconds,
+    hearingMs: hearingMs(detection),
     shards: shards.map(({ index, proxyPort }) => ({ index, proxyPort })),
   });
+}
+
+/**
+ * Over how many milliseconds a proxy counts who asks for its health page: long enough for several tries of app. haproxy
+ * counts none after one to two times that.
+ */
+function hearingMs({ failures, intervalMs, connectTimeoutMs }: Detection): number {
+  return Math.max(2000, failures * (intervalMs + connectTimeoutMs));
 }
 
 /** How failures are noticed, as the placeholders of both haproxy.cfg. */

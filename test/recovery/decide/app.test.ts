@@ -3,7 +3,8 @@ import { apply } from "../../../recovery/decide/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
 import { whyNoFailover } from "../../../recovery/failover.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
-import { down, up, World } from "../world-of-facts.ts";
+import { proxyMachines } from "../../../recovery/topology.ts";
+import { down, failing, up, World } from "../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
   world
@@ -46,15 +47,6 @@ describe("app", () => {
     expect(world.situation("app")).toBe("lost");
   });
 
-  test("silent to monit alone: kept, and said once it is long", () => {
-    const world = new World();
-    world.facts.app.look = down("silent", defaultLimits.bootMs - 1);
-    expect(world.situation("app")).toBe("present");
-    world.facts.app.look = down("silent", defaultLimits.bootMs);
-    expect(world.situation("app")).toBe("unseen");
-    expect(stepsOf(world, "app")).toEqual([]);
-  });
-
   test("a new one is waited for until its proxy answers", () => {
     const world = new World();
     world.facts.app = { look: { state: "none" } };
@@ -80,5 +72,110 @@ describe("app", () => {
       wallMs: world.facts.wallMs,
     }));
     expect(world.situation("replacement")).toBe("held");
+  });
+});
+
+describe("app does not answer monit", () => {
+  /** Silent to monit for so long; what the proxies say of it. */
+  function silentFor(ms: number, ...heard: Parameters<World["hearing"]>[1][]): World {
+    const world = new World();
+    world.facts.app.look = down("silent", ms);
+    proxyMachines.forEach((proxy, i) => {
+      world.hearing(proxy, heard[i]);
+    });
+    return world;
+  }
+  const sentenceOf = (world: World) => world.decide().sentence;
+
+  test("nor does any proxy hear it: given up, with an incident that says why", () => {
+    const world = silentFor(2_000, "before", "before");
+    const decision = world.decide().decisions.find(({ subject }) => subject === "app");
+    expect(decision).toMatchObject({ situation: "lost", opens: true, about: "app", settled: false });
+    expect(decision?.sinceMs).toBe(world.facts.app.look.sinceMs);
+    expect(decision?.because).toBe(
+      "app does not answer monit, and haproxy1 and haproxy2 do not hear it: app is given up",
+    );
+    expect(stepsOf(world, "app")).toEqual(["stop monitoring app"]);
+  });
+
+  test.each([
+    ["lately", "before"],
+    ["before", "lately"],
+    ["lately", "lately"],
+    ["lately", undefined],
+  ] as const)("but haproxy1 heard it %s, haproxy2 %s: kept however long, and said at once", (one, other) => {
+    const world = silentFor(700, one, other);
+    expect(world.situation("app")).toBe("doubt");
+    expect(world.decide().settled).toBe(false);
+    for (const ms of [defaultLimits.graceMs, 10 * defaultLimits.bootMs]) {
+      world.facts.app.look = down("silent", ms);
+      expect(world.situation("app")).toBe("unseen");
+      expect(stepsOf(world, "app")).toEqual([]);
+      expect(sentenceOf(world)).toMatch(/^monit cannot see app, but haproxy.* hears? it: it is kept/);
+    }
+  });
+
+  test("one proxy is enough when the other does not answer, or cannot tell", () => {
+    expect(silentFor(2_000, "before", undefined).situation("app")).toBe("lost");
+    expect(silentFor(2_000, "before", "never").situation("app")).toBe("lost");
+    const world = silentFor(2_000, "before", "lately");
+    world.facts.proxies.haproxy2.look = down("silent");
+    expect(world.situation("app")).toBe("lost");
+    expect(sentenceOf(world)).toContain("app does not answer monit, and haproxy1 does not hear it");
+  });
+
+  test.each<[string, (world: World) => void]>([
+    [
+      "no proxy answers",
+      ({ facts }) => proxyMachines.map((one) => Object.assign(facts.proxies[one], { look: down("silent") })),
+    ],
+    [
+      "both proxies are of an older program",
+      (world) => proxyMachines.map((one) => world.hearing(one, undefined)),
+    ],
+    [
+      "both proxies have just started",
+      (world) => proxyMachines.map((one) => world.hearing(one, "never", 5_000)),
+    ],
+    ["both proxies stood still", (world) => proxyMachines.map((one) => world.hearing(one, "before", 1_000))],
+  ])("monit's word alone is no verdict: %s", (_, change) => {
+    const world = silentFor(defaultLimits.graceMs - 1, "before", "before");
+    change(world);
+    expect(world.situation("app")).toBe("doubt");
+    expect(world.decide().settled).toBe(false);
+    world.facts.app.look = down("silent", 10 * defaultLimits.bootMs);
+    expect(world.situation("app")).toBe("unseen");
+    expect(stepsOf(world, "app")).toEqual([]);
+    expect(sentenceOf(world)).toContain("app does not answer, says monit alone: it is kept");
+  });
+
+  test("too few failures are no verdict", () => {
+    const world = silentFor(0, "before", "before");
+    world.facts.app.look = failing("silent", 2_000);
+    expect(world.situation("app")).toBe("doubt");
+  });
+
+  test.each(["refused", "stalled"] as const)("%s: the machine lives, so it is kept", (silence) => {
+    const world = silentFor(0, "before", "before");
+    world.facts.app.look = down(silence, 700);
+    expect(world.situation("app")).toBe("doubt");
+    world.facts.app.look = down(silence, 10 * defaultLimits.bootMs);
+    expect(world.situation("app")).toBe("unseen");
+    expect(stepsOf(world, "app")).toEqual([]);
+  });
+
+  test("it was just launched: it has its time to boot, and is given up if it never comes", () => {
+    const world = silentFor(defaultLimits.bootMs - 1, "never", "never");
+    delete world.facts.app.view;
+    expect(world.situation("app")).toBe("starting");
+    expect(world.decide().settled).toBe(false);
+    world.facts.app.look = down("silent", defaultLimits.bootMs);
+    expect(world.situation("app")).toBe("lost");
+  });
+
+  test("a monitor that has just started believes proxies that heard it before", () => {
+    const world = silentFor(2_000, "before", "before");
+    delete world.facts.app.view;
+    expect(world.situation("app")).toBe("lost");
   });
 });

@@ -57,12 +57,20 @@ const server: fc.Arbitrary<ServerCase> = fc.record({
 });
 const machineCase = fc.record({ cloud, servers: fc.array(server, { minLength: 2, maxLength: 2 }) });
 const proxyLook = fc.oneof({ weight: 4, arbitrary: fc.constant(up) }, look);
-const proxyCase = fc.record({ cloud, look: proxyLook, fresh: mostly(false), masterOnRedis2: fc.boolean() });
+const proxyCase = fc.record({
+  cloud,
+  look: proxyLook,
+  fresh: mostly(false),
+  masterOnRedis2: fc.boolean(),
+  hears: fc.constantFrom("lately", "before", "before", "never", undefined),
+  listeningMs: fc.nat(400_000),
+});
 const worldCase = fc.record({
   redis1: machineCase,
   redis2: machineCase,
   haproxy1: proxyCase,
   haproxy2: proxyCase,
+  app: fc.record({ cloud, look, known: mostly(true) }),
   epochReached: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
   inSync: mostly(true),
   tainted: fc.boolean(),
@@ -95,6 +103,7 @@ function build(given: WorldCase): World {
   for (const proxy of proxyMachines) {
     world.facts.proxies[proxy].look = given[proxy].look;
     world.facts.machines[proxy].cloud = given[proxy].cloud;
+    world.hearing(proxy, given[proxy].hears, given[proxy].listeningMs);
     if (given[proxy].fresh) world.freshProxy(proxy);
     else if (given[proxy].masterOnRedis2) {
       for (const shard of world.shards) {
@@ -103,6 +112,9 @@ function build(given: WorldCase): World {
       }
     }
   }
+  world.facts.machines.app.cloud = given.app.cloud;
+  world.facts.app.look = given.app.look;
+  if (!given.app.known) delete world.facts.app.view;
   for (const shard of world.shards) {
     world.memory.durable.epochs[shard] = given.epochReached;
     world.memory.durable.attempted[shard] = given.attempted;
@@ -206,6 +218,26 @@ test("rule 5: no redis machine is launched anew or powered off unless its counte
         expect(world.server(counterpartOf(machine), shard).looks.monit.state).toBe("up");
       }
     }
+  });
+});
+
+test("app is given up by the cloud's word only, or because monit and a proxy miss it and no proxy hears it", () => {
+  holds((world, outcome) => {
+    const { app, proxies, machines } = world.facts;
+    const isGivenUp = stepsOf(outcome, "stop monitoring").some(({ machine }) => machine === "app");
+    if (!isGivenUp || !["running", "pending"].includes(machines.app.cloud ?? "")) return;
+    expect(app.look).toMatchObject({ state: "down", silence: "silent" });
+    const answers = proxyMachines.filter((proxy) => proxies[proxy].look.state === "up");
+    const lately = answers.map((proxy) => proxies[proxy].view?.hearing?.lately[machines.app.address ?? ""]);
+    expect(lately).not.toContain(true);
+    expect(lately).toContain(false);
+  });
+});
+
+test("what does not answer monit is not settled", () => {
+  holds((world, { decisions }) => {
+    const app = decisions.find(({ subject }) => subject === "app");
+    if (app && world.facts.app.look.state !== "up") expect(app.settled).toBe(false);
   });
 });
 

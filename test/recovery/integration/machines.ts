@@ -114,7 +114,9 @@ export class FakeMachine {
       haproxy2: recordName("haproxy2"),
       healthPort: 8900,
     });
-    writeFileSync(this.configFile, withoutChroot(text));
+    // As from a machine of its own; the loopback would give it 127.0.0.1.
+    const own = text.replaceAll("default-server ", `default-server source ${address} `);
+    writeFileSync(this.configFile, withoutChroot(own));
     this.restartProxy();
   }
 

@@ -21,12 +21,23 @@ function tryNft(): boolean {
 
 /** All packets from and to these addresses disappear, until `restoreAll`. */
 export function silence(...addresses: string[]): void {
-  nft(`add table inet ${table}`);
-  nft(`add chain inet ${table} input { type filter hook input priority 0; }`);
+  addTable();
   for (const address of addresses) {
     nft(`add rule inet ${table} input ip daddr ${address} drop`);
     nft(`add rule inet ${table} input ip saddr ${address} drop`);
   }
+}
+
+/** Packets between these two addresses disappear, until `restoreAll`. */
+export function silenceBetween(one: string, other: string): void {
+  addTable();
+  nft(`add rule inet ${table} input ip saddr ${one} ip daddr ${other} drop`);
+  nft(`add rule inet ${table} input ip saddr ${other} ip daddr ${one} drop`);
+}
+
+function addTable(): void {
+  nft(`add table inet ${table}`);
+  nft(`add chain inet ${table} input { type filter hook input priority 0; }`);
 }
 
 export function restoreAll(): void {
