@@ -57,7 +57,7 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
  */
 export function order(
   socketPath: string,
-  what: "failover" | "switchover",
+  what: "failover" | "failover-if-failed" | "switchover",
   target: string,
   say: (line: string) => void,
   why?: string,
@@ -74,7 +74,7 @@ export function order(
       lines.on("line", (line) => {
         const event = JSON.parse(line) as { line?: string } & Partial<FailoverResult>;
         if (event.line !== undefined) say(event.line);
-        else if (event.message !== undefined) result = { ok: event.ok === true, message: event.message };
+        else if (event.message !== undefined) result = resultOf(event.message, event);
       });
       lines.on("close", () => resolve(result));
       response.on("error", () => lines.close());
@@ -84,6 +84,10 @@ export function order(
   });
 }
 
+function resultOf(message: string, { ok, notFailed }: Partial<FailoverResult>): FailoverResult {
+  return { ok: ok === true, message, ...(notFailed ? { notFailed } : {}) };
+}
+
 function asNoMonitor(error: NodeJS.ErrnoException): Error {
   const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
   return isAbsent
@@ -91,11 +95,12 @@ function asNoMonitor(error: NodeJS.ErrnoException): Error {
     : error;
 }
 
-/** Asks the monitor for the failover of a machine; see `order`. */
+/** Asks the monitor for the failover of a machine, perhaps only if recovery too takes it for failed; see `order`. */
 export function orderFailover(
   socketPath: string,
   machine: string,
   say: (line: string) => void,
+  ifFailed = false,
 ): Promise<FailoverResult> {
-  return order(socketPath, "failover", machine, say);
+  return order(socketPath, ifFailed ? "failover-if-failed" : "failover", machine, say);
 }

@@ -21,6 +21,8 @@ export interface FailoverResult {
   message: string;
   /** The monitor ended in the middle of it; its next run goes on. */
   interrupted?: true;
+  /** `--if-failed`: recovery has no verdict on the machine, so that nothing was done. */
+  notFailed?: true;
 }
 
 /** How long the reconciler may take to see the world, before an order makes sense. */
@@ -37,21 +39,26 @@ export function whyNoFailover(name: string): string | undefined {
   return `there is no machine "${name}"; a failover can be of: ${replaceable.join(", ")}`;
 }
 
+/** Why nothing can be ordered now, or undefined: recovery is paused, or does not see the machines. */
+export async function whyNotYet(
+  machine: MachineName,
+  { reconciler, clock, signal }: FailoverOptions,
+): Promise<string | undefined> {
+  const paused = whyPaused(reconciler.pause.current);
+  if (paused) return `${machine} is not replaced: ${paused}`;
+  if (await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0)) return undefined;
+  return `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`;
+}
+
 /** Orders the failover and follows it until the machine is replaced and well, or cannot be. */
 export async function failover(
   machine: MachineName,
   why: string,
   options: FailoverOptions,
 ): Promise<FailoverResult> {
-  const { reconciler, engine, clock, say, signal } = options;
-  const paused = whyPaused(reconciler.pause.current);
-  if (paused) return { ok: false, message: `${machine} is not replaced: ${paused}` };
-  if (!(await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0))) {
-    return {
-      ok: false,
-      message: `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`,
-    };
-  }
+  const { reconciler, engine, say } = options;
+  const blocked = await whyNotYet(machine, options);
+  if (blocked) return { ok: false, message: blocked };
   const stop = reconciler.journal.listen((about, line) => {
     if (about === machine) say(line);
   });
@@ -69,16 +76,18 @@ export async function failover(
   }
 }
 
-async function follow(
+/** Until another instance than `failed` is there and well, or cannot be, or `isMoot`. */
+export async function follow(
   machine: MachineName,
   { reconciler, clock, signal }: FailoverOptions,
+  failed = reconciler.failedInstance(machine),
+  isMoot: () => boolean = () => false,
 ): Promise<FailoverResult> {
-  const failed = reconciler.failedInstance(machine);
   const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
   let refusal: string | undefined;
   const ended = await until(clock, timeoutMs, signal, () => {
     refusal = reconciler.whyStuck(machine);
-    return refusal !== undefined || isReplaced();
+    return refusal !== undefined || isReplaced() || isMoot();
   });
   if (refusal) {
     reconciler.withdraw(machine);
