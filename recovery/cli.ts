@@ -11,11 +11,11 @@ import { readIncidents } from "./incidents/journal.ts";
 import { describeIncident } from "./incidents/record.ts";
 import { maintenanceCommands } from "./maintenance-commands.ts";
 import { newPause, parseDuration, pauseFile } from "./pause.ts";
-import type { PlannedSubject } from "./reconciler.ts";
 import { rehearseCommand } from "./rehearsal/command.ts";
 import { monitorSocket, pathsFrom, readSettings } from "./settings.ts";
 import { sayBeside } from "./terminal.ts";
 import { replaceableMachines } from "./topology.ts";
+import type { PlannedSubject } from "./view-plan.ts";
 import type { Status } from "./view-status.ts";
 import { watchStatus } from "./watch-status.ts";
 

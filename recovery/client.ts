@@ -22,8 +22,9 @@ export function getView<T>(socketPath: string, view: "status" | "plan", timeoutM
       });
       response.on("end", () => {
         if (response.statusCode === 200) resolve(JSON.parse(text) as T);
-        else reject(new NoMonitor("the monitor has just started and has no view yet"));
+        else reject(new NoMonitor("the monitor starts or stops just now and has no view"));
       });
+      response.on("error", (error) => reject(asNoMonitor(error)));
     });
     sent.on("timeout", () => sent.destroy(new Error(`the monitor did not answer within ${timeoutMs} ms`)));
     sent.on("error", (error) => reject(asNoMonitor(error)));
@@ -44,6 +45,7 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
         if (ok) resolve(message ?? "");
         else reject(new Error(message ?? `the monitor does not know ${path}: is it of another version?`));
       });
+      response.on("error", (error) => reject(asNoMonitor(error)));
     });
     sent.on("timeout", () => sent.destroy(new Error(`the monitor did not answer within ${timeoutMs} ms`)));
     sent.on("error", (error) => reject(asNoMonitor(error)));
@@ -64,28 +66,36 @@ export function order(
 ): Promise<FailoverResult> {
   return new Promise((resolve, reject) => {
     const path = `/${[what, target, ...(why ? [why] : [])].map(encodeURIComponent).join("/")}`;
+    let result: FailoverResult = {
+      ok: false,
+      interrupted: true,
+      message: `the monitor ended before the ${what} was done; see "barton status" when it is back`,
+    };
     const sent = request({ socketPath, path, method: "POST" }, (response) => {
-      let result: FailoverResult = {
-        ok: false,
-        interrupted: true,
-        message: `the monitor ended before the ${what} was done; see "barton status" when it is back`,
-      };
       const lines = createInterface({ input: response });
       lines.on("line", (line) => {
         const event = JSON.parse(line) as { line?: string } & Partial<FailoverResult>;
         if (event.line !== undefined) say(event.line);
-        else if (event.message !== undefined) result = resultOf(event.message, event);
+        else if (event.message !== undefined) result = resultIn(event);
       });
       lines.on("close", () => resolve(result));
-      response.on("error", () => lines.close());
+      // It passes the response's errors on.
+      lines.on("error", () => lines.close());
     });
-    sent.on("error", (error) => reject(asNoMonitor(error)));
+    // Whether a monitor that ended at this moment had taken the order nobody knows.
+    const isCutOff = ({ code }: NodeJS.ErrnoException) => code === "ECONNRESET" || code === "EPIPE";
+    sent.on("error", (error) => (isCutOff(error) ? resolve(result) : reject(asNoMonitor(error))));
     sent.end();
   });
 }
 
-function resultOf(message: string, { ok, notFailed }: Partial<FailoverResult>): FailoverResult {
-  return { ok: ok === true, message, ...(notFailed ? { notFailed } : {}) };
+function resultIn({ ok, message = "", interrupted, notFailed }: Partial<FailoverResult>): FailoverResult {
+  return {
+    ok: ok === true,
+    message,
+    ...(interrupted ? { interrupted } : {}),
+    ...(notFailed ? { notFailed } : {}),
+  };
 }
 
 function asNoMonitor(error: NodeJS.ErrnoException): Error {

@@ -3,7 +3,7 @@
  * nothing is ordered here. Recovery looks with all its vantage points and does what it would do by itself; this only says what
  * that is, and follows it to its end.
  */
-import { type FailoverOptions, type FailoverResult, follow, whyNotYet } from "./failover.ts";
+import { type FailoverOptions, type FailoverResult, follow, refusedNow, stopped } from "./failover.ts";
 import type { MachineName } from "./topology.ts";
 import { until } from "./until.ts";
 
@@ -18,8 +18,8 @@ export async function failoverIfFailed(
   options: FailoverOptions,
 ): Promise<FailoverResult> {
   const { reconciler, clock, say, signal } = options;
-  const refusal = await whyNotYet(machine, options);
-  if (refusal) return { ok: false, message: refusal };
+  const refused = await refusedNow(machine, options);
+  if (refused) return refused;
   const stop = reconciler.journal.listen((about, line) => {
     if (about === machine) say(line);
   });
@@ -28,11 +28,12 @@ export async function failoverIfFailed(
     const isSame = () => reconciler.failedInstance(machine) === failed;
     await clock.sleep(freshMs, signal);
     await until(clock, mindMs, signal, () => !isSame() || reconciler.opinionOf(machine) !== "open");
+    if (signal.aborted) return stopped(machine);
     if (isSame() && reconciler.opinionOf(machine) !== "failed") return notFailed(machine, options);
     // Its process may come back in the very moment before it is given up.
     const isSoundAgain = () => isSame() && reconciler.opinionOf(machine) === "sound";
     const result = await follow(machine, options, failed, isSoundAgain);
-    return isSoundAgain() ? notFailed(machine, options) : result;
+    return isSoundAgain() && !signal.aborted ? notFailed(machine, options) : result;
   } finally {
     stop();
   }

@@ -19,7 +19,7 @@ export interface FailoverOptions {
 export interface FailoverResult {
   ok: boolean;
   message: string;
-  /** The monitor ended in the middle of it; its next run goes on. */
+  /** It was not followed to its end: the monitor ended in the middle of it, or it takes long. Recovery goes on with it. */
   interrupted?: true;
   /** `--if-failed`: recovery has no verdict on the machine, so that nothing was done. */
   notFailed?: true;
@@ -39,15 +39,20 @@ export function whyNoFailover(name: string): string | undefined {
   return `there is no machine "${name}"; a failover can be of: ${replaceable.join(", ")}`;
 }
 
-/** Why nothing can be ordered now, or undefined: recovery is paused, or does not see the machines. */
-export async function whyNotYet(
+/** Why nothing can be done now, or undefined: recovery is paused, is stopped, or does not see the machines. */
+export async function refusedNow(
   machine: MachineName,
   { reconciler, clock, signal }: FailoverOptions,
-): Promise<string | undefined> {
+): Promise<FailoverResult | undefined> {
   const paused = whyPaused(reconciler.pause.current);
-  if (paused) return `${machine} is not replaced: ${paused}`;
-  if (await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0)) return undefined;
-  return `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`;
+  if (paused) return { ok: false, message: `${machine} is not replaced: ${paused}` };
+  const isSeen = await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0);
+  if (signal.aborted) return stopped(machine);
+  if (isSeen) return undefined;
+  return {
+    ok: false,
+    message: `recovery does not see the machines: ${reconciler.status()?.sentence ?? "no cycle yet"}`,
+  };
 }
 
 /** Orders the failover and follows it until the machine is replaced and well, or cannot be. */
@@ -57,8 +62,8 @@ export async function failover(
   options: FailoverOptions,
 ): Promise<FailoverResult> {
   const { reconciler, engine, say } = options;
-  const blocked = await whyNotYet(machine, options);
-  if (blocked) return { ok: false, message: blocked };
+  const refused = await refusedNow(machine, options);
+  if (refused) return refused;
   const stop = reconciler.journal.listen((about, line) => {
     if (about === machine) say(line);
   });
@@ -86,7 +91,8 @@ export async function follow(
   const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
   let refusal: string | undefined;
   const ended = await until(clock, timeoutMs, signal, () => {
-    refusal = reconciler.whyStuck(machine);
+    // A recovery that stops decides nothing any more: whether a person is needed its next run will see.
+    refusal = signal.aborted ? undefined : reconciler.whyStuck(machine);
     return refusal !== undefined || isReplaced() || isMoot();
   });
   if (refusal) {
@@ -94,5 +100,13 @@ export async function follow(
     return { ok: false, message: refusal };
   }
   if (ended) return { ok: true, message: `${machine} is replaced and well` };
-  return { ok: false, message: `${machine} is not replaced yet; recovery goes on: see "barton status"` };
+  if (signal.aborted) return stopped(machine);
+  const slow = `${machine} is not replaced yet after ${timeoutMs / 60_000} minutes; recovery goes on: see "barton status"`;
+  return { ok: false, interrupted: true, message: slow };
+}
+
+/** Recovery was stopped in the middle. */
+export function stopped(machine: MachineName): FailoverResult {
+  const message = `${machine} is not replaced yet: recovery was stopped meanwhile; its next run goes on: see "barton status"`;
+  return { ok: false, interrupted: true, message };
 }

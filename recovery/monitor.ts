@@ -1,12 +1,11 @@
 /** The service on the monit machine: watches and heals until it is told to stop. */
-import { once } from "node:events";
 import { systemClock } from "./clock.ts";
 import { replaceFile } from "./incidents/files.ts";
 import { waitForLock } from "./lock.ts";
 import { createLog } from "./log.ts";
 import { needsRestart, type Prepared, prepare } from "./prepare.ts";
 import { report } from "./report.ts";
-import { serve } from "./serve.ts";
+import { serve, stopServing } from "./serve.ts";
 import { monitorSocket, readSettings } from "./settings.ts";
 import { abortOnSignals } from "./terminal.ts";
 import { topologyFile } from "./topology-cache.ts";
@@ -32,9 +31,7 @@ async function main(): Promise<void> {
   await reconciler.run(stop.signal);
   metrics?.closeAllConnections();
   metrics?.close();
-  server.closeAllConnections();
-  server.close();
-  await once(server, "close");
+  await stopServing(server, systemClock);
   log.info("recovery stops: whatever is under way is continued by the next run");
 }
 

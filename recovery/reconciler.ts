@@ -16,7 +16,7 @@ import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
 import { type Opinion, opinionOf } from "./decide/opinion.ts";
-import { describeStep, type Step } from "./decide/steps.ts";
+import type { Step } from "./decide/steps.ts";
 import type { Switches } from "./decide/switchover.ts";
 import type { ShardView } from "./decide/view.ts";
 import type { BackgroundFiles } from "./incidents/files.ts";
@@ -31,6 +31,7 @@ import { Pause, pauseFile, whyPaused } from "./pause.ts";
 import { Presence } from "./presence.ts";
 import type { Limits } from "./settings.ts";
 import type { MachineName, RedisMachine, Topology } from "./topology.ts";
+import { type PlannedSubject, planOf } from "./view-plan.ts";
 import { type Status, statusOf } from "./view-status.ts";
 
 export interface ReconcilerOptions {
@@ -66,15 +67,6 @@ const pausedMs = 1_000;
 const keptMs = 500;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
-
-/** What `barton plan` prints. */
-export interface PlannedSubject {
-  subject: string;
-  situation: string;
-  because: string;
-  steps: string[];
-  trouble?: string;
-}
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -147,17 +139,10 @@ export class Reconciler {
     return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
   }
 
-  /** What is or would be done about every subject that is not as it should be. */
-  plan(): PlannedSubject[] {
-    return (this.#outcome?.decisions ?? [])
-      .filter(({ settled }) => !settled)
-      .map(({ subject, situation, because, steps }) => ({
-        subject,
-        situation,
-        because,
-        steps: steps.map(describeStep),
-        trouble: this.#troubleText(subject),
-      }));
+  /** What is or would be done about every subject that is not as it should be; undefined before the first cycle. */
+  plan(): PlannedSubject[] | undefined {
+    if (!this.#outcome) return undefined;
+    return planOf(this.#outcome, (subject) => this.#troubleText(subject), this.pause.current);
   }
 
   /** Calls `watcher` with the decisions of every cycle. */

@@ -5,6 +5,7 @@
  * The monitor does each replacement; this only orders the next one. So whatever ends it, nothing is left half done, and a
  * second run goes on with the machines that are left.
  */
+import { NoMonitor } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import { type FailoverResult, whyNoFailover } from "./failover.ts";
 import { whyPaused } from "./pause.ts";
@@ -52,7 +53,7 @@ export interface RollPlan {
 /** A machine boots within minutes, a copy of its data may take longer. */
 const wellMs = 1_800_000;
 const lookMs = 500;
-/** How often a machine is ordered again after the monitor itself was restarted in the middle of it. */
+/** How often a machine is ordered when the monitor itself is restarted in the middle of it. */
 const attemptsMax = 3;
 
 /**
@@ -97,9 +98,10 @@ export function whyNoRoll(status: Status): string | undefined {
 export async function roll(tools: RollTools, only: readonly MachineName[] = []): Promise<RollResult> {
   const replaced: RollResult["replaced"] = [];
   let attempts = 0;
-  let refusal = whyNoRoll(await tools.status());
+  let status = await tools.status();
+  let refusal = whyNoRoll(status);
+  let plan = await planAnew(tools, status, only);
   for (;;) {
-    const { status, plan } = await look(tools, only);
     const [machine] = plan.replace;
     const left = [...plan.replace.map((name) => ({ machine: name })), ...plan.left];
     const end = (ok: boolean, message: string): RollResult => ({ ok, message, replaced, left });
@@ -109,41 +111,51 @@ export async function roll(tools: RollTools, only: readonly MachineName[] = []):
     tools.say(`${machine} is replaced; ${plan.replace.length - 1} to follow`);
     const beganMs = tools.clock.now();
     const outcome = await replace(tools, machine, status);
-    refusal = outcome.why ?? (await untilWell(tools));
-    if (!(await look(tools, only)).plan.replace.includes(machine)) {
+    if (outcome.interrupted) tools.say(outcome.interrupted);
+    refusal = outcome.why;
+    if (!refusal) ({ status, why: refusal } = await untilWell(tools, status));
+    plan = await planAnew(tools, status, only);
+    if (!plan.replace.includes(machine)) {
       const tookMs = Math.round(tools.clock.now() - beganMs);
       replaced.push({ machine, tookMs });
       if (!refusal) tools.say(`${machine} is new and well after ${(tookMs / 1000).toFixed(1)} s`);
       attempts = 0;
-    } else if (!outcome.interrupted || ++attempts >= attemptsMax) {
+    } else if (!outcome.interrupted) {
       refusal ??= `${machine} was replaced, but not by what the last "up" made: run "pulumi up" to its end`;
+    } else if (++attempts >= attemptsMax) {
+      refusal ??= `${machine} is as before after ${attemptsMax} attempts: ${outcome.interrupted}`;
     }
   }
 }
 
-async function look(
-  tools: RollTools,
-  only: readonly MachineName[],
-): Promise<{ status: Status; plan: RollPlan }> {
-  const [status, topology] = await Promise.all([tools.status(), tools.topology()]);
+async function planAnew(tools: RollTools, status: Status, only: readonly MachineName[]): Promise<RollPlan> {
+  const topology = await tools.topology();
   if (!topology) throw new Error("no up has ended yet: there is nothing to replace");
-  return { status, plan: planRoll(topology, status, only) };
+  return planRoll(topology, status, only);
 }
 
-/** One machine, masters moved away first. `why`: it was not replaced; `interrupted`: perhaps it was not. */
-async function replace(
-  tools: RollTools,
-  machine: MachineName,
-  status: Status,
-): Promise<{ why?: string; interrupted?: true }> {
+/** How it went with a machine; neither is set when it was replaced. */
+interface Replacement {
+  /** It was not. */
+  why?: string;
+  /** It may be, or not yet, or not at all: how the monitor's work on it ended nobody has seen, and why. */
+  interrupted?: string;
+}
+
+/** One machine, masters moved away first. */
+async function replace(tools: RollTools, machine: MachineName, status: Status): Promise<Replacement> {
   if (isRedis(machine) && mastersOn(machine, status) > 0) {
-    const moved = await unlessAborted(tools, machine, tools.switchover(machine));
-    if (!moved.ok && !moved.interrupted) return { why: moved.message };
-    const why = await untilWell(tools);
-    if (why || moved.interrupted) return { why, interrupted: moved.interrupted };
+    const moved = outcomeOf(await unlessAborted(tools, machine, tools.switchover(machine)));
+    if (moved.why || moved.interrupted) return moved;
+    const { why } = await untilWell(tools, status);
+    if (why) return { why };
   }
-  const { ok, interrupted, message } = await unlessAborted(tools, machine, tools.failover(machine));
-  return { why: ok || interrupted ? undefined : message, interrupted };
+  return outcomeOf(await unlessAborted(tools, machine, tools.failover(machine)));
+}
+
+function outcomeOf({ ok, interrupted, message }: FailoverResult): Replacement {
+  if (ok) return {};
+  return interrupted ? { interrupted: message } : { why: message };
 }
 
 /** Ctrl-C ends the command at once; what the monitor has begun it finishes. */
@@ -157,19 +169,34 @@ async function unlessAborted(
     if (signal.aborted) resolve({ ok: false, message });
     signal.addEventListener("abort", () => resolve({ ok: false, message }), { once: true });
   });
-  return Promise.race([work, aborted]);
+  return Promise.race([work.catch(whileAway), aborted]);
 }
 
-/** Waits for the desired state, also while the monitor is restarted. @returns why it did not come. */
-async function untilWell({ status, clock, signal }: RollTools): Promise<string | undefined> {
+/** A monitor that is away just now is waited for, like one that ends in the middle. */
+function whileAway(error: Error): FailoverResult {
+  if (!(error instanceof NoMonitor)) throw error;
+  return { ok: false, interrupted: true, message: error.message };
+}
+
+/**
+ * Waits for the desired state, also while the monitor is restarted.
+ *
+ * @returns the last status that was seen (`before`, if none was), and why the desired state did not come.
+ */
+async function untilWell(tools: RollTools, before: Status): Promise<{ status: Status; why?: string }> {
+  const { clock, signal } = tools;
   const deadlineMs = clock.now() + wellMs;
+  let status = before;
   for (;;) {
-    const seen = await status().catch((error: Error) => error);
+    const seen = await tools.status().catch((error: Error) => error);
+    if (!(seen instanceof Error)) status = seen;
     const why = seen instanceof Error ? seen.message : whyNoRoll(seen);
-    if (!why) return undefined;
-    if (signal.aborted) return `interrupted: ${why}`;
-    if (!(seen instanceof Error) && seen.paused) return why;
-    if (clock.now() > deadlineMs) return `not well again within ${wellMs / 60_000} minutes: ${why}`;
+    if (!why) return { status };
+    if (signal.aborted) return { status, why: `interrupted: ${why}` };
+    if (!(seen instanceof Error) && seen.paused) return { status, why };
+    if (clock.now() > deadlineMs) {
+      return { status, why: `not well again within ${wellMs / 60_000} minutes: ${why}` };
+    }
     await clock.sleep(lookMs, signal);
   }
 }

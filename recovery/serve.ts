@@ -1,7 +1,9 @@
 /** The running monitor's socket: its view for `barton`, and orders from `failover`. HTTP, for root only. */
+import { once } from "node:events";
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
+import { type Clock, within } from "./clock.ts";
 import { rollReason } from "./decide/memory.ts";
 import { type FailoverOptions, type FailoverResult, failover, whyNoFailover } from "./failover.ts";
 import { failoverIfFailed } from "./failover-if-failed.ts";
@@ -28,13 +30,27 @@ export async function serve(path: string, options: Omit<FailoverOptions, "say">)
   return server;
 }
 
+/** How long a monitor that stops waits for its answers to be read. */
+const lastWordMs = 200;
+
+/** Every order under way is answered when the monitor stops; what takes longer is cut off, which is an answer too. */
+export async function stopServing(server: Server, clock: Clock): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  await within(clock, lastWordMs, closed, undefined);
+  server.closeAllConnections();
+  await closed;
+}
+
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: Omit<FailoverOptions, "say">,
 ): Promise<void> {
   const [, verb = "", argument = "", text = ""] = (request.url ?? "").split("/").map(decodeURIComponent);
-  const { reconciler } = options;
+  const { reconciler, signal } = options;
+  // A monitor that stops has only the view of its last cycle, in which what it has begun since then does not show.
+  if (request.method === "GET" && signal.aborted) return json(response, undefined);
   if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
   if (request.method === "POST" && verb === "failover")
@@ -83,7 +99,8 @@ async function stream(
   response: ServerResponse,
   work: (say: (line: string) => void) => Promise<FailoverResult>,
 ): Promise<void> {
-  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.writeHead(200, { "content-type": "application/x-ndjson", connection: "close" });
+  response.flushHeaders();
   const result = await work((line) => void response.write(`${JSON.stringify({ line })}\n`));
   response.end(`${JSON.stringify(result)}\n`);
 }

@@ -29,7 +29,11 @@ export async function switchover(target: string, options: SwitchoverOptions): Pr
   const refuse = (why: string) => ({ ok: false, message: `nothing was switched: ${why}` });
   const paused = whyPaused(reconciler.pause.current);
   if (paused) return refuse(paused);
-  if (!(await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0))) {
+  const isSeen = await until(clock, firstSightMs, signal, () => reconciler.decisions.length > 0);
+  if (signal.aborted) {
+    return { ...refuse("the monitor is being restarted: order it again when it is back"), interrupted: true };
+  }
+  if (!isSeen) {
     return refuse(reconciler.status()?.sentence ?? "recovery has not seen the machines yet");
   }
   const moves = movesFor(target, reconciler.shards);
@@ -43,7 +47,10 @@ export async function switchover(target: string, options: SwitchoverOptions): Pr
     }),
   );
   const failed = results.filter(({ ok }) => !ok);
-  if (failed.length > 0) return { ok: false, message: failed.map(({ message }) => message).join("; ") };
+  if (failed.length > 0) {
+    const interrupted = failed.every((result) => result.interrupted) || undefined;
+    return { ok: false, interrupted, message: failed.map(({ message }) => message).join("; ") };
+  }
   return { ok: true, message: `${shardsText(moves)} switched` };
 }
 
@@ -74,10 +81,13 @@ async function follow(move: Move, { reconciler, clock, signal }: SwitchoverOptio
   reconciler.orderSwitch(shard, to);
   try {
     const isOver = () => {
-      trouble = isMoved(reconciler, move) ? undefined : whyStuck(reconciler, move);
-      return trouble !== undefined || isMoved(reconciler, move);
+      if (isMoved(reconciler, move)) return true;
+      // A monitor that stops begins none of the steps that are left: what it sees then is no reason against the switch.
+      trouble = signal.aborted ? undefined : whyStuck(reconciler, move);
+      return trouble !== undefined;
     };
     const ended = await until(clock, moveMs, signal, isOver);
+    if (!ended && signal.aborted) return { ok: false, interrupted: true, message: stoppedText(move) };
     if (!ended) trouble ??= `it did not happen within ${moveMs / 1000} s; see "barton status"`;
   } finally {
     reconciler.forgetSwitch(shard);
@@ -89,6 +99,11 @@ async function follow(move: Move, { reconciler, clock, signal }: SwitchoverOptio
   }
   return { ok: true, message: `shard ${shard}: ${to} is master, ${from} is still receiving its copy` };
 }
+
+/** The order is forgotten, but what was begun is gone on with from what the next run sees. */
+const stoppedText = ({ shard, from }: Move) =>
+  `shard ${shard}: the monitor was stopped in the middle of the switch; "barton status" says who is master when it is back, ` +
+  `and if that is ${from}, order it again`;
 
 const viewOf = (reconciler: Reconciler, shard: number) =>
   reconciler.shards.find((view) => view.shard.index === shard);

@@ -27,9 +27,11 @@ const began = performance.now();
 const clock = () => `${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s`;
 const say = (text: string) => console.log(`[${clock()}] ${text}`);
 
+const errorsText = (count: number) => `${count} ${count === 1 ? "error" : "errors"}`;
+
 function showSecond(second: TrafficSecond): void {
   const mark = second.slowestMs >= 250 ? `   <== waited ${(second.slowestMs / 1000).toFixed(2)} s` : "";
-  const errors = second.errors > 0 ? `   ${second.errors} error` : "";
+  const errors = second.errors > 0 ? `   ${errorsText(second.errors)}` : "";
   say(
     `  app:7001  ${String(second.writes).padStart(4)} writes, slowest ${String(second.slowestMs).padStart(4)} ms${errors}${mark}`,
   );
@@ -159,7 +161,7 @@ async function demo(name: string): Promise<number> {
   }
   const lost = summary.lost === null ? "unknown" : String(summary.lost);
   console.log(
-    `\n${summary.acknowledged} writes acknowledged, ${summary.errors} errors, longest wait ${(summary.slowestMs / 1000).toFixed(2)} s, lost writes: ${lost}`,
+    `\n${summary.acknowledged} writes acknowledged, ${errorsText(summary.errors)}, longest wait ${(summary.slowestMs / 1000).toFixed(2)} s, lost writes: ${lost}`,
   );
   if (summary.lost !== 0) problems.push(`lost writes: ${lost}`);
   for (const problem of problems) console.log(`NOT AS IT SHOULD BE: ${problem}`);

@@ -32,6 +32,8 @@ export interface Trouble {
 
 const refreshMs = 150;
 const looksOnceMore: ReadonlySet<Step["do"]> = new Set(["power off", "launch", "unregister proxy"]);
+/** These change which machines are to be replaced. */
+const changesReplacement: ReadonlySet<Step["do"]> = new Set(["stop monitoring", "take back"]);
 /** The first pause after a failure and the longest, by kind of subject. */
 const pauses = { replacement: [5_000, 300_000], quick: [100, 2_000] } as const;
 
@@ -152,6 +154,8 @@ export class Executor {
       end(`failed: ${(error as Error).message}`);
       throw error;
     }
+    // What went wrong with the others is no reason to let one more machine wait, which may be another matter.
+    if (changesReplacement.has(step.do)) this.#troubles.delete("replacement");
     await kept();
     afterStep?.(step);
   }

@@ -174,7 +174,10 @@ export async function retryUnlocked<T>(
     const text = (error as Error).message;
     if (!isLocked(text)) throw error;
     if (!mayJudgeLocks() || !isStaleLock(text))
-      throw new Error(`${what} waits: somebody else's run has locked the stack: ${firstLock(text)}`);
+      throw new Error(
+        `${what} waits: somebody else's run has locked the stack: ${firstLock(text)}; ` +
+          'if that run is dead, "pulumi cancel" takes its lock away',
+      );
     log.warn(`the lock of a dead run is taken away: ${firstLock(text)}`);
     await pulumi(["cancel", "--yes"]);
     await clearPending(pulumi);

@@ -6,8 +6,13 @@ import type { Facts } from "../observe/facts.ts";
 import { isOff } from "../observe/machines.ts";
 import { type ProxyMachine, proxyMachines, type RedisMachine } from "../topology.ts";
 import { isGivenUp, type Memory } from "./memory.ts";
+import { whyCounterpartCannotServe } from "./redundancy.ts";
+import type { Step } from "./steps.ts";
+import type { Known, ShardView } from "./view.ts";
 
 export interface FencePlan {
+  /** Proxies whose word is missing: they do not answer, and nothing proves that they carry no write. */
+  unproven: ProxyMachine[];
   /** Proxies that are told to take the failed server out, and must confirm it. */
   proxies: ProxyMachine[];
   /** Why each other proxy cannot carry a write to it. */
@@ -18,15 +23,35 @@ export interface FencePlan {
 
 /** How the server of `machine` is to be fenced, or why it cannot be. */
 export function planFence(facts: Facts, memory: Memory, machine: RedisMachine): FencePlan {
-  const plan: FencePlan = { proxies: [], proven: [] };
+  const plan: FencePlan = { proxies: [], proven: [], unproven: [] };
   for (const proxy of proxyMachines) {
     if (takesCommands(facts, proxy)) plan.proxies.push(proxy);
     const proof = whyUnableToCarry(facts, memory, proxy, machine);
     if (proof) plan.proven.push(proof);
-    else if (!takesCommands(facts, proxy)) plan.blocked ??= notProven(proxy, machine);
-    else if (facts.machines[proxy].othersAlive.length > 0) plan.blocked ??= olderInstance(proxy);
+    else if (!takesCommands(facts, proxy)) {
+      plan.unproven.push(proxy);
+      plan.blocked ??= notProven(proxy, machine);
+    } else if (facts.machines[proxy].othersAlive.length > 0) plan.blocked ??= olderInstance(proxy);
   }
   return plan;
+}
+
+/**
+ * The machines whose power-off would prove the fence, and which nobody misses: a given-up proxy that does not answer, or
+ * the failed redis machine where its counterpart can take over every shard. Elsewhere a power-off waits for the mark in
+ * Pulumi's state, the comparison of programs and the budget; where a promotion depends on it, it may wait for none of
+ * them (rule 9).
+ */
+export function powerOffsForFence(known: Known, failed: RedisMachine, shards: ShardView[]): Step[] {
+  const { facts, memory } = known;
+  const { unproven } = planFence(facts, memory, failed);
+  if (unproven.length === 0) return [];
+  const isSpare = whyCounterpartCannotServe(failed, shards) === undefined;
+  return [...unproven, ...(isSpare ? [failed] : [])].flatMap((machine): Step[] => {
+    const givenUp = memory.durable.givenUp[machine];
+    if (!isGivenUp(facts, memory, machine) || givenUp?.powerOffRequested) return [];
+    return givenUp?.instanceId ? [{ do: "power off", machine, instanceId: givenUp.instanceId }] : [];
+  });
 }
 
 /** Does the proxy answer sensibly, so that it can be told and can confirm? */

@@ -116,8 +116,28 @@ export interface ProxyMachineView {
 
 export const proxySituations: Row<ProxyMachineView>[] = [
   {
+    situation: "given-up-back",
+    leadsTo: ["given-up"],
+    meaning:
+      "It is given up and answers again, while its replacement waits: its servers are put right, for clients may use it.",
+    when: (view) => isBack(view) && view.changes.length > 0,
+    steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
+    because: ({ machine }) => `${machine} was given up and answers again: its servers are put right`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "given-up-in-use",
+    leadsTo: ["given-up"],
+    meaning: "As above, its servers are right: app is sent to its twin before it is powered off.",
+    when: (view) => isBack(view) && isRegistered(view) && twinServes(view),
+    steps: ({ machine }) => [{ do: "unregister proxy", proxy: machine }],
+    because: ({ machine }) =>
+      `${machine} was given up and answers again: ${counterpartOf(machine)} carries the traffic`,
+    about: ({ machine }) => machine,
+  },
+  {
     situation: "given-up",
-    leadsTo: ["unconfigured"],
+    leadsTo: ["given-up-back", "unconfigured"],
     meaning: "The proxy is out of use; it is being replaced.",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
@@ -263,6 +283,12 @@ function whyRedisLost({ known, machine, servers }: RedisMachineView): string | u
   );
   return late && `${troubleOf(late)} and did not come back within ${seconds(limits.graceMs)}`;
 }
+
+/** Does a given-up proxy answer again that nobody has powered off yet? */
+const isBack = ({ known: { facts, memory }, machine }: ProxyMachineView) =>
+  isGivenUp(facts, memory, machine) &&
+  !memory.durable.givenUp[machine]?.powerOffRequested &&
+  takesCommands(facts, machine);
 
 /** Why the proxy is to be replaced, or undefined. */
 function whyProxyLost(view: ProxyMachineView): string | undefined {

@@ -1,12 +1,12 @@
 /** The table of situations of one shard: who is master, and what is done when nobody or somebody else is. */
 import type { RedisMachine } from "../topology.ts";
 import { compareCopies, describeCopy } from "./copies.ts";
-import { planFence } from "./fence.ts";
+import { planFence, powerOffsForFence } from "./fence.ts";
 import { lagged, whyNotPromotable } from "./promotable.ts";
 import type { Step } from "./steps.ts";
 import { isSwitchReady, type OrderedShardView } from "./switchover.ts";
 import type { Row } from "./table.ts";
-import { otherOf, type ServerView, type ShardView, soleMaster } from "./view.ts";
+import { otherOf, type ServerView, type ShardView, soleMaster, viewShard } from "./view.ts";
 import { troubleOf } from "./words.ts";
 
 /** What the proxies shall do with the shard's traffic: send it to the master, hold it, or go on as they do. */
@@ -239,9 +239,10 @@ export const shardSituations: ShardRow[] = [
     holds: true,
     opens: true,
     meaning:
-      "A promotion would be right, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
+      "A promotion would be right, but a proxy can be neither told nor proven unable to carry a write (rule 2): what is given up and would prove it is powered off.",
     traffic: "hold",
     when: (view) => heirOf(view) !== undefined,
+    steps: (view) => powerOffsFor(view),
     because: (view) => `${heirOf(view)?.machine} cannot take over yet: ${fenceTrouble(view)}`,
     about: (view) => view.lastMaster?.machine,
   },
@@ -368,6 +369,12 @@ function fenceTrouble(view: ShardView): string | undefined {
   const heir = heirOf(view);
   if (!heir) return undefined;
   return planFence(view.known.facts, view.known.memory, otherOf(view, heir).machine).blocked;
+}
+
+function powerOffsFor(view: ShardView): Step[] {
+  const heir = heirOf(view);
+  const shards = view.known.facts.topology.shards.map((shard) => viewShard(view.known, shard));
+  return heir ? powerOffsForFence(view.known, otherOf(view, heir).machine, shards) : [];
 }
 
 /** Design section 6: out on both proxies, promote, release, and cut what is left a little later. */

@@ -10,6 +10,7 @@ import { exitStatusOf, grouped } from "./checkers/verdict.ts";
 import { catalogue } from "./faults/catalogue.ts";
 import { parseWanted, type Wanted } from "./faults/plan.ts";
 import { readRun } from "./files.ts";
+import { interruption } from "./interruption.ts";
 import { page } from "./report/page/page.ts";
 import { type Results, resultsOf, statisticsText } from "./report/results.ts";
 import { programOf, Run } from "./run.ts";
@@ -85,10 +86,14 @@ const program = new Command("scripts/chaos")
 Faults:
 ${catalogue.map(({ name, about, targets }) => `  ${name.padEnd(17)} ${about}${targets ? ` (${targets.join(", ")})` : ""}`).join("\n")}
 
-Exit status: 0 pass, 1 fail, 2 unknown (interrupted, not healthy, too little traffic: nothing was shown).
-Ctrl-C heals all faults, ends the load and writes what there is. docs/proof.md says how to read the report.`,
+KIND:MACHINE of a fault that hits a master, where MACHINE has none: the masters are moved there first (barton switchover).
+
+Exit status: 0 pass, 1 fail, 2 unknown (interrupted, not healthy, too little traffic, a fault named by --fault that the
+lab cannot inject, a mistake in the command line: not shown). Ctrl-C, or SIGTERM as of timeout(1), heals all faults, ends
+the load and writes what there is. docs/proof.md says how to read the report.`,
   )
   .showHelpAfterError("(scripts/chaos --help lists the faults)")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitStatusOf.unknown))
   .action(async (options: Options) => {
     process.exitCode = await chaos(options);
   });
@@ -102,18 +107,15 @@ async function chaos(options: Options): Promise<number> {
   if (options.judge !== undefined) return judge(resolve(options.judge), options, say);
   if (process.getuid?.() !== 0) throw new LabError("A lab belongs to root: run this as root, or with sudo.");
   const lab = labNamed(options.name);
-  const interrupted = new AbortController();
-  process.on("SIGINT", () => {
-    if (interrupted.signal.aborted) process.exit(2);
-    say("interrupted: healing all faults, ending the load (Ctrl-C again: at once)");
-    interrupted.abort();
-  });
+  const signal = interruption(() =>
+    say("interrupted: healing all faults, ending the load (Ctrl-C again: at once)"),
+  );
   await bringUp(lab, stream, say);
   const folder = newFolder(options, lab);
   say(`the run's folder: ${folder}`);
   const limit = options.fault.length > 0 ? 1440 : usualMinutes;
   const run = new Run({
-    ...{ lab, folder, say, signal: interrupted.signal },
+    ...{ lab, folder, say, signal },
     ...{ seed: options.seed, wanted: options.fault, repeat: options.repeat, rate: options.rate },
     minutes: options.minutes ?? limit,
     command: ["scripts/chaos", ...process.argv.slice(2)].join(" "),

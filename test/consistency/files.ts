@@ -24,6 +24,9 @@ export interface KeptRun {
 export async function readRun(folder: string): Promise<{ run: RunRecord; evidence: Evidence }> {
   const json = async <T>(file: string) => JSON.parse(await readFile(join(folder, file), "utf8")) as T;
   const { run, faults, wasReadBack } = await json<KeptRun>(runFile);
+  // Runs of former versions have none.
+  run.notes ??= [];
+  run.switches ??= [];
   const evidence = {
     operations: await readLines<Operation>(join(folder, historyFile)),
     finals: wasReadBack ? finalStates(await readLines<FinalLine>(join(folder, finalsFile))) : undefined,

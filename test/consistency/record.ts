@@ -36,14 +36,16 @@ export interface FaultRecord {
   loadAverage: number;
 }
 
-/** One look at one machine, from outside of it and of recovery. */
-export type Observation =
-  /** A proxy: per shard, the redis machines that its traffic may go to. */
+/** One look at one machine, from outside of it and of recovery: asked at `askedAt` (if known), answered at `at`. */
+export type Observation = {
+  askedAt?: number;
+} /** A proxy: per shard, the redis machines that its traffic may go to. */ & (
   | { at: number; source: "haproxy1" | "haproxy2"; enabled: Record<string, string[]> }
   /** app's local proxy: per shard, the proxies that it sends clients to or still has clients on. */
   | { at: number; source: "app"; uses: Record<string, string[]> }
   /** A redis server: its role. */
-  | { at: number; source: "redis1" | "redis2"; shard: number; role: string };
+  | { at: number; source: "redis1" | "redis2"; shard: number; role: string }
+);
 
 /** Everything that the checkers look at. */
 export interface Evidence {

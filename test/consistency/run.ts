@@ -9,12 +9,13 @@ import { askMachine } from "../../lab/exec.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { type Incident, LabOperator } from "../../lab/operate.ts";
 import type { LabStatus } from "../../lab/status.ts";
+import { counterpartOf } from "../../recovery/topology.ts";
 import { Random } from "../simulation/random.ts";
 import { inSeconds } from "./checkers/verdict.ts";
 import type { Scene } from "./faults/catalogue.ts";
 import { loadOf, lookBackMs, whyNotReady } from "./faults/gate.ts";
-import { healEverything, inject, NotPossible } from "./faults/injector.ts";
-import { planned, type Wanted } from "./faults/plan.ts";
+import { healEverything, inject, moveMasters, NotPossible } from "./faults/injector.ts";
+import { needsMaster, planned, type Wanted } from "./faults/plan.ts";
 import { finalsFile, historyFile, incidentsFile, type KeptRun, observationsFile, runFile } from "./files.ts";
 import { now } from "./history.ts";
 import { activeProxy, quickStatus } from "./observer/lab-view.ts";
@@ -63,17 +64,21 @@ export class Run {
   readonly #faults: FaultRecord[] = [];
   readonly #record: RunRecord;
   #workload: Workload | undefined;
+  #wasReadBack = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
-    const { lab, seed, command, rate, program } = options;
+    const { lab, seed, command, rate, program, wanted, repeat } = options;
     this.#record = {
       ...{ lab: lab.name, seed, command, rate, program },
       startedAt: now(),
       endedAt: now(),
       budgets: [],
+      switches: [],
       skipped: [],
+      notes: [],
+      ...(wanted.length > 0 ? { asked: wanted.length * repeat } : {}),
       host: { cpus: cpus().length, loadAverages: [] },
     };
   }
@@ -89,7 +94,7 @@ export class Run {
 
   /** Runs to the end, or until it is interrupted; then the folder has everything that is known. */
   async go(): Promise<void> {
-    const { lab, say } = this.#options;
+    const { lab } = this.#options;
     const status = await this.#untilHealthy(fitMsMax, (why) => {
       throw new Error(`lab ${lab.name} is not healthy, so nothing could be shown: ${why}`);
     });
@@ -102,31 +107,39 @@ export class Run {
       credentials: secrets.recovery,
       file: this.#file(observationsFile),
     });
-    let wasReadBack = false;
     try {
       await this.#startLoad(secrets.client);
       await this.#injectAll(status.shards.length).catch((error: Error) => this.#invalid(error));
       // A run that did not come to its end leaves no fault behind.
-      if (this.#record.invalid !== undefined) {
-        say(`healed: ${(await healEverything(lab)).join("; ") || "nothing had to be"}`);
-      }
-      await this.#endLoad().then(
-        () => {
-          wasReadBack = true;
-        },
-        (error: Error) => this.#invalid(error),
-      );
+      if (this.#record.invalid !== undefined) await this.#heal();
+      await this.#endLoad().catch((error: Error) => this.#invalid(error));
     } finally {
-      await this.#workload?.end();
-      await observer.stop();
-      await logs.stop();
+      await this.#attempt("the load could not be ended", this.#workload?.end());
+      await this.#attempt("the looks could not be ended", observer.stop());
+      await this.#attempt("the logs could not be ended", logs.stop());
     }
-    await this.#keep(wasReadBack);
+    await this.#keep();
   }
 
   #invalid(error: Error): void {
     this.#record.invalid ??= this.#options.signal.aborted ? "interrupted" : error.message;
     this.#options.say(`the run is invalid: ${this.#record.invalid}`);
+  }
+
+  async #heal(): Promise<void> {
+    const { lab, say } = this.#options;
+    await this.#attempt(
+      "the faults could not be healed",
+      healEverything(lab).then((healed) => say(`healed: ${healed.join("; ") || "nothing had to be"}`)),
+    );
+  }
+
+  /** A part of the ending: when it fails, that is noted, and what is known by then is kept and judged all the same. */
+  async #attempt(trouble: string, work: Promise<void> | undefined): Promise<void> {
+    await work?.catch((error: Error) => {
+      this.#record.notes.push(`${trouble}: ${error.message}`);
+      this.#options.say(`${trouble}: ${error.message}`);
+    });
   }
 
   /** Passwords of clients and of recovery, and what therefore must not be in any log. */
@@ -165,7 +178,7 @@ export class Run {
       if (this.#faults.length === 0) deadline = now() + minutes * 60_000;
       if (now() > deadline) break;
       try {
-        await this.#injectOne(each, status);
+        await this.#injectOne(each, await this.#withMaster(each, status));
       } catch (error) {
         if (!(error instanceof NotPossible)) throw error;
         this.#record.skipped.push(error.message);
@@ -174,6 +187,23 @@ export class Run {
     }
     // What the last fault may have broken shows in calm traffic.
     await this.#untilReady(shards);
+  }
+
+  /** Sees to it that a fault of a master finds one on the machine that was asked for: the roles may have moved. */
+  async #withMaster(each: Wanted, status: LabStatus): Promise<LabStatus> {
+    const to = needsMaster(each, status.shards);
+    if (to === undefined) return status;
+    const { lab, say, signal } = this.#options;
+    const because = `${to} has no master: moving the masters there (barton switchover ${counterpartOf(to)})`;
+    say(because);
+    this.#record.switches.push({ at: now(), because });
+    await moveMasters(new LabOperator(lab.name), to).finally(() => signal.throwIfAborted());
+    // So that the gate, and the checker that takes two switches within a second for two masters, see only what comes after.
+    await this.#pause(lookBackMs);
+    const after = await this.#untilReady(status.shards.length);
+    if (needsMaster(each, after.shards))
+      throw new NotPossible(`${each.kind.name}: ${to} still has no master`);
+    return after;
   }
 
   /** The health gate. Gives the status; throws when the system does not become fit for a fault. */
@@ -192,7 +222,8 @@ export class Run {
   async #refillBudget(): Promise<boolean> {
     const { machine, left } = replacementsLeft(this.#options.lab);
     if (left > 1) return false;
-    const because = `${machine} had ${left} replacements left in this hour (rule 8); the run gave every machine a new budget`;
+    const replacements = left === 1 ? "1 replacement" : `${left} replacements`;
+    const because = `${machine} had ${replacements} left in this hour (rule 8); the run gave every machine a new budget`;
     this.#options.say(because);
     this.#record.budgets.push({ at: now(), because });
     await forgiveAll(new LabOperator(this.#options.lab.name));
@@ -212,15 +243,19 @@ export class Run {
     const [loadAverage = 0] = loadavg();
     this.#record.host.loadAverages.push(loadAverage);
     const number = this.#faults.length + 1;
+    signal.throwIfAborted();
     say(`fault ${number}: ${injury.title}`);
-    const { at, doneAt, healed } = await inject(lab, injury, signal);
+    const at = now();
     const fault: FaultRecord = {
-      ...{ number, kind: kind.name, title: injury.title, at, doneAt, loadBefore, loadAverage },
+      ...{ number, kind: kind.name, title: injury.title, at, doneAt: at, loadBefore, loadAverage },
       processCrash: kind.processCrash === true,
       strict: kind.lenient !== true,
       ...(kind.refusesMs === undefined ? {} : { refusesMs: kind.refusesMs }),
     };
-    this.#faults.push(fault);
+    // Half a fault counts: what clients see from then on comes of it.
+    const { healed } = await inject(lab, injury, signal, () => this.#faults.push(fault)).finally(() => {
+      fault.doneAt = now();
+    });
     const healedAt = await healed;
     if (healedAt !== undefined) fault.healedAt = healedAt;
     await this.#untilNoticed();
@@ -266,18 +301,20 @@ export class Run {
   /** Ends the load and reads back what there is. */
   async #endLoad(): Promise<void> {
     const { say } = this.#options;
-    const operations = await this.#load.stop();
-    this.#record.endedAt = now();
+    const operations = await this.#load.stop().finally(() => {
+      this.#record.endedAt = now();
+    });
     this.#record.host.loadAverages.push(loadavg()[0] ?? 0);
     say(`load ended after ${operations} operations; reading back`);
     await this.#load.readBack();
+    this.#wasReadBack = true;
     await this.#load.clean();
   }
 
   /** Puts what only this process knows beside the files that have grown meanwhile. */
-  async #keep(wasReadBack: boolean): Promise<void> {
+  async #keep(): Promise<void> {
     const { folder } = this.#options;
-    const kept: KeptRun = { run: this.#record, faults: this.#faults, wasReadBack };
+    const kept: KeptRun = { run: this.#record, faults: this.#faults, wasReadBack: this.#wasReadBack };
     await writeFile(join(folder, runFile), `${JSON.stringify(kept, null, 2)}\n`);
     await writeFile(join(folder, incidentsFile), `${JSON.stringify(await this.#incidents(), null, 2)}\n`);
   }

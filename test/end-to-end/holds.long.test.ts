@@ -2,7 +2,15 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { waitFor } from "../../lab/operate.ts";
 import { defaultLimits } from "../../recovery/settings.ts";
-import { addressIn, expectSmooth, freshBudget, lab, scenarioBeforeEach, spendBudget } from "./scenario.ts";
+import {
+  addressIn,
+  expectNothingLost,
+  expectSmooth,
+  freshBudget,
+  lab,
+  scenarioBeforeEach,
+  spendBudget,
+} from "./scenario.ts";
 
 beforeAll(freshBudget);
 
@@ -51,17 +59,45 @@ describe("the budget is spent", () => {
 describe("the program on monit is older than the last up's", () => {
   const scenario = scenarioBeforeEach();
   const file = "/opt/barton/program/infra/index.ts";
+  const age = async () => {
+    await lab.exec("monit", "cp", "-a", file, "/run/index.ts");
+    await lab.exec("monit", "sh", "-c", `echo '// older' >> ${file}`);
+  };
+  const renew = () => lab.exec("monit", "mv", "/run/index.ts", file);
 
   test("the machine is held, the status says why; with the right program it is replaced", async () => {
     const { master } = scenario.current;
-    await lab.exec("monit", "cp", "-a", file, "/run/index.ts");
-    await lab.exec("monit", "sh", "-c", `echo '// older' >> ${file}`);
+    await age();
     try {
       await lab.fault("vanish", master);
       await held(scenario, /the last up ran another program .*run "pulumi up" once from the newest clone/);
     } finally {
-      await lab.exec("monit", "mv", "/run/index.ts", file);
+      await renew();
     }
     expectSmooth((await scenario.current.replacedWithin(heldMsMax, master)).summary);
+  });
+
+  test("a promotion that needs a lost proxy's power-off gets it, although that proxy's replacement is held", async () => {
+    const { master, replica } = scenario.current;
+    await age();
+    try {
+      await lab.fault("vanish", "haproxy2");
+      await waitFor("haproxy2 to be held", 60_000, async () => {
+        return (
+          /the last up ran another program/.test(await lab.exec("monit", "barton", "status")) || undefined
+        );
+      });
+      await lab.fault("crash", `${master}:9001`);
+      await waitFor("the promotion", 20_000, async () => {
+        return (await lab.status()).shards[0]?.master === replica || undefined;
+      });
+      await scenario.current.untilFlowing();
+      const steps = (await scenario.current.newIncidents()).flatMap((incident) => incident.steps);
+      expect(steps.map(({ step }) => step)).toContainEqual(expect.stringMatching(/^power off haproxy2/));
+      expect(steps.filter(({ step }) => step.startsWith("launch"))).toEqual([]);
+    } finally {
+      await renew();
+    }
+    expectNothingLost((await scenario.current.replacedWithin(heldMsMax, "haproxy2")).summary);
   });
 });

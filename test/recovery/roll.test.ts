@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { NoMonitor } from "../../recovery/client.ts";
 import { apply, emptyMemory, rollReason } from "../../recovery/decide/memory.ts";
 import type { FailoverResult } from "../../recovery/failover.ts";
 import { planRoll, type RollTools, roll } from "../../recovery/roll.ts";
@@ -130,6 +131,62 @@ test("the monitor restarts in the middle: the machine is looked at again, not gi
   system.answers = [{ ok: false, interrupted: true, message: "the monitor ended" }];
   expect(await roll(system.tools, ["redis2"])).toMatchObject({ ok: true });
   expect(system.done).toEqual(["failover redis2", "failover redis2"]);
+});
+
+test("the monitor is away for a while after that, and when it is ordered: it is waited for", async () => {
+  const system = new System();
+  const away = new NoMonitor("the monitor does not run");
+  let looksInVain = 0;
+  const { status, failover } = system.tools;
+  system.tools.status = async () => {
+    if (looksInVain-- > 0) throw away;
+    return status();
+  };
+  system.tools.failover = async (machine) => {
+    looksInVain = 20;
+    if (system.done.length > 0) return failover(machine);
+    system.done.push("nobody to order it");
+    throw away;
+  };
+  expect(await roll(system.tools, ["redis2"])).toMatchObject({ ok: true, replaced: [{ machine: "redis2" }] });
+  expect(system.done).toEqual(["nobody to order it", "failover redis2"]);
+});
+
+test("a monitor that does not come back ends the roll with its account", async () => {
+  const system = new System();
+  const { failover, status } = system.tools;
+  system.tools.failover = async (machine) => {
+    const result = await failover(machine);
+    if (machine === "redis1") system.tools.status = () => Promise.reject(new NoMonitor("nobody listens"));
+    return result;
+  };
+  const result = await roll(system.tools, four);
+  expect(result).toMatchObject({ ok: false, message: "not well again within 30 minutes: nobody listens" });
+  expect(result.replaced.map(({ machine }) => machine)).toEqual(["redis2", "redis1"]);
+  system.tools.status = status;
+  expect(await roll(system.tools, four)).toMatchObject({ ok: true, message: "replaced: haproxy2, haproxy1" });
+});
+
+test("a monitor that ends in the middle of the same machine again and again ends the roll, and why is said", async () => {
+  const system = new System();
+  const interrupted = { ok: false, interrupted: true as const, message: "the monitor ended" };
+  system.answers = [interrupted, interrupted, interrupted, interrupted];
+  const message = "redis2 is as before after 3 attempts: the monitor ended";
+  expect(await roll(system.tools, ["redis2"])).toMatchObject({ ok: false, message });
+  expect(system.done).toEqual(["failover redis2", "failover redis2", "failover redis2"]);
+});
+
+test("a switch in whose middle the monitor ends is looked at again, and ordered again if need be", async () => {
+  const system = new System();
+  system.builds.redis2 = "new";
+  const { switchover } = system.tools;
+  system.tools.switchover = async () => {
+    system.tools.switchover = switchover;
+    system.done.push("switch interrupted");
+    return { ok: false, interrupted: true, message: "the monitor was stopped in the middle of the switch" };
+  };
+  expect(await roll(system.tools, ["redis1"])).toMatchObject({ ok: true });
+  expect(system.done).toEqual(["switch interrupted", "switchover redis1", "failover redis1"]);
 });
 
 test("a machine that is not what the last up wants even after its replacement ends the roll", async () => {

@@ -85,6 +85,18 @@ describe("what stood open", () => {
     expect(openTwice(looks(both, split, () => ["haproxy2"]))).toEqual([]);
   });
 
+  test("what a look says held when it was answered, and not before it was asked", () => {
+    const ways: Observation[] = looks(
+      both,
+      { haproxy1: switchAt(1000, "redis1", "redis2"), haproxy2: () => ["redis1"] },
+      (at) => (at < 1200 ? ["haproxy1"] : ["haproxy2"]),
+    );
+    // app moves between its looks at 1090 and 1290 ms: whether before haproxy1's switch at 1030 ms nobody knows.
+    expect(openTwice(ways)).toEqual([]);
+    const slow = ways.map((each): Observation => ({ ...each, askedAt: each.at - 190 }));
+    expect(openTwice(slow)).toEqual([]);
+  });
+
   test("two looks that do not overlap in time prove nothing", () => {
     const switched = switchAt(1000, "redis1", "redis2");
     const late = switchAt(1200, "redis1", "redis2");

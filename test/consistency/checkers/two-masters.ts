@@ -5,8 +5,9 @@
  *    server acknowledges a write, then another one does, then the first again, each begun after the former was answered
  *    and all within a second, then both took writes at once: no failover there and back is that fast.
  * 2. **What stood open.** The run looks at the proxies' tables, app's choice of proxy and the servers' roles through
- *    their own sockets, several times a second. A state is taken to hold between two looks that agree; two masters are
- *    seen when a whole stretch of time has two ways from app to two servers that both are masters.
+ *    their own sockets, several times a second. A state is taken to hold from the answer to a look until the next one is
+ *    asked for, if both agree; two masters are seen when a whole stretch of time has two ways from app to two servers
+ *    that both are masters.
  */
 
 import { proxyMachines, redisMachines } from "../../../recovery/topology.ts";
@@ -16,6 +17,11 @@ import { type Checker, grouped } from "./verdict.ts";
 
 /** Two switches of the master within this time are none, in milliseconds: detection alone takes longer. */
 export const switchesMsMin = 1000;
+/**
+ * Two ways that overlap for less are none, in milliseconds: a role comes through a pipe, some milliseconds after it was
+ * asked for, so the end of what held is known only so well.
+ */
+const overlapMsMin = 25;
 /** Looks that are farther apart than this say nothing of the time between them, in milliseconds. */
 const lookMsMax = 2000;
 
@@ -62,13 +68,13 @@ interface Span {
 }
 
 /** The stretches between two looks at one thing that agree. `looks` are in order. */
-function spansOf(looks: readonly { at: number; values: readonly string[] }[]): Span[] {
+function spansOf(looks: readonly { at: number; askedAt?: number; values: readonly string[] }[]): Span[] {
   return looks.slice(1).flatMap((look, i) => {
     const former = looks[i];
     if (former === undefined || look.at - former.at > lookMsMax) return [];
     return look.values
       .filter((value) => former.values.includes(value))
-      .map((what) => ({ from: former.at, to: look.at, what }));
+      .map((what) => ({ from: former.at, to: look.askedAt ?? look.at, what }));
   });
 }
 
@@ -89,14 +95,16 @@ function both(a: readonly Span[], b: readonly Span[]): Span[] {
   return found;
 }
 
+const timesOf = ({ at, askedAt }: Observation) => ({ at, askedAt });
+
 /** When a master was open to clients: by which proxy, for each redis machine. */
 function open(observations: readonly Observation[], shard: string, redis: string): Span[] {
   const app = observations.flatMap((each) =>
-    each.source === "app" ? [{ at: each.at, values: each.uses[shard] ?? [] }] : [],
+    each.source === "app" ? [{ ...timesOf(each), values: each.uses[shard] ?? [] }] : [],
   );
   const roles = observations.flatMap((each) =>
     each.source === redis && "role" in each && String(each.shard) === shard
-      ? [{ at: each.at, values: each.role === "master" ? [redis] : [] }]
+      ? [{ ...timesOf(each), values: each.role === "master" ? [redis] : [] }]
       : [],
   );
   const master = spansOf(roles);
@@ -104,7 +112,7 @@ function open(observations: readonly Observation[], shard: string, redis: string
     const uses = spansOf(app).filter(({ what }) => what === proxy);
     const table = observations.flatMap((each) =>
       each.source === proxy && "enabled" in each
-        ? [{ at: each.at, values: (each.enabled[shard] ?? []).filter((name) => name === redis) }]
+        ? [{ ...timesOf(each), values: (each.enabled[shard] ?? []).filter((name) => name === redis) }]
         : [],
     );
     return both(both(uses, spansOf(table)), master);
@@ -131,10 +139,12 @@ export function openTwice(observations: readonly Observation[]): string[] {
     const ways = ["redis1", "redis2"].map((redis) =>
       open(observations, shard, redis).sort((a, b) => a.from - b.from),
     );
-    return both(ways[0] ?? [], ways[1] ?? []).map(
-      ({ from, to, what }) =>
-        `shard ${shard}: ${what}, both masters from ${new Date(from).toISOString()} for ${(to - from).toFixed(0)} ms`,
-    );
+    return both(ways[0] ?? [], ways[1] ?? [])
+      .filter(({ from, to }) => to - from >= overlapMsMin)
+      .map(
+        ({ from, to, what }) =>
+          `shard ${shard}: ${what}, both masters from ${new Date(from).toISOString()} for ${(to - from).toFixed(0)} ms`,
+      );
   });
 }
 

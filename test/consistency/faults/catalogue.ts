@@ -46,6 +46,8 @@ export interface FaultKind {
   weight: number;
   /** Machines that may be asked for. */
   targets?: readonly string[];
+  /** It is a fault of a master: a machine that is asked for must have one. */
+  hitsMaster?: true;
   make: (scene: Scene) => Injury;
 }
 
@@ -57,15 +59,20 @@ function masterOf(shard: Scene["shards"][number]): RedisMachine {
   return shard.master as RedisMachine;
 }
 
-/** The machine that was asked for, or that of the first shard's master. */
-const masterMachine = ({ shards, wanted }: Scene): RedisMachine =>
-  (wanted as RedisMachine | undefined) ?? masterOf(shards[0] as Scene["shards"][number]);
-
-/** One master process: of the machine that was asked for, or of a shard by chance. */
-function masterProcess({ shards, random, wanted }: Scene): string {
+/** The shards whose master is on the machine that was asked for; without one, all. */
+function fittingShards({ shards, wanted }: Scene): Scene["shards"] {
   const fitting = wanted === undefined ? shards : shards.filter(({ master }) => master === wanted);
   if (fitting.length === 0) throw new Error(`${wanted} has no master`);
-  const shard = random.pick(fitting);
+  return fitting;
+}
+
+/** The machine of a master: the one that was asked for, or that of the first shard's master. */
+const masterMachine = (scene: Scene): RedisMachine =>
+  masterOf(fittingShards(scene)[0] as Scene["shards"][number]);
+
+/** One master process: of the machine that was asked for, or of a shard by chance. */
+function masterProcess(scene: Scene): string {
+  const shard = scene.random.pick(fittingShards(scene));
   return `${masterOf(shard)}:${shard.port}`;
 }
 
@@ -105,6 +112,7 @@ export const catalogue: readonly FaultKind[] = [
     processCrash: true,
     weight: 4,
     targets: redisMachines,
+    hitsMaster: true,
     make(scene) {
       const target = masterProcess(scene);
       return { title: `crash ${target}`, requests: [{ kind: "crash", target }] };
@@ -115,6 +123,7 @@ export const catalogue: readonly FaultKind[] = [
     about: "a master's machine falls silent: no packet, no reset",
     weight: 4,
     targets: redisMachines,
+    hitsMaster: true,
     make: (scene) => vanish(masterMachine(scene)),
   },
   {
@@ -122,6 +131,7 @@ export const catalogue: readonly FaultKind[] = [
     about: "a master's machine loses its power",
     weight: 3,
     targets: redisMachines,
+    hitsMaster: true,
     make(scene) {
       const target = masterMachine(scene);
       return { title: `poweroff ${target}`, requests: [{ kind: "poweroff", target }] };
@@ -133,6 +143,7 @@ export const catalogue: readonly FaultKind[] = [
     lenient: true,
     weight: 2,
     targets: redisMachines,
+    hitsMaster: true,
     make(scene) {
       const target = masterProcess(scene);
       return { title: `hang ${target}`, requests: [{ kind: "hang", target }], lastsMs: 15_000 };
@@ -144,6 +155,7 @@ export const catalogue: readonly FaultKind[] = [
     lenient: true,
     weight: 2,
     targets: redisMachines,
+    hitsMaster: true,
     make(scene) {
       const target = masterProcess(scene);
       return { title: `pause ${target}`, requests: [{ kind: "pause", target, seconds: 1 }], lastsMs: 1_000 };
@@ -258,6 +270,7 @@ export const catalogue: readonly FaultKind[] = [
     refusesMs: 2_000,
     weight: 1,
     targets: redisMachines,
+    hitsMaster: true,
     make(scene) {
       const target = masterMachine(scene);
       return {

@@ -4,7 +4,7 @@ import { Random } from "../../simulation/random.ts";
 import type { Tick } from "../workload/spec.ts";
 import { catalogue, type Scene } from "./catalogue.ts";
 import { loadOf, whyNotReady } from "./gate.ts";
-import { parseWanted, planned } from "./plan.ts";
+import { needsMaster, parseWanted, planned } from "./plan.ts";
 
 const scene = (seed = 1): Scene => ({
   shards: [
@@ -40,6 +40,19 @@ describe("the catalogue", () => {
     expect(titles("partition-redis").size).toBe(3);
   });
 
+  test("a fault of a master hits one on the machine that was asked for, or nothing", () => {
+    const split = scene();
+    const [first, second] = split.shards as [Scene["shards"][number], Scene["shards"][number]];
+    const together = { ...split, shards: [first, { ...second, master: "redis2", replica: "redis1" }] };
+    for (const { name, targets, hitsMaster, make } of catalogue) {
+      expect(hitsMaster === true, name).toBe(targets?.length === 2 && targets[0] === "redis1");
+      if (!hitsMaster) continue;
+      expect(make({ ...split, wanted: "redis1" }).title).toMatch(/ redis1(:9002)?$/);
+      expect(make({ ...together, wanted: "redis2" }).title).toMatch(/ redis2(:900[12])?$/);
+      expect(() => make({ ...together, wanted: "redis1" })).toThrow("redis1 has no master");
+    }
+  });
+
   test("what lasts is undone by the run; what recovery ends is left to it", () => {
     for (const kind of catalogue) {
       const { requests, lastsMs } = kind.make(scene());
@@ -67,6 +80,19 @@ describe("the plan", () => {
     expect(
       [...planned(wanted, 2, new Random(1))].map(({ kind, target }) => `${kind.name} ${target}`),
     ).toEqual(["crash undefined", "vanish redis2", "crash undefined", "vanish redis2"]);
+  });
+
+  test.each([
+    ["vanish", undefined],
+    ["vanish:redis1", "redis1"],
+    ["crash:redis1", "redis1"],
+    ["vanish:redis2", undefined],
+    ["lossy:redis1", undefined],
+    ["vanish-haproxy:haproxy1", undefined],
+  ])("masters on redis2 alone, %s: masters are wanted on %s", (text, machine) => {
+    const shards = scene().shards.map((shard) => ({ ...shard, master: "redis2", replica: "redis1" }));
+    expect(needsMaster(parseWanted(text), shards)).toBe(machine);
+    expect(needsMaster(parseWanted(text), scene().shards)).toBeUndefined();
   });
 
   test.each([

@@ -4,6 +4,8 @@ import { ask, ControlPlaneError } from "../../../lab/client.ts";
 import type { FaultRequest } from "../../../lab/control-plane/fault-request.ts";
 import { askMachine } from "../../../lab/exec.ts";
 import type { Lab } from "../../../lab/lab.ts";
+import type { LabOperator } from "../../../lab/operate.ts";
+import { counterpartOf, type RedisMachine } from "../../../recovery/topology.ts";
 import { now } from "../history.ts";
 import type { Injury } from "./catalogue.ts";
 
@@ -13,27 +15,38 @@ export class NotPossible extends Error {
 }
 
 export interface Injected {
-  at: number;
-  doneAt: number;
   /** Resolves with the moment when what lasts was undone; undefined when nothing had to be. */
   healed: Promise<number | undefined>;
 }
 
-/** Injects; resolves as soon as it is done. What lasts is healed in time, or at once when `signal` aborts. */
-export async function inject(lab: Lab, injury: Injury, signal: AbortSignal): Promise<Injected> {
-  const at = now();
+/**
+ * Injects; resolves as soon as it is done. What lasts is healed in time, or at once when `signal` aborts. `onEffect` is
+ * called as soon as a part may have taken effect: also when that part, or a later one, then fails.
+ */
+export async function inject(
+  lab: Lab,
+  injury: Injury,
+  signal: AbortSignal,
+  onEffect: () => void,
+): Promise<Injected> {
   for (const [i, request] of injury.requests.entries()) {
-    await askFor(lab, request).catch((error: Error) => {
-      const isRefused = error instanceof ControlPlaneError && error.code === "NoDisk";
-      throw isRefused && i === 0 ? new NotPossible(`${injury.title}: ${error.message}`) : error;
-    });
+    const failure = await failureOf(askFor(lab, request));
+    if (i === 0 && failure instanceof ControlPlaneError && failure.code === "NoDisk")
+      throw new NotPossible(`${injury.title}: ${failure.message}`);
+    if (i === 0) onEffect();
+    if (failure) throw failure;
   }
-  const doneAt = now();
   const work = [killMonitor(lab, injury, signal), healLater(lab, injury, signal)] as const;
   const healed = Promise.all(work).then(([, moment]) => moment);
   healed.catch(() => {}); // whoever waits for it sees it
-  return { at, doneAt, healed };
+  return { healed };
 }
+
+const failureOf = (work: Promise<unknown>): Promise<Error | undefined> =>
+  work.then(
+    () => undefined,
+    (error: Error) => error,
+  );
 
 const askFor = (lab: Lab, request: FaultRequest) =>
   ask<{ done: string }>(lab, "POST", "/lab/faults", request);
@@ -63,6 +76,17 @@ async function healAll(lab: Lab): Promise<number> {
     await ask(lab, "POST", "/lab/heal", { target }).catch(() => {});
   }
   return now();
+}
+
+/** Moves every master to a machine, as a person does: by a planned switch on monit, which may be refused. */
+export async function moveMasters(operator: Pick<LabOperator, "exec">, to: RedisMachine): Promise<void> {
+  await operator
+    .exec("monit", "barton", "switchover", counterpartOf(to))
+    .catch((error: Error & { stderr?: string }) => {
+      throw new NotPossible(
+        `${to} has no master, and none can be moved there: ${error.stderr || error.message}`,
+      );
+    });
 }
 
 /** Undoes everything, vanished machines too: for the end of a run that did not come to its end. */

@@ -1,6 +1,7 @@
 /** Which fault comes when: those that were asked for, or a random sequence from a seed. Pure. */
+import type { RedisMachine } from "../../../recovery/topology.ts";
 import type { Random } from "../../simulation/random.ts";
-import { catalogue, type FaultKind, kindNamed } from "./catalogue.ts";
+import { catalogue, type FaultKind, kindNamed, type Scene } from "./catalogue.ts";
 
 /** One entry of `--fault`. */
 export interface Wanted {
@@ -20,6 +21,12 @@ export function parseWanted(text: string): Wanted {
       ? `the fault ${name} chooses its targets itself`
       : `${JSON.stringify(text)} is no fault; use ${name}, or ${targets}`,
   );
+}
+
+/** The machine to which masters have to be moved first, because the fault is to hit one there and there is none. */
+export function needsMaster({ kind, target }: Wanted, shards: Scene["shards"]): RedisMachine | undefined {
+  if (!kind.hitsMaster || target === undefined) return undefined;
+  return shards.some(({ master }) => master === target) ? undefined : (target as RedisMachine);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { freePorts, keepScript, runtimeApi, until, Workbench } from "../../infra/servers.ts";
-import { enabledServers } from "./haproxy-tables.ts";
+import { enabledServers, tables } from "./haproxy-tables.ts";
 import { askHaproxy } from "./sockets.ts";
 
 const bench = new Workbench();
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const enabled = async () => enabledServers((await askHaproxy(socket, "show stat", 1000)) ?? "");
+const enabled = async () => enabledServers((await askHaproxy(socket, tables, 1000)) ?? "");
 
 test("a proxy that starts fresh lets traffic go nowhere; then to the server that is set ready", async () => {
   expect(await enabled()).toEqual({ 1: [], 2: [] });

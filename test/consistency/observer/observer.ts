@@ -5,7 +5,7 @@ import type { Lab } from "../../../lab/lab.ts";
 import { proxyMachines, redisMachines } from "../../../recovery/topology.ts";
 import { now } from "../history.ts";
 import type { Observation } from "../record.ts";
-import { enabledServers, usedProxies } from "./haproxy-tables.ts";
+import { enabledServers, tables, usedProxies } from "./haproxy-tables.ts";
 import { keepAlive } from "./kept-alive.ts";
 import { adminSocket, askHaproxy, pathInside } from "./sockets.ts";
 
@@ -54,11 +54,12 @@ export class Observer {
 
   async #lookAt(source: "haproxy1" | "haproxy2" | "app"): Promise<void> {
     const path = pathInside(this.#options.lab, source, adminSocket);
-    const csv = path && (await askHaproxy(path, "show stat", lookMs));
-    if (!csv) return;
+    const askedAt = now();
+    const text = path && (await askHaproxy(path, tables, lookMs));
+    if (!text) return;
     const at = now();
-    if (source === "app") this.#note({ at, source, uses: usedProxies(csv) });
-    else this.#note({ at, source, enabled: enabledServers(csv) });
+    if (source === "app") this.#note({ at, askedAt, source, uses: usedProxies(text) });
+    else this.#note({ at, askedAt, source, enabled: enabledServers(text) });
   }
 
   #watchRoles(): Promise<void>[] {

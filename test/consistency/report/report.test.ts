@@ -47,6 +47,51 @@ describe("results", () => {
     expect(lost.line).toContain("1 482 of 1 482 confirmed writes lost");
   });
 
+  test("finals that lack a shard: what was lost is unknown, and the rest is judged", () => {
+    const half = resultsOf(run, { ...evidence, finals: evidence.finals?.slice(1) });
+    expect(half.verdict).toBe("unknown");
+    expect(half.line).toMatch(/^UNKNOWN vanish redis1: lost writes unknown, .*shard 1 was not read back/);
+    expect(half.findings.filter(({ verdict }) => verdict === "pass").length).toBeGreaterThan(3);
+  });
+
+  test("a fault that was asked for and not injected makes the run unknown, and its line says so", () => {
+    const skipped = ["disk-full redis1: it has no disk of its own"];
+    const asked = resultsOf({ ...run, asked: 2, skipped }, evidence);
+    expect(asked.verdict).toBe("unknown");
+    expect(asked.line).toMatch(
+      /^UNKNOWN vanish redis1: 0 of .*\(1 of 2 faults that were asked for not injected: disk-full redis1: it has no disk of its own\)$/,
+    );
+    expect(resultsOf({ ...run, asked: 1 }, evidence).verdict).toBe("pass");
+  });
+
+  test("a random sequence may pass faults over", () => {
+    const random = resultsOf({ ...run, skipped: ["disk-full redis1: it has no disk of its own"] }, evidence);
+    expect(random.verdict).toBe("pass");
+  });
+
+  test("what failed besides keeps a run from a pass, and hides no failure", () => {
+    const notes = ["the faults could not be healed: the lab has no control plane"];
+    const noted = resultsOf({ ...run, invalid: "no control plane", notes }, evidence);
+    expect(noted.verdict).toBe("unknown");
+    expect(noted.line).toMatch(/\(no control plane; the faults could not be healed: .*\)$/);
+    expect(page(noted, evidence.operations, [])).toContain(notes[0]);
+    const finals = evidence.finals?.map((state) => ({ ...state, keys: new Map() }));
+    expect(resultsOf({ ...run, notes }, { ...evidence, finals }).verdict).toBe("fail");
+  });
+
+  test("the closing line is one line; the page has the whole reason", () => {
+    const frames = Array.from({ length: 40 }, (_, i) => `    at f${i} (file:///main.ts:${i}:1)`).join("\n");
+    const invalid = `the workload ended (1): main.ts:12\n  throw new Error("x");\n\nError: x\n${frames}\n\nNode.js`;
+    const broken = resultsOf({ ...run, invalid }, evidence);
+    expect(broken.line).toMatch(
+      /\(the workload ended \(1\): main\.ts:12 throw new Error\("x"\); Error: x Node\.js\)$/,
+    );
+    expect(broken.run.invalid).toBe(invalid);
+    expect(page(broken, evidence.operations, [])).toContain("at f39");
+    const long = resultsOf({ ...run, invalid: "x".repeat(2000) }, evidence);
+    expect(long.line.length).toBeLessThan(500);
+  });
+
   test("what a fault cost", () => {
     const [fault] = results.faults;
     expect(fault).toMatchObject({
@@ -66,6 +111,13 @@ describe("results", () => {
     });
     const parts = Object.values(fault?.breakdown ?? {});
     expect(parts.reduce((sum, part) => sum + part, 0)).toBeCloseTo(fault?.interruption?.ms ?? 0);
+  });
+
+  test("a planned switch after it is none of a fault's cost", () => {
+    const at = (evidence.faults[0]?.at ?? 0) + 100;
+    const [fault] = resultsOf({ ...run, switches: [{ at, because: "" }] }, evidence).faults;
+    expect(fault).toMatchObject({ errors: {}, incidents: [] });
+    expect(fault?.longestWaitMs).toBeLessThan(10);
   });
 
   test("without a recorded release there is no breakdown", () => {

@@ -21,8 +21,14 @@ export interface RunRecord {
   invalid?: string;
   /** When recovery's budget of replacements (rule 8) was given anew, and why. */
   budgets: { at: number; because: string }[];
-  /** Kinds of fault that the lab could not inject, and why. */
+  /** When the run moved masters by a planned switch, and why. */
+  switches: { at: number; because: string }[];
+  /** Faults that the lab could not inject, and why. */
   skipped: string[];
+  /** How many faults were asked for by name (`--fault`); missing for a random sequence, which may pass some over. */
+  asked?: number;
+  /** What failed besides, and keeps the run from a pass. */
+  notes: string[];
   host: { cpus: number; loadAverages: number[] };
   rate: number;
   program: string;
@@ -79,14 +85,15 @@ export const targetFaultsMin = 30;
 
 export function resultsOf(run: RunRecord, evidence: Evidence): Results {
   const findings = checkAll(evidence);
+  const reasons = reasonsOf(run);
   const verdicts = findings.map(({ verdict }) => verdict);
-  if (run.invalid !== undefined) verdicts.push("unknown");
+  if (reasons.length > 0) verdicts.push("unknown");
   const verdict = worst(verdicts);
-  const faults = faultResults(evidence, run.endedAt);
+  const faults = faultResults(evidence, run);
   const kinds = kindStatistics(faults);
   return {
     verdict,
-    line: closingLine(verdict, run, evidence, findings),
+    line: closingLine(verdict, reasons, evidence, findings),
     run,
     findings,
     faults,
@@ -96,13 +103,34 @@ export function resultsOf(run: RunRecord, evidence: Evidence): Results {
   };
 }
 
-/** The operations that were under way or begun from the fault until the next one. */
-function faultResults({ operations, faults, incidents }: Evidence, endedAt: number): FaultResult[] {
+/** What keeps the run from a pass, whatever the checkers say. */
+function reasonsOf({ invalid, asked, skipped, notes }: RunRecord): string[] {
+  const missing =
+    asked === undefined || skipped.length === 0
+      ? []
+      : [
+          `${skipped.length} of ${asked} faults that were asked for not injected: ${[...new Set(skipped)].join("; ")}`,
+        ];
+  return [...(invalid === undefined ? [] : [invalid]), ...missing, ...notes];
+}
+
+/** Until when something is a fault's: the next fault, or a planned switch before it, or the end. */
+function untilOf(
+  { at }: FaultRecord,
+  faults: readonly FaultRecord[],
+  { switches, endedAt }: RunRecord,
+): number {
+  const later = [...faults, ...switches].map((each) => each.at).filter((moment) => moment > at);
+  return later.length === 0 ? endedAt : Math.min(...later);
+}
+
+/** The operations that were under way or begun while they were a fault's. */
+function faultResults({ operations, faults, incidents }: Evidence, run: RunRecord): FaultResult[] {
   const moments = acknowledgements(operations);
   const completed = [...operations].sort((a, b) => a.completedAt - b.completedAt);
   let from = 0;
-  return faults.map((fault, i) => {
-    const until = faults[i + 1]?.at ?? endedAt;
+  return faults.map((fault) => {
+    const until = untilOf(fault, faults, run);
     while ((completed[from]?.completedAt ?? until) < fault.at) from += 1;
     let to = from;
     while (to < completed.length && (completed[to]?.completedAt ?? 0) < until) to += 1;
@@ -189,7 +217,7 @@ export function targetsOf(faults: readonly FaultResult[]): Target[] {
 /** `PASS vanish redis1: 0 of 48 211 confirmed writes lost, 3 of 91 002 acknowledged, longest wait 0.74 s`. */
 function closingLine(
   verdict: Verdict,
-  run: RunRecord,
+  reasons: readonly string[],
   evidence: Evidence,
   findings: readonly Finding[],
 ): string {
@@ -199,23 +227,35 @@ function closingLine(
     faults.length === 0 ? "no fault" : faults.length === 1 ? only?.title : `${faults.length} faults`;
   const slowest = Math.max(0, ...Object.values(longestWaits(operations)));
   const head = `${verdict.toUpperCase()} ${what}: ${lossSentence(evidence)}, longest wait ${inSeconds(slowest)}`;
-  const reasons = [
-    ...(run.invalid === undefined ? [] : [run.invalid]),
-    ...findings
-      .filter((finding) => finding.verdict !== "pass")
-      .map((finding) => `${finding.checker}: ${finding.sentence}`),
-  ];
-  return verdict === "pass" ? head : `${head} (${reasons.join("; ")})`;
+  const found = findings
+    .filter((finding) => finding.verdict !== "pass")
+    .map((finding) => `${finding.checker}: ${finding.sentence}`);
+  return verdict === "pass" ? head : `${head} (${[...reasons, ...found].map(inOneLine).join("; ")})`;
+}
+
+/** Longer reasons are cut in the closing line; results.json and the page have all of them. */
+const reasonLengthMax = 300;
+
+/** A reason as a part of one line, without the frames of a stack. */
+function inOneLine(reason: string): string {
+  const words = reason
+    .replaceAll(/^\s+at .*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+  return words.length > reasonLengthMax ? `${words.slice(0, reasonLengthMax)} …` : words;
 }
 
 function lossSentence(evidence: Evidence): string {
-  // What is wrong then, the checkers say.
-  if (evidence.finals === undefined || evidence.finals.length === 0) return "lost writes unknown";
-  const { confirmed, acknowledged } = lossesOf(evidence);
-  return (
-    `${grouped(confirmed.lost.length)} of ${grouped(confirmed.of)} confirmed writes lost, ` +
-    `${grouped(acknowledged.lost.length)} of ${grouped(acknowledged.of)} acknowledged`
-  );
+  try {
+    const { confirmed, acknowledged } = lossesOf(evidence);
+    return (
+      `${grouped(confirmed.lost.length)} of ${grouped(confirmed.of)} confirmed writes lost, ` +
+      `${grouped(acknowledged.lost.length)} of ${grouped(acknowledged.of)} acknowledged`
+    );
+  } catch {
+    // What is wrong then, the checkers say.
+    return "lost writes unknown";
+  }
 }
 
 /** The statistics as a table for the terminal. */

@@ -114,6 +114,45 @@ describe("the master machine is silent", () => {
     expect(world.situation("shard 1")).toBe("master-lost");
   });
 
+  describe("… and the proxy or the machine is given up, and its replacement waits (Pulumi's lock, program, budget)", () => {
+    const held = { tainted: true, held: { why: "another program", untilMs: Number.POSITIVE_INFINITY } };
+    const blocked = (...givenUp: ("haproxy1" | "redis1")[]) => {
+      const world = lost();
+      world.facts.proxies.haproxy1.look = down("silent");
+      for (const machine of givenUp) {
+        world.memory.durable.givenUp[machine] = { instanceId: `i-${machine}`, because: "test", ...held };
+      }
+      return world;
+    };
+
+    test("what is given up is powered off for the fence, and the cloud's word opens the way", () => {
+      const world = blocked("haproxy1", "redis1");
+      const powerOffs = ["power off haproxy1 (i-haproxy1)", "power off redis1 (i-redis1)"];
+      expect(stepsOf(world, "shard 1")).toEqual(powerOffs);
+      expect(stepsOf(world, "replacement")).toEqual([]);
+      for (const machine of ["haproxy1", "redis1"] as const) {
+        world.memory = apply(world.memory, { event: "power-off requested", machine }, 0);
+      }
+      expect(stepsOf(world, "shard 1")).toEqual([]);
+      world.facts.machines.haproxy1.cloud = "shutting-down";
+      expect(world.situation("shard 1")).toBe("fence-blocked");
+      world.facts.machines.haproxy1.cloud = "terminated";
+      expect(world.situation("shard 1")).toBe("master-lost");
+    });
+
+    test("not a proxy that is only out of monit's sight", () => {
+      expect(stepsOf(blocked(), "shard 1")).toEqual([]);
+      expect(stepsOf(blocked("redis1"), "shard 1")).toEqual(["power off redis1 (i-redis1)"]);
+    });
+
+    test("not a redis machine that has the better data of another shard", () => {
+      const world = blocked("haproxy1", "redis1");
+      const follows = { host: "10.42.1.11", port: 9002, linkUp: false, syncing: true };
+      world.server("redis2", 2).info = replicaInfo("redis1", 9002, { follows });
+      expect(stepsOf(world, "shard 1")).toEqual(["power off haproxy1 (i-haproxy1)"]);
+    });
+  });
+
   test("a replica that is still receiving its copy is not promoted, and the machine is not replaced", () => {
     const world = lost();
     for (const [shard, port] of [
@@ -583,6 +622,36 @@ describe("proxies", () => {
     expect(stepsOf(world, "haproxy1"), "its twin was lost while it drained").toEqual(["register haproxy1"]);
     register(true);
     expect(world.situation("haproxy1")).toBe("needed");
+  });
+
+  describe("one that is given up and answers again while its replacement waits", () => {
+    const back = () => {
+      const world = new World();
+      world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+      return world;
+    };
+
+    test("has its servers put right first: clients may use it", () => {
+      const world = back();
+      world.lines("haproxy1", 1).redis2.traffic.ready = true;
+      expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis2 out"]);
+    });
+
+    test("then its twin carries the traffic", () => {
+      expect(stepsOf(back(), "haproxy1")).toEqual(["unregister haproxy1"]);
+    });
+
+    test("unless there is no twin: then it is used until it is replaced", () => {
+      const world = back();
+      world.facts.proxies.haproxy2.look = down("silent");
+      expect(world.situation("haproxy1")).toBe("given-up");
+    });
+
+    test("and is left alone when it is being powered off", () => {
+      const world = back();
+      Object.assign(world.memory.durable.givenUp.haproxy1 ?? {}, { powerOffRequested: true });
+      expect(world.situation("haproxy1")).toBe("given-up");
+    });
   });
 
   test("both ordered: the backup leaves first, or each would drain until it saw the other drain", () => {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getView, NoMonitor, orderFailover } from "../../../recovery/client.ts";
-import type { PlannedSubject } from "../../../recovery/reconciler.ts";
+import type { PlannedSubject } from "../../../recovery/view-plan.ts";
 import type { Status } from "../../../recovery/view-status.ts";
 import { TestWorld } from "./world.ts";
 

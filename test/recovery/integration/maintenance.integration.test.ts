@@ -151,12 +151,13 @@ test("a switch is refused with the reason: no replica, no proxy, no such shard",
 test("while paused recovery sees a dead master and leaves it; afterwards it acts", async () => {
   world.reconciler.pause.begin(3_600_000, "new disks");
   await world.machine("redis1").crash(9001);
-  const plan = () => world.reconciler.plan().find(({ subject }) => subject === "shard 1");
+  const plan = () => world.reconciler.plan()?.find(({ subject }) => subject === "shard 1");
   await world.until("the verdict", () => plan()?.situation === "master-lost");
   await world.machine("redis2").crash(9002);
   await world.until("the second verdict", () => world.status?.shards[1]?.replica === null);
   expect(masters()).toEqual([null, "redis1"]);
   expect(world.status).toMatchObject({ healthy: false, paused: { why: "new disks" } });
+  expect(world.reconciler.plan()?.[0]).toMatchObject({ subject: "recovery", situation: "paused", steps: [] });
   expect((await failover("redis1", "by hand", options())).message).toMatch(
     /^redis1 is not replaced: recovery is paused until .* \(new disks\); "barton resume" ends that$/,
   );

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { getView, order } from "../../../recovery/client.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import { rollReason } from "../../../recovery/decide/memory.ts";
+import type { Step } from "../../../recovery/decide/steps.ts";
 import { type RollTools, roll } from "../../../recovery/roll.ts";
 import { type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
@@ -96,4 +97,41 @@ test("Ctrl-C in the middle: the monitor finishes the machine under way, and a se
   expect(launches()).toEqual(["launch redis2"]);
   expect(await roll(tools(), ["redis1", "redis2"])).toMatchObject({ ok: true, message: "replaced: redis1" });
   expect(launches()).toEqual(["launch redis2", "launch redis1"]);
+});
+
+/**
+ * The monitor ends as by SIGTERM, and systemd starts it again: the present one now, each of the next ones after its first
+ * step of this kind. Steps under way end before the next monitor starts, for they share this process.
+ */
+async function restartMonitor(...nextEnds: Step["do"][]): Promise<void> {
+  const { reconciler } = world;
+  const [nextEnd, ...others] = nextEnds;
+  await world.stopRecovery();
+  await reconciler.idle();
+  // A roll looks twice a second: now also while nobody listens.
+  await systemClock.sleep(600);
+  let isEnding = false;
+  await world.startRecovery(({ do: done }) => {
+    if (isEnding || done !== nextEnd) return;
+    isEnding = true;
+    void restartMonitor(...others);
+  });
+  await world.serveSocket();
+}
+
+test("the monitor restarts in the middle of a machine and in the middle of a switch: the roll goes on", async () => {
+  await restartMonitor("stop monitoring", "launch", "drain");
+  await world.untilHealthy();
+  const traffic = new Traffic(world.machine("haproxy1").address, 8001);
+  await traffic.flowing();
+  expect(await roll(tools(), ["redis1", "redis2"])).toMatchObject({
+    ok: true,
+    message: "replaced: redis2, redis1",
+  });
+  expect(said.join("\n")).toMatch(/redis2 is not replaced yet: recovery was stopped meanwhile/);
+  expect(said.join("\n")).toMatch(/shard \d: the monitor was stopped in the middle of the switch/);
+  expect(launches()).toEqual(["launch redis2", "launch redis1"]);
+  await traffic.flowing();
+  await traffic.stop();
+  expect(await traffic.lostAt(world.machine("redis2").address, 9001)).toEqual([]);
 });

@@ -34,6 +34,9 @@ test("the older one steps back, the younger one heals; when that ends, the older
   const second = await start(younger);
   await world.until("that the first steps back", () => sentenceOf(first).includes("a younger monitor"));
   await world.until("the second monitor's view", () => isHealthy(second));
+  const looksOn = { subject: "recovery", situation: "looks-on", because: sentenceOf(first) };
+  expect(first.reconciler.plan()).toMatchObject([looksOn]);
+  expect(second.reconciler.plan()).toEqual([]);
 
   const master = await world.until("a master", () => masterSeenBy(second));
   await world.loseMachine(master);

@@ -19,7 +19,7 @@ import { BackgroundFiles, readJson } from "../../../recovery/incidents/files.ts"
 import { readIncidents } from "../../../recovery/incidents/journal.ts";
 import { createLog } from "../../../recovery/log.ts";
 import { Reconciler } from "../../../recovery/reconciler.ts";
-import { serve } from "../../../recovery/serve.ts";
+import { serve, stopServing } from "../../../recovery/serve.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
 import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import type { Status } from "../../../recovery/view-status.ts";
@@ -55,6 +55,8 @@ export interface MonitorOptions {
 
 export interface Monitor {
   reconciler: Reconciler;
+  /** Aborted as by SIGTERM. */
+  signal: AbortSignal;
   stop: () => Promise<void>;
 }
 
@@ -184,26 +186,36 @@ export class TestWorld {
       stop.abort();
       await running;
     };
-    return { reconciler, stop: ended };
+    return { reconciler, signal: stop.signal, stop: ended };
   }
 
   /** Serves recovery's socket, as the monitor does; gives its path. */
   async serveSocket(): Promise<string> {
     const socket = join(this.folder, "run/monitor.sock");
-    const { signal } = new AbortController();
-    const options = { reconciler: this.reconciler, engine: this.engine(), clock: systemClock, signal };
-    this.#server = await serve(socket, options);
+    const { reconciler, signal } = this.#monitor;
+    this.#server = await serve(socket, { reconciler, engine: this.engine(), clock: systemClock, signal });
     return socket;
   }
 
+  /** Ends recovery and its socket in the order in which the monitor ends them. */
   async stopRecovery(): Promise<void> {
-    await this.#running?.stop();
-    this.#running = undefined;
+    const [running, server] = [this.#running, this.#server];
+    this.#server = undefined;
+    try {
+      await running?.stop();
+      this.#running = undefined;
+    } finally {
+      if (server) await stopServing(server, systemClock);
+    }
   }
 
   get reconciler(): Reconciler {
+    return this.#monitor.reconciler;
+  }
+
+  get #monitor(): Monitor {
     if (!this.#running) throw new Error("recovery does not run");
-    return this.#running.reconciler;
+    return this.#running;
   }
 
   get status(): Status | undefined {
@@ -239,8 +251,6 @@ export class TestWorld {
 
   /** Ends everything, also when recovery has ended with an error (which is thrown afterwards). */
   async close(): Promise<void> {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
     try {
       await this.stopRecovery();
       await Promise.all(this.#recoveries.map((reconciler) => reconciler.idle()));

@@ -212,7 +212,14 @@ function runTable({ run }: Results): string {
       "budget",
       `${clockTime(each.at)}: ${text(each.because)}`,
     ]),
-    ...(run.invalid === undefined ? [] : [["invalid", text(run.invalid)] as [string, string]]),
+    ...run.switches.map((each): [string, string] => [
+      "switch",
+      `${clockTime(each.at)}: ${text(each.because)}`,
+    ]),
+    ...(run.invalid === undefined
+      ? []
+      : [["invalid", `<pre>${text(run.invalid)}</pre>`] as [string, string]]),
+    ...run.notes.map((each): [string, string] => ["besides", `<pre>${text(each)}</pre>`]),
   ];
   return table("run", [], rows);
 }

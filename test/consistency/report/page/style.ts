@@ -19,6 +19,7 @@ main { max-width: 1240px; margin: 0 auto; padding: 24px 20px 60px; }
 h1 { font-size: 22px; line-height: 1.35; margin: 0 0 4px; font-weight: 650; }
 h2 { font-size: 17px; margin: 36px 0 8px; }
 p { margin: 4px 0; } .quiet { color: var(--quiet); } .small { font-size: 13px; }
+pre { margin: 0; font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
 .verdict { display: inline-block; padding: 1px 9px; border-radius: 4px; color: var(--card); font-weight: 700; font-size: 13px;
   letter-spacing: .04em; vertical-align: 2px; }

@@ -1,0 +1,90 @@
+/** The executor's pauses after failures, on a clock that the test moves. */
+import { expect, test } from "vitest";
+import { Executor } from "../../../recovery/act/executor.ts";
+import type { World } from "../../../recovery/act/world.ts";
+import type { Decision, Subject } from "../../../recovery/decide/decide.ts";
+import type { Step } from "../../../recovery/decide/steps.ts";
+import type { Journal } from "../../../recovery/incidents/journal.ts";
+import { silentLog } from "../../../recovery/log.ts";
+import type { MachineName } from "../../../recovery/topology.ts";
+
+/** An executor whose engine fails for as long as the cloud's API is full. */
+class Bench {
+  readonly calls: string[] = [];
+  nowMs = 0;
+  #decisions: Decision[] = [];
+
+  readonly executor = new Executor({
+    world: {
+      board: { refresh: async () => {} },
+      engine: {
+        whyProgramDiffers: async () => undefined,
+        taint: async (machines: MachineName[]) => void this.calls.push(`taint ${machines}`),
+        untaint: async (machines: MachineName[]) => void this.calls.push(`untaint ${machines}`),
+        launch: async (machines: MachineName[]) => {
+          this.calls.push(`launch ${machines}`);
+          throw new Error("api full");
+        },
+      },
+      clock: { now: () => this.nowMs },
+      log: silentLog,
+      remember: () => {},
+    } as unknown as World,
+    journal: { step: () => () => {} } as unknown as Journal,
+    reconsider: (subject) => this.#decisions.find((one) => one.subject === subject),
+    kept: async () => {},
+    onEnd: () => {},
+  });
+
+  /** A cycle with these decisions, until their steps have ended. */
+  async consider(...wanted: [Subject, ...Step[]][]): Promise<void> {
+    this.#decisions = wanted.map(([subject, ...steps]) => {
+      return { subject, steps, situation: "", because: "", settled: false, opens: false };
+    });
+    this.executor.consider(this.#decisions);
+    await this.executor.idle();
+  }
+
+  get pauseMs(): number {
+    return (this.executor.troubles.get("replacement")?.nextMs ?? this.nowMs) - this.nowMs;
+  }
+}
+
+const launchRedis2: [Subject, Step] = ["replacement", { do: "launch", machines: ["redis2"] }];
+
+/** A cloud that refuses redis2 until the pause has grown to its longest. */
+async function benchInTrouble(): Promise<Bench> {
+  const bench = new Bench();
+  while (bench.pauseMs < 300_000) {
+    bench.nowMs += bench.pauseMs;
+    await bench.consider(launchRedis2);
+  }
+  bench.calls.length = 0;
+  await bench.consider(launchRedis2);
+  expect(bench.calls).toEqual([]);
+  return bench;
+}
+
+test("a machine that is given up while another one cannot be launched does not wait for that one's pause", async () => {
+  const bench = await benchInTrouble();
+  await bench.consider(["haproxy1", { do: "stop monitoring", machine: "haproxy1", because: "gone" }]);
+  await bench.consider(["replacement", { do: "taint", machines: ["haproxy1"] }]);
+  await bench.consider(["replacement", { do: "launch", machines: ["redis2", "haproxy1"] }]);
+  expect(bench.calls).toEqual(["taint haproxy1", "launch redis2,haproxy1"]);
+  // What still fails pauses again, from the shortest pause on.
+  expect(bench.pauseMs).toBe(5_000);
+});
+
+test("nor does one that is taken back wait for the end of its taint", async () => {
+  const bench = await benchInTrouble();
+  await bench.consider(["haproxy1", { do: "take back", machine: "haproxy1", because: "needed" }]);
+  await bench.consider(["replacement", { do: "untaint", machines: ["haproxy1"] }]);
+  expect(bench.calls).toEqual(["untaint haproxy1"]);
+});
+
+test("other steps leave the pause as it is", async () => {
+  const bench = await benchInTrouble();
+  await bench.consider(["redis1", { do: "check program", machines: ["redis1"] }]);
+  await bench.consider(launchRedis2);
+  expect(bench.calls).toEqual([]);
+});
