@@ -11,7 +11,10 @@ import type { Memory } from "./memory.ts";
 export type Opinion = "failed" | "open" | "sound";
 
 /** By the machine's own situation. All others are sound, but for those that `hasMadeUpItsMind` looks at. */
-const failed = ["given-up", "machine-lost", "machine-dead", "machine-needed", "lost"];
+const failed = [
+  ...["given-up", "given-up-back", "given-up-in-use"],
+  ...["machine-lost", "machine-dead", "machine-needed", "lost"],
+];
 const open = ["process-lost", "doubt", "leaves", "starting"];
 
 /** `decisions` and `memory` of the last cycle; without decisions monit sees nobody. */
