@@ -216,7 +216,7 @@ const keys = {
       .optional(),
     example: `"$(sha256sum barton-tools.tar.gz | cut -d' ' -f1)"`,
   },
-  /** Further environment of the monitor's service. */
+  /** Further environment of the monitor's service; `--secret` for a value that must not be read in the file. */
   monitEnvironment: {
     schema: z.record(
       z.string().regex(/^[A-Z_][A-Z0-9_]*$/),
@@ -282,7 +282,9 @@ export function parseConfig(
     const name = `barton:${key}`;
     const text = values[name];
     const result = spec.schema.safeParse(text === undefined ? spec.fallback : typedValue(spec, text));
-    if (!result.success) mistakes.push(...mistakesOf(name, spec, text, result.error));
+    // Any key may be stored encrypted, for example an address with a token in it.
+    const isSecret = spec.secret === true || secretKeys?.includes(name) === true;
+    if (!result.success) mistakes.push(...mistakesOf(name, spec, text, result.error, isSecret));
     else config[key] = result.data;
     if (spec.secret && text !== undefined && secretKeys && !secretKeys.includes(name)) {
       mistakes.push(`${name} is stored in clear. Set it again with: ${setCommand(name, spec)}`);
@@ -315,9 +317,15 @@ function setCommand(name: string, spec: KeySpec): string {
   return `pulumi config set ${name} ${example}`;
 }
 
-function mistakesOf(name: string, spec: KeySpec, text: string | undefined, error: z.ZodError): string[] {
+function mistakesOf(
+  name: string,
+  spec: KeySpec,
+  text: string | undefined,
+  error: z.ZodError,
+  isSecret: boolean,
+): string[] {
   if (text === undefined) return [`${name} is not set. For example: ${setCommand(name, spec)}`];
-  const shown = spec.secret ? "(a secret, not shown)" : text;
+  const shown = isSecret ? "(a secret, not shown)" : text;
   return error.issues.map((issue) => {
     const path = [name, ...issue.path.map(String)].join(".");
     if (issue.code === "unrecognized_keys") {

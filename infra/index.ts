@@ -21,7 +21,7 @@ import { createZone, Network } from "./network.ts";
 import { ProgramStore } from "./program-store.ts";
 import { appImage, appMachine } from "./roles/app/role.ts";
 import { haproxyImage, haproxyMachine } from "./roles/haproxy/role.ts";
-import { monitImage, monitMachine } from "./roles/monit/role.ts";
+import { monitImage, monitMachine, monitorEnvironment, withoutEnvironment } from "./roles/monit/role.ts";
 import { redisImage, redisMachine } from "./roles/redis/role.ts";
 import type { CloudConfig } from "./user-data.ts";
 
@@ -147,7 +147,7 @@ const monit = new MonitGroup(
       .apply(([secrets, program]) =>
         monitMachine({ config, secrets, passphrase: secrets.passphrase, program }),
       ),
-    publicData: monitMachine({ config, secrets: noSecrets, program: noProgram }),
+    publicData: withoutEnvironment(monitMachine({ config, secrets: noSecrets, program: noProgram })),
     subnetIds: [network.subnets[1].id, network.subnets[0].id],
     securityGroupId: firewall.groups.monit.id,
     keyName,
@@ -156,7 +156,12 @@ const monit = new MonitGroup(
   },
   { dependsOn: [...network.wayOut, permissions] },
 );
-new MonitProgram("program", { config, instance: monit.instance, program: program.location });
+new MonitProgram("program", {
+  config,
+  instance: monit.instance,
+  program: program.location,
+  environment: machineSecrets.apply(({ passphrase }) => monitorEnvironment({ config, passphrase })),
+});
 
 // Shards that some running machine does not have yet do not exist for recovery: a change of barton:shards takes effect when
 // every machine was replaced (`barton roll`).

@@ -17,7 +17,7 @@ export type MonitGroupArgs = {
   imageId: pulumi.Input<string>;
   /** With passwords in it: the user data stays secret. */
   userData: pulumi.Input<CloudConfig>;
-  /** The same without the passwords, and without the program, which reaches the running machine too: what its build is told by. */
+  /** The same without the passwords, and without what reaches the running machine too (program, environment): its build is told by it. */
   publicData: CloudConfig;
   /** Any of them will do: with one in each zone, monit survives the loss of a zone. The first is preferred. */
   subnetIds: pulumi.Input<string>[];

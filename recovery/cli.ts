@@ -32,6 +32,8 @@ const asOneLine = (text: string) =>
     .trim()
     .replaceAll("\n", " ")}`;
 
+/** Neither done nor failed: there was nothing to do. */
+const notFailedStatus = 3;
 const resultAsJson = "how it ended as JSON; what happens meanwhile goes to standard error";
 
 const program = new Command("barton")
@@ -88,12 +90,16 @@ program
   .command("failover")
   .description("replaces a machine as if it had failed; ends when the new one is well")
   .argument("<machine>", "redis1, redis2, haproxy1, haproxy2 or app", replaceable)
+  .option(
+    "--if-failed",
+    `for other monitors: only if recovery too takes it for failed, else exit status ${notFailedStatus} and nothing is done`,
+  )
   .option("--json", resultAsJson)
-  .action(async (machine: string, { json }: { json?: boolean }) => {
+  .action(async (machine: string, { ifFailed, json }: { ifFailed?: boolean; json?: boolean }) => {
     const tell = json ? sayBeside : say;
     conclude(
-      await orderFailover(socket, machine, tell).catch((error: Error) =>
-        error instanceof NoMonitor ? failoverWithoutMonitor(machine, tell) : Promise.reject(error),
+      await orderFailover(socket, machine, tell, ifFailed).catch((error: Error) =>
+        error instanceof NoMonitor ? failoverWithoutMonitor(machine, tell, ifFailed) : Promise.reject(error),
       ),
       json,
     );
@@ -192,16 +198,17 @@ async function lookWithoutMonitor(error: Error): Promise<Status> {
 async function failoverWithoutMonitor(
   machine: string,
   tell: (line: string) => void,
+  ifFailed = false,
 ): Promise<FailoverResult> {
   const { failoverAlone } = await import("./failover-alone.ts");
-  return failoverAlone(machine, tell);
+  return failoverAlone(machine, tell, ifFailed);
 }
 
 /** Prints how an order ended; one that was not carried out is an error. */
-function conclude({ ok, message }: FailoverResult, json: boolean | undefined): void {
-  if (!json && !ok) throw new Error(message);
-  say(json ? asJson({ ok, message }) : message);
-  if (!ok) process.exitCode = 1;
+function conclude({ ok, message, notFailed }: FailoverResult, json: boolean | undefined): void {
+  if (!json && !ok && !notFailed) throw new Error(message);
+  say(json ? asJson({ ok, message, notFailed }) : message);
+  if (!ok) process.exitCode = notFailed ? notFailedStatus : 1;
 }
 
 function describePlan(plan: PlannedSubject[]): string {

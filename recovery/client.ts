@@ -59,7 +59,7 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
  */
 export function order(
   socketPath: string,
-  what: "failover" | "switchover",
+  what: "failover" | "failover-if-failed" | "switchover",
   target: string,
   say: (line: string) => void,
   why?: string,
@@ -89,8 +89,13 @@ export function order(
   });
 }
 
-function resultIn({ ok, message = "", interrupted }: Partial<FailoverResult>): FailoverResult {
-  return { ok: ok === true, message, ...(interrupted ? { interrupted } : {}) };
+function resultIn({ ok, message = "", interrupted, notFailed }: Partial<FailoverResult>): FailoverResult {
+  return {
+    ok: ok === true,
+    message,
+    ...(interrupted ? { interrupted } : {}),
+    ...(notFailed ? { notFailed } : {}),
+  };
 }
 
 function asNoMonitor(error: NodeJS.ErrnoException): Error {
@@ -100,11 +105,12 @@ function asNoMonitor(error: NodeJS.ErrnoException): Error {
     : error;
 }
 
-/** Asks the monitor for the failover of a machine; see `order`. */
+/** Asks the monitor for the failover of a machine, perhaps only if recovery too takes it for failed; see `order`. */
 export function orderFailover(
   socketPath: string,
   machine: string,
   say: (line: string) => void,
+  ifFailed = false,
 ): Promise<FailoverResult> {
-  return order(socketPath, "failover", machine, say);
+  return order(socketPath, ifFailed ? "failover-if-failed" : "failover", machine, say);
 }

@@ -1,14 +1,19 @@
 /** A failover while no monitor runs: the same code in this process, under the same lock. */
 import { systemClock } from "./clock.ts";
 import { type FailoverResult, failover } from "./failover.ts";
+import { failoverIfFailed } from "./failover-if-failed.ts";
 import { tryLock } from "./lock.ts";
 import { createLog } from "./log.ts";
 import { prepare } from "./prepare.ts";
 import { readSettings } from "./settings.ts";
 import type { MachineName } from "./topology.ts";
 
-/** Runs the reconciler until the machine is replaced. Ctrl-C ends it anywhere; a monitor then continues. */
-export async function failoverAlone(machine: string, say: (line: string) => void): Promise<FailoverResult> {
+/** Runs the reconciler until the machine is replaced, or `ifFailed` is not the case. Ctrl-C ends it anywhere; a monitor then continues. */
+export async function failoverAlone(
+  machine: string,
+  say: (line: string) => void,
+  ifFailed: boolean,
+): Promise<FailoverResult> {
   const settings = await readSettings();
   const lock = await tryLock(settings.runDir);
   if (!lock)
@@ -22,7 +27,8 @@ export async function failoverAlone(machine: string, say: (line: string) => void
     const { reconciler, engine } = prepared;
     const running = reconciler.run(stop.signal);
     const options = { reconciler, engine, clock: systemClock, say, signal: stop.signal };
-    const result = await failover(machine as MachineName, "by hand", options);
+    const name = machine as MachineName;
+    const result = await (ifFailed ? failoverIfFailed(name, options) : failover(name, "by hand", options));
     stop.abort();
     await running;
     return result;

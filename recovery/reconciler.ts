@@ -15,6 +15,7 @@ import type { Remote } from "./cloud/remote.ts";
 import { whyBudgetSpent } from "./decide/budget.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "./decide/decide.ts";
 import { apply, emptyMemory, type Memory, type Remembered } from "./decide/memory.ts";
+import { type Opinion, opinionOf } from "./decide/opinion.ts";
 import type { Step } from "./decide/steps.ts";
 import type { Switches } from "./decide/switchover.ts";
 import type { ShardView } from "./decide/view.ts";
@@ -229,6 +230,11 @@ export class Reconciler {
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return this.#memory.durable.givenUp[machine] !== undefined;
+  }
+
+  /** What recovery itself thinks of a machine that somebody else takes for failed. */
+  opinionOf(machine: MachineName): Opinion {
+    return opinionOf(machine, this.decisions, this.#memory, this.#board.facts());
   }
 
   /** The instance that a failover of this machine replaces: the one given up, or else the present one. */

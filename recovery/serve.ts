@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { type Clock, within } from "./clock.ts";
 import { rollReason } from "./decide/memory.ts";
 import { type FailoverOptions, type FailoverResult, failover, whyNoFailover } from "./failover.ts";
+import { failoverIfFailed } from "./failover-if-failed.ts";
 import { whyPaused } from "./pause.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { switchover } from "./switchover.ts";
@@ -54,6 +55,8 @@ async function answer(
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
   if (request.method === "POST" && verb === "failover")
     return stream(response, (say) => order(argument, text, { ...options, say }));
+  if (request.method === "POST" && verb === "failover-if-failed")
+    return stream(response, (say) => orderIfFailed(argument, { ...options, say }));
   if (request.method === "POST" && verb === "switchover") {
     return stream(response, (say) => switchover(argument, { ...options, say }));
   }
@@ -106,4 +109,9 @@ async function order(name: string, why: string, options: FailoverOptions): Promi
   const refusal = whyNoFailover(name);
   if (refusal) return { ok: false, message: refusal };
   return failover(name as MachineName, why === rollReason ? rollReason : "by hand", options);
+}
+
+async function orderIfFailed(name: string, options: FailoverOptions): Promise<FailoverResult> {
+  const refusal = whyNoFailover(name);
+  return refusal ? { ok: false, message: refusal } : failoverIfFailed(name as MachineName, options);
 }

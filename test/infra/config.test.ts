@@ -134,6 +134,13 @@ test("never shows a secret", () => {
   expect(mistake).not.toContain("too short!");
 });
 
+test("never shows what somebody chose to store encrypted", () => {
+  const change = { "barton:monitEnvironment": '{"BARTON_WEBHOOK_URL":"https://hooks.example.com/ TOKEN"}' };
+  const [mistake] = mistakes(change, [...Object.keys(secrets), "barton:monitEnvironment"]);
+  expect(mistake).toMatch(/^barton:monitEnvironment\.BARTON_WEBHOOK_URL must be: .* \(a secret, not shown\)/);
+  expect(mistake).not.toContain("TOKEN");
+});
+
 test("refuses a secret that is stored in clear, where the language host tells", () => {
   const encrypted = Object.keys(secrets).filter((key) => key !== "barton:clientPassword");
   expect(mistakes({}, encrypted)).toEqual([

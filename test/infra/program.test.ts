@@ -18,6 +18,7 @@ import { production, root, secrets } from "./settings.ts";
 type Registered = { type: string; name: string; id: string; inputs: Record<string, unknown> };
 const resources: Registered[] = [];
 let outputs: { topology: unknown; programHash: string };
+const webhook = "https://hooks.example.com/TOKEN-of-this-test";
 const cache = mkdtempSync(join(tmpdir(), "barton-program-"));
 
 beforeAll(async () => {
@@ -28,7 +29,11 @@ beforeAll(async () => {
     "PULUMI_OPTION_CONFIG_FILE",
   ])
     delete process.env[name];
-  const config = { ...production(), "barton:monitoringCidrs": '["203.0.113.8/32"]' };
+  const config = {
+    ...production(),
+    "barton:monitoringCidrs": '["203.0.113.8/32"]',
+    "barton:monitEnvironment": JSON.stringify({ BARTON_WEBHOOK_URL: webhook }),
+  };
   pulumi.runtime.setAllConfig(config, Object.keys(secrets));
   await pulumi.runtime.setMocks(
     {
@@ -464,10 +469,25 @@ describe("the program on monit", () => {
     expect(existsSync(join(cache, "barton", `program-${outputs.programHash}.tar`))).toBe(true);
   });
 
-  test("is brought to the running machine again for another bundle, and for nothing else", () => {
+  test("is brought to the running machine again for another bundle or environment, and for nothing else", () => {
     const { inputs } = named("command:remote:Command", "program");
+    expect(Object.keys(inputs).sort()).toEqual(["connection", "create", "stdin", "triggers"]);
     expect(inputs.triggers).toEqual([outputs.programHash]);
-    expect(inputs.create).toContain(`fetch-program '${bucket()}' 'program/${outputs.programHash}.tar' `);
+    expect(inputs.create).toContain(`"$fetch" '${bucket()}' 'program/${outputs.programHash}.tar' `);
+  });
+
+  test("comes with the environment of its service, which nobody is shown and which makes no machine outdated", () => {
+    const { inputs } = named("command:remote:Command", "program");
+    expect(isWrapped(inputs.stdin)).toBe(true);
+    expect(unwrapped(inputs.stdin)).toContain(`BARTON_WEBHOOK_URL="${webhook}"`);
+    const { userData } = named("aws:ec2/launchTemplate:LaunchTemplate", "monit").inputs;
+    const text = gunzipSync(Buffer.from(unwrapped(userData) as string, "base64")).toString();
+    const { write_files: files } = JSON.parse(text.replace("#cloud-config\n", ""));
+    const own = files.find(({ path }: { path: string }) => path === "/etc/barton/monitor.env");
+    expect(unwrapped(inputs.stdin)).toBe(own.content);
+    const open = resources.filter(({ type }) => type !== "aws:ec2/launchTemplate:LaunchTemplate");
+    const shown = open.map(({ inputs: all }) => Object.values(all).filter((value) => !isWrapped(value)));
+    expect(JSON.stringify(shown)).not.toContain(webhook);
   });
 
   test("has the hash that recovery computes of its own copy", () => {

@@ -24,20 +24,32 @@ describe("failover", () => {
     expect(await run([machine])).toMatchObject({ stdout: `called: failover ${machine}`, exitCode: 7 });
   });
 
+  test("hands --if-failed on", async () => {
+    expect(await run(["--if-failed", "redis1"])).toMatchObject({
+      stdout: "called: failover --if-failed redis1",
+      exitCode: 7,
+    });
+  });
+
   test("--help says what it does", async () => {
     const { stdout, exitCode } = await run(["--help"]);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain("Usage: failover MACHINE");
+    expect(stdout).toContain("Usage: failover [--if-failed] MACHINE");
   });
 
-  test.each([[[]], [["redis1", "redis2"]], [["monit"]], [["redis3"]], [["--redis1"]]])(
-    "%j is refused",
-    async (args) => {
-      const { stderr, exitCode } = await run(args);
-      expect(exitCode).toBe(2);
-      expect(stderr).toMatch(/^failover: /);
-    },
-  );
+  test.each([
+    [[]],
+    [["redis1", "redis2"]],
+    [["monit"]],
+    [["redis3"]],
+    [["--redis1"]],
+    [["--if-failed"]],
+    [["--if-failed", "monit"]],
+  ])("%j is refused", async (args) => {
+    const { stderr, exitCode } = await run(args);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^failover: /);
+  });
 
   test("elsewhere than on monit it says what is missing", async () => {
     const { stderr, exitCode } = await run(["redis1"], { BARTON_COMMAND: join(folder, "none") });

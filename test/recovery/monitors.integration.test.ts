@@ -92,7 +92,7 @@ test.skipIf(!monit)("monit starts a failover of what does not answer", async () 
   const machines = ["haproxy1", "haproxy2", "redis1", "redis2"];
   await until("the failovers", async () => {
     const seen = await noted();
-    return machines.every((machine) => seen.includes(machine));
+    return machines.every((machine) => seen.includes(`--if-failed ${machine}`));
   });
   expect(await noted()).toContain("status --check");
 });
@@ -123,7 +123,7 @@ test.skipIf(!collectd || process.getuid?.() !== 0)(
       BARTON_HEALTH_PORT: "1",
       BARTON_FAILOVER: join(folder, "failover"),
     });
-    await until("the failover", async () => (await noted()).includes("redis1"));
+    await until("the failover", async () => (await noted()).includes("--if-failed redis1"));
   },
 );
 
@@ -150,8 +150,8 @@ test.skipIf(!webhook)("an alert starts a failover through webhook, with the toke
   expect((await alert("redis1", "secret", "resolved")).status).toBe(403);
   expect((await alert("app", "secret")).status).toBe(403);
   expect((await alert("haproxy2", "secret")).status).toBe(200);
-  await until("the failover", async () => (await noted()).includes("haproxy2"));
-  expect(await noted()).toEqual(["haproxy2"]);
+  await until("the failover", async () => (await noted()).includes("--if-failed haproxy2"));
+  expect(await noted()).toEqual(["--if-failed haproxy2"]);
 });
 
 const promtool = toolOf("promtool");

@@ -13,11 +13,14 @@ import { Counters, metricsPage } from "../../recovery/metrics.ts";
 const folder = resolve(import.meta.dirname, "../../docs/monitors");
 const read = (name: string) => readFile(join(folder, name), "utf8");
 
-test("every failover that they start is one of a machine that can be replaced", async () => {
+test("every failover that they start is one of a machine that can be replaced, and only if recovery agrees", async () => {
   const names = (await readdir(folder)).filter((name) => !name.endsWith(".md"));
   const texts = await Promise.all(names.map(read));
-  const machines = texts.flatMap((text) => [...text.matchAll(/sbin\/failover (\w+)/g)].map(([, one]) => one));
+  const machines = texts.flatMap((text) =>
+    [...text.matchAll(/sbin\/failover --if-failed (\w+)/g)].map(([, one]) => one),
+  );
   expect(new Set(machines).size).toBe(4);
+  expect(texts.join()).not.toMatch(/sbin\/failover (?!--if-failed)\S/);
   for (const machine of machines) expect(whyNoFailover(String(machine)), machine).toBeUndefined();
 });
 
@@ -39,6 +42,10 @@ test("the alert rules use metrics that exist", async () => {
 test("the hook passes the machine on, and only a machine", async () => {
   const [hook] = JSON.parse(await read("webhook-hooks.json"));
   expect(hook["execute-command"]).toBe("/usr/local/sbin/failover");
+  expect(hook["pass-arguments-to-command"].map(({ name }: { name: string }) => name)).toEqual([
+    "--if-failed",
+    "commonLabels.machine",
+  ]);
   const rules: { match: { type: string; regex?: string } }[] = hook["trigger-rule"].and;
   const regex = new RegExp(rules.find(({ match }) => match.type === "regex")?.match.regex ?? "");
   for (const machine of ["redis1", "redis2", "haproxy1", "haproxy2"]) expect(regex.test(machine)).toBe(true);
@@ -60,7 +67,7 @@ describe("collectd's notification", () => {
   };
 
   test("of a failure starts a failover", async () => {
-    expect((await notify({})).stdout).toBe("failover redis1");
+    expect((await notify({})).stdout).toBe("failover --if-failed redis1");
   });
 
   test.each<Record<string, string>>([{ Severity: "OKAY" }, { Severity: "WARNING" }, { Plugin: "cpu" }])(

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { mutants } from "../simulation/mutants.ts";
 
 const recovery = resolve(import.meta.dirname, "../../recovery");
 
@@ -43,6 +44,24 @@ test.each(readdirSync(join(recovery, "decide")))(
     }
   },
 );
+
+test("docs/architecture.md names for each rule a place, and what fails without it, that exist", () => {
+  const root = resolve(recovery, "..");
+  const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  const rows = [...text.matchAll(/^\| (\d) \| `([^`]+)` \| (.*?) \| (.*) \|$/gm)];
+  expect(new Set(rows.map(([, rule]) => Number(rule)))).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 8, 9]));
+  for (const [row, , file = "", names = "", proofs = ""] of rows) {
+    const code = readFileSync(join(root, file), "utf8");
+    for (const [, name = ""] of names.matchAll(/`([^`]+)`/g)) expect(code, row).toContain(name);
+    for (const [, path = ""] of proofs.matchAll(/`(test\/[^`]+)`/g)) readFileSync(join(root, path));
+    for (const [, name, check] of proofs.matchAll(/mutant "([^"]+)" \(`(\w+)`\)/g)) {
+      expect(mutants.find((mutant) => mutant.name === name)?.noticedBy, row).toContain(check);
+    }
+  }
+  const told = rows.flatMap(([, , , , proofs = ""]) => [...proofs.matchAll(/mutant "([^"]+)"/g)]);
+  const ofRules = mutants.map(({ name }) => name).filter((name) => name.startsWith("rule "));
+  expect(told.map(([, name]) => name).sort()).toEqual(ofRules.sort());
+});
 
 test("rule 1: only one place makes a master", () => {
   const files = readdirSync(recovery, { recursive: true, encoding: "utf8" }).filter((name) =>

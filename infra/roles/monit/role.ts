@@ -100,30 +100,46 @@ export type MonitMachineArgs = {
   program: ProgramLocation;
 };
 
+const environmentFile = "/etc/barton/monitor.env";
+const passphraseFile = "/etc/barton/passphrase";
+
 export function monitMachine({ config, secrets, passphrase, program }: MonitMachineArgs): CloudConfig {
   const credentials = { redisUser: "recovery", redisPassword: secrets.recoveryPassword };
   const key = `${secrets.recoverySshPrivateKey.trimEnd()}\n`;
-  const passphraseFile = "/etc/barton/passphrase";
-  const environment = {
-    ...(passphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
-    ...(config.rehearsal === "off" ? {} : { BARTON_REHEARSAL: config.rehearsal }),
-    ...config.monitEnvironment,
-  };
   return machineConfig("monit", config, [
-    file(
-      "/etc/barton/monitor.env",
-      renderFile(here, "monitor.env", {
-        stack: config.stack,
-        region: config.region,
-        backendUrl: config.backendUrl,
-        projectDir: join("/opt/barton/program", config.projectFolder),
-        further: Object.entries(environment).map(([name, value]) => ({ key: name, value })),
-      }),
-      "0600",
-    ),
+    file(environmentFile, monitorEnvironment({ config, passphrase }), "0600"),
     file("/etc/barton/program.env", renderFile(here, "program.env", program)),
     file("/etc/barton/recovery.json", `${JSON.stringify(credentials)}\n`, "0600"),
     file("/etc/barton/ssh_key", key, "0600"),
     ...(passphrase ? [file(passphraseFile, `${passphrase}\n`, "0600")] : []),
   ]);
+}
+
+/** monitor.env. It may hold secrets: an address in `barton:monitEnvironment` may carry a token. */
+export function monitorEnvironment({
+  config,
+  passphrase,
+}: Pick<MonitMachineArgs, "config" | "passphrase">): string {
+  const environment = {
+    ...(passphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
+    ...(config.rehearsal === "off" ? {} : { BARTON_REHEARSAL: config.rehearsal }),
+    ...config.monitEnvironment,
+  };
+  return renderFile(here, "monitor.env", {
+    stack: config.stack,
+    region: config.region,
+    backendUrl: config.backendUrl,
+    projectDir: join("/opt/barton/program", config.projectFolder),
+    further: Object.entries(environment).map(([name, value]) => ({ key: name, value })),
+  });
+}
+
+/** Without what `up` brings to the running machine too (monit-program.ts): it makes no machine outdated. */
+export function withoutEnvironment(machine: CloudConfig): CloudConfig {
+  return { ...machine, write_files: machine.write_files?.filter(({ path }) => path !== environmentFile) };
+}
+
+/** What `up` runs on the running machine, with monitor.env on standard input. */
+export function bringProgram(program: ProgramLocation): string {
+  return renderFile(here, "bring-program.sh", program);
 }

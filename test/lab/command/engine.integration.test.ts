@@ -10,7 +10,7 @@ let sshd: Sshd;
 let folder: string;
 let project: Project;
 
-function program({ trigger = "1", content = "one" } = {}): string {
+function program({ trigger = "1", content = "one", stdin = "hunter-two-hunter" } = {}): string {
   return `
     import { readFileSync } from "node:fs";
     import * as pulumi from "@pulumi/pulumi";
@@ -22,7 +22,7 @@ function program({ trigger = "1", content = "one" } = {}): string {
     });
     const ran = new remote.Command("ran", {
       connection, create: "cat ${folder}/target; cat; echo run >> ${folder}/log", delete: "echo gone >> ${folder}/log",
-      stdin: pulumi.secret("hunter-two-hunter"), triggers: ["${trigger}"],
+      stdin: pulumi.secret("${stdin}"), triggers: ["${trigger}"],
     }, { dependsOn: copied });
     const plain = new local.Command("plain", { create: "echo plain" });
     export const stdout = ran.stdout;
@@ -66,6 +66,12 @@ describe("the stand-in under the real engine", { timeout: 60_000 }, () => {
     await project.run(["up", "--yes", "--skip-preview"], program({ trigger: "2", content: "two" }));
     expect(await readFile(join(folder, "target"), "utf8")).toBe("two");
     expect(await readFile(join(folder, "log"), "utf8")).toBe("run\nrun\ngone\n");
+  });
+
+  test("a changed standard input alone runs the command again", async () => {
+    const changed = program({ trigger: "2", content: "two", stdin: "another-hunter" });
+    await project.run(["up", "--yes", "--skip-preview"], changed);
+    expect(await readFile(join(folder, "log"), "utf8")).toBe("run\nrun\ngone\nrun\n");
   });
 
   test("a command that fails fails the update, and shows why", async () => {

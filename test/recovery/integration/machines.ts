@@ -172,7 +172,7 @@ export class FakeMachine {
 
   #spawn(port: number, command: string, args: string[]): void {
     const log = openSync(join(this.#options.folder, `${command}-${port}.log`), "a");
-    const child = spawn(command, args, { stdio: ["ignore", log, log], detached: true });
+    const child = spawn(command, args, { stdio: ["ignore", log, log], detached: true, ...ofMachines });
     this.#processes.set(port, child);
     // A test run that is broken off leaves nothing behind.
     const end = () => void (isRunning(child) && process.kill(-(child.pid ?? 0), "SIGKILL"));
@@ -180,6 +180,9 @@ export class FakeMachine {
     child.once("exit", () => process.off("exit", end));
   }
 }
+
+/** A group that tells the machines' processes from monit, which is the test itself (see silence.ts). */
+const ofMachines = process.getuid?.() === 0 ? { gid: 65_534 } : {};
 
 const isRunning = ({ exitCode, signalCode }: ChildProcess) => exitCode === null && signalCode === null;
 

@@ -40,6 +40,14 @@ function addTable(): void {
   nft(`add chain inet ${table} input { type filter hook input priority 0; }`);
 }
 
+/** The same for monit alone, which is this process: those of the machines have a group of their own (see machines.ts). */
+export function silenceForMonit(...addresses: string[]): void {
+  nft(`add table inet ${table}`);
+  nft(`add chain inet ${table} output { type filter hook output priority 0; }`);
+  for (const address of addresses)
+    nft(`add rule inet ${table} output ip daddr ${address} meta skgid ${process.getgid?.()} drop`);
+}
+
 export function restoreAll(): void {
   try {
     nft(`delete table inet ${table}`);
