@@ -209,13 +209,10 @@ export class Checks {
     }
   }
 
-  /** Rule 7: what is done is what a look under the lock calls for. */
-  actsOnAFreshLook(subject: string, done: unknown, fresh: unknown): void {
-    if (JSON.stringify(done) === JSON.stringify(fresh)) return;
-    this.#broken(
-      "actsOnAFreshLook",
-      `what is done about ${subject} is not what a look under the lock calls for`,
-    );
+  /** Rule 7: whatever is done, a look under the lock has called for it. */
+  actsOnAFreshLook(step: string, isCalledFor: boolean): void {
+    if (isCalledFor) return;
+    this.#broken("actsOnAFreshLook", `no look under the lock, or none that is fresh, calls for: ${step}`);
   }
 
   /** Rule 8: no machine is replaced more often than the budget allows. */
