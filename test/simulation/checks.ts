@@ -264,9 +264,9 @@ export class Checks {
     if (why) this.#broken("eventuallyWell", `not well in time: ${why}`);
   }
 
-  /** No step may fail in a way that nobody thought of. */
-  neverThrows(error: unknown): void {
-    this.#broken("neverThrows", `decide threw ${(error as Error).stack}`);
+  /** Neither recovery nor the model of its world may fail in a way that nobody thought of. */
+  neverThrows(who: "decide" | "the model", error: unknown): void {
+    this.#broken("neverThrows", `${who} threw ${error instanceof Error ? error.stack : error}`);
   }
 
   /** Confirmed writes that none of these servers has, without those that faults destroyed. */

@@ -103,7 +103,7 @@ export class Monitor {
         remember: (event) => this.#remember(event),
       },
       journal: this.#journal(),
-      reconsider: (subject) => this.#reconsider(subject),
+      reconsider: (subject) => this.#unlessItThrows(() => this.#reconsider(subject)),
       onEnd: () => this.#wake(),
       kept: async () => {},
       afterStep,
@@ -160,9 +160,19 @@ export class Monitor {
     this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, this.isSettled ? 1_000 : 400);
     this.#isWoken = false;
     try {
-      this.#cycle();
+      this.#unlessItThrows(() => this.#cycle());
+    } catch {
+      // It has been noticed.
+    }
+  }
+
+  /** The executor would take an exception under the lock for a step that failed. */
+  #unlessItThrows<T>(run: () => T): T {
+    try {
+      return run();
     } catch (error) {
-      this.#world.checks.neverThrows(error);
+      this.#world.checks.neverThrows("decide", error);
+      throw error;
     }
   }
 
