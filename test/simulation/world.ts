@@ -11,7 +11,7 @@ import {
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
-import { beliefMs, Checks } from "./checks.ts";
+import { Checks } from "./checks.ts";
 import type { Clients } from "./clients.ts";
 import type { Mutations } from "./mutants.ts";
 import { HaProxy } from "./proxy.ts";
@@ -86,8 +86,6 @@ export class World {
   readonly #trace?: (line: string) => void;
   #ids = 0;
   #writes = 0;
-  /** When a fault last destroyed data. */
-  #lastFaultMs = Number.NEGATIVE_INFINITY;
 
   constructor({ seed, shards, mutations, trace }: WorldOptions) {
     this.random = new Random(seed);
@@ -266,16 +264,12 @@ export class World {
 
   /** Copies of these writes are gone; were they the last? What a fault destroys is nobody's guilt. */
   destroyed(writes: number[], cause: "fault" | "recovery"): void {
-    if (cause === "fault") this.#lastFaultMs = this.nowMs;
-    // A fault that came too late to be seen before it has destroyed the other copy.
-    const isExcused = this.#lastFaultMs >= this.nowMs - beliefMs;
     const held = this.#heldWrites();
     const candidates = new Set(writes);
     for (const write of this.confirmed) {
       if (!candidates.has(write) || held.has(write) || this.excused.has(write)) continue;
-      if (cause === "recovery" && !isExcused) this.checks.lastCopyDestroyed(write);
-      this.excused.add(write);
-      if (cause === "recovery") this.isTotalLoss = true;
+      if (cause === "fault") this.excused.add(write);
+      else this.checks.lastCopyDestroyed(write);
     }
   }
 
