@@ -30,6 +30,8 @@ export interface Instance {
   state: CloudState;
   /** What the cloud's API says, which is late. */
   shown: CloudState | undefined;
+  /** Which of its words that was. */
+  shownWord: number;
   /** The operating system runs. */
   on: boolean;
   /** No packet passes, either way. */
@@ -86,6 +88,8 @@ export class World {
   readonly #trace?: (line: string) => void;
   #ids = 0;
   #writes = 0;
+  /** How many words the cloud has said about instances. */
+  #words = 0;
 
   constructor({ seed, shards, mutations, trace }: WorldOptions) {
     this.random = new Random(seed);
@@ -152,6 +156,7 @@ export class World {
       launchedAt: `2030-01-01T00:00:00.${String(number).padStart(6, "0")}Z`,
       state: "pending",
       shown: undefined,
+      shownWord: 0,
       on: false,
       vanished: false,
       servers: [],
@@ -211,8 +216,14 @@ export class World {
 
   setState(instance: Instance, state: CloudState): void {
     instance.state = state;
-    if (this.cloudLagMs === 0) instance.shown = state;
-    else this.scheduler.in(this.cloudLagMs, () => Object.assign(instance, { shown: state }));
+    this.#words += 1;
+    const word = this.#words;
+    const show = () => {
+      // The cloud's API is late, but never goes back to what it said before.
+      if (word > instance.shownWord) Object.assign(instance, { shown: state, shownWord: word });
+    };
+    if (this.cloudLagMs === 0) show();
+    else this.scheduler.in(this.cloudLagMs, show);
   }
 
   /** Does a packet from `from` arrive at `to`? */
