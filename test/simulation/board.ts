@@ -1,4 +1,5 @@
 /** The monitor's eyes in the model: what the real board and its watchers would make of the same world. */
+import type { Subject } from "../../recovery/decide/decide.ts";
 import {
   type ClientLook,
   type Facts,
@@ -62,6 +63,8 @@ export class Board {
   readonly #proxies = new Map<ProxyMachine, Party<ProxyView, ProxyLink>>();
   readonly #apps = new Map<"app", Party<Record<ProxyMachine, ClientLook>, undefined>>();
   machines: Machines;
+  /** By subject: when the newest answers that a refresh got were asked for. */
+  readonly #refreshedMs = new Map<Subject | "all", number>();
   #nextCloudMs = 0;
   #isAskingCloud = false;
   #cloudFailures = 0;
@@ -124,7 +127,7 @@ export class Board {
 
   /** Asks everybody who has a connection once more; who does not answer is waited for `timeoutMs`. */
   async refresh(shards: number[], timeoutMs: number): Promise<void> {
-    const { scheduler } = this.#world;
+    const { scheduler, nowMs } = this.#world;
     const ids = shards.flatMap((shard) => redisMachines.map((machine) => serverId(machine, shard)));
     const parties = [
       ...this.#apps.values(),
@@ -135,6 +138,16 @@ export class Board {
     const isSilent = asked.some((party) => this.#knock(party) !== "ok");
     await scheduler.clock.sleep(isSilent ? timeoutMs : 1);
     for (const party of asked) if (this.#knock(party) === "ok") this.#hear<unknown>(party);
+    for (const about of ["all", ...shards.map((shard) => `shard ${shard}` as const)] as const) {
+      // One that was begun earlier may end later.
+      this.#refreshedMs.set(about, Math.max(nowMs, this.#refreshedMs.get(about) ?? 0));
+    }
+  }
+
+  /** When the newest of what refreshes have told about this subject was asked for. */
+  refreshedMs(subject: Subject): number {
+    const isShard = subject.startsWith("shard ");
+    return this.#refreshedMs.get(isShard ? subject : "all") ?? Number.NEGATIVE_INFINITY;
   }
 
   #look<Answer>(party: Party<Answer, unknown>, pace: Pace): void {

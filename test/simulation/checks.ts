@@ -209,13 +209,10 @@ export class Checks {
     }
   }
 
-  /** Rule 7: what is done is what a look under the lock calls for. */
-  actsOnAFreshLook(subject: string, done: unknown, fresh: unknown): void {
-    if (JSON.stringify(done) === JSON.stringify(fresh)) return;
-    this.#broken(
-      "actsOnAFreshLook",
-      `what is done about ${subject} is not what a look under the lock calls for`,
-    );
+  /** Rule 7: whatever is done, a look under the lock has called for it. */
+  actsOnAFreshLook(step: string, isCalledFor: boolean): void {
+    if (isCalledFor) return;
+    this.#broken("actsOnAFreshLook", `no look under the lock, or none that is fresh, calls for: ${step}`);
   }
 
   /** Rule 8: no machine is replaced more often than the budget allows. */
@@ -267,9 +264,9 @@ export class Checks {
     if (why) this.#broken("eventuallyWell", `not well in time: ${why}`);
   }
 
-  /** No step may fail in a way that nobody thought of. */
-  neverThrows(error: unknown): void {
-    this.#broken("neverThrows", `decide threw ${(error as Error).stack}`);
+  /** Neither recovery nor the model of its world may fail in a way that nobody thought of. */
+  neverThrows(who: "decide" | "the model", error: unknown): void {
+    this.#broken("neverThrows", `${who} threw ${error instanceof Error ? error.stack : error}`);
   }
 
   /** Confirmed writes that none of these servers has, without those that faults destroyed. */

@@ -1,7 +1,8 @@
 /** `scripts/simulate`: replays one schedule with its trace, or runs many with progress. */
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
-import { type Finding, report, type Summary, traceOf } from "./many.ts";
+import { closingOf, exitStatusOf, lineOf, progressOf } from "./closing.ts";
+import { traceOf } from "./many.ts";
 import { runInParallel } from "./parallel.ts";
 
 interface Options {
@@ -17,19 +18,25 @@ const program = new Command("simulate")
     "Runs recovery against a model of the six machines: seeded random faults, virtual time, the rules as invariants.",
   )
   .option("--seed <number>", "replay this one schedule and print its trace", wholeNumber)
-  .option("--schedules <number>", "how many schedules to run", wholeNumber, 20_000)
+  .option("--schedules <number>", "how many schedules to run", atLeastOne, 20_000)
   .option("--from <number>", "the first seed", wholeNumber, 1)
   .option("--threads <number>", "how many threads run them", atLeastOne, availableParallelism())
   .option("--json", "print the result as JSON")
   .addHelpText(
     "after",
-    "\nCtrl-C ends a run early and prints what was found so far." +
-      "\nExit status: 0 no rule was broken, 1 one was, 2 the arguments make no sense.",
+    "\nCtrl-C ends a run early and prints what was found so far; a second one ends it at once." +
+      "\nExit status: 0 all schedules ran and no rule was broken, 1 one was, 2 neither is known (the arguments make" +
+      "\nno sense, the run was interrupted, or the simulation itself failed).",
   )
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 program.parse();
-const options = program.opts<Options>();
-process.exitCode = options.seed === undefined ? await many(options) : await one(options.seed, options);
+try {
+  const options = program.opts<Options>();
+  process.exitCode = options.seed === undefined ? await many(options) : await one(options.seed, options);
+} catch (error) {
+  console.error(`simulate: ${(error as Error).message}`);
+  process.exitCode = 2;
+}
 
 async function one(seed: number, { json }: Options): Promise<number> {
   const trace = await traceOf(seed);
@@ -46,6 +53,7 @@ async function one(seed: number, { json }: Options): Promise<number> {
 async function many({ from, schedules, threads, json }: Options): Promise<number> {
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
+  console.error(`seeds ${from} to ${from + schedules - 1}, threads: ${threads}`);
   let toldAt = 0;
   const summary = await runInParallel({
     firstSeed: from,
@@ -61,34 +69,17 @@ async function many({ from, schedules, threads, json }: Options): Promise<number
   });
   if (json) console.log(JSON.stringify({ ...summary, asked: schedules }, undefined, 2));
   else console.log(await closingOf(summary, schedules));
-  return summary.findings.length > 0 ? 1 : 0;
-}
-
-async function closingOf(summary: Summary, asked: number): Promise<string> {
-  const [first] = summary.findings;
-  const findings = summary.findings.map(lineOf);
-  return [...(first ? [await report(first), "", ...findings] : []), progressOf(summary, asked)].join("\n");
-}
-
-function lineOf({ seed, check, text }: Finding): string {
-  return `seed ${seed} breaks ${check}: ${text}; replay it: scripts/simulate --seed ${seed}`;
-}
-
-function progressOf({ schedules, seconds, findings, confirmed, excused }: Summary, asked: number): string {
-  const perSecond = schedules / seconds;
-  const left = schedules < asked ? `, ${Math.ceil((asked - schedules) / perSecond)} s left` : "";
-  return (
-    `${schedules} of ${asked} schedules, ${Math.round(perSecond)} per second${left}, ${confirmed} confirmed writes, ` +
-    `${findings.length} broke a rule, ${excused} excused (faults destroyed the only data)`
-  );
+  return exitStatusOf(summary, schedules);
 }
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("it must be a whole number.");
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError("It must be a whole number.");
   return value;
 }
 
 function atLeastOne(text: string): number {
-  return Math.max(wholeNumber(text), 1);
+  if (wholeNumber(text) === 0) throw new InvalidArgumentError("It must be a whole number above 0.");
+  return Number(text);
 }

@@ -24,6 +24,7 @@ import { Board } from "./board.ts";
 import { budgetPerHour } from "./checks.ts";
 import type { Life, SimulatedCloud } from "./cloud.ts";
 import { remote } from "./links.ts";
+import { Looks } from "./looks.ts";
 import type { World } from "./world.ts";
 
 /** As in life, in the same order, but shorter. */
@@ -63,6 +64,7 @@ export class Monitor {
   readonly #beats: Beats;
   readonly #kept: Kept;
   readonly #limits: Limits;
+  readonly #looks = new Looks();
   #memory: Memory;
   #outcome: Outcome | undefined;
   #considered: Decision[] = [];
@@ -101,7 +103,7 @@ export class Monitor {
         remember: (event) => this.#remember(event),
       },
       journal: this.#journal(),
-      reconsider: (subject) => this.#reconsider(subject),
+      reconsider: (subject) => this.#unlessItThrows(() => this.#reconsider(subject)),
       onEnd: () => this.#wake(),
       kept: async () => {},
       afterStep,
@@ -158,9 +160,19 @@ export class Monitor {
     this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, this.isSettled ? 1_000 : 400);
     this.#isWoken = false;
     try {
-      this.#cycle();
+      this.#unlessItThrows(() => this.#cycle());
+    } catch {
+      // It has been noticed.
+    }
+  }
+
+  /** The executor would take an exception under the lock for a step that failed. */
+  #unlessItThrows<T>(run: () => T): T {
+    try {
+      return run();
     } catch (error) {
-      this.#world.checks.neverThrows(error);
+      this.#world.checks.neverThrows("decide", error);
+      throw error;
     }
   }
 
@@ -180,22 +192,36 @@ export class Monitor {
       ...outcome.decisions.filter(({ subject }) => !busy.has(subject)),
       ...this.#considered.filter(({ subject }) => busy.has(subject)),
     ];
-    if (!this.#kept.isPaused) this.#executor.consider(outcome.decisions);
+    if (!this.#kept.isPaused) this.#consider(outcome.decisions);
     this.#world.scheduler.awaited();
     this.#persist();
   }
 
+  #consider(decisions: Decision[]): void {
+    const { busy } = this.#executor;
+    this.#executor.consider(decisions);
+    for (const subject of this.#executor.busy)
+      if (!busy.has(subject)) this.#looks.locked(subject, this.#world.nowMs);
+  }
+
   #reconsider(subject: Subject): Decision | undefined {
+    const { looksAgain } = this.#world.mutations;
+    const first = this.#looks.firstOf(subject);
+    if (looksAgain === "once" && first) return first;
+    const before = this.#considered.find((decision) => decision.subject === subject);
+    const fresh = this.#lookAgain(subject);
+    return looksAgain === "in vain" ? before : fresh;
+  }
+
+  #lookAgain(subject: Subject): Decision | undefined {
     const facts = this.#facts();
     const { busy } = this.#executor;
     const again = reconsider(facts, this.#memory, this.#limits, subject, busy, this.#switches);
     this.#memory = again.memory;
     this.#persist();
     const [fresh] = again.decision ? this.#mutated([again.decision], facts) : [];
-    const before = this.#considered.find((decision) => decision.subject === subject);
-    const done = this.#world.mutations.neverLooksAgain ? before : fresh;
-    this.#world.checks.actsOnAFreshLook(subject, done?.steps ?? [], fresh?.steps ?? []);
-    return done;
+    this.#looks.looked(subject, fresh, this.#board.refreshedMs(subject), this.#world.nowMs);
+    return fresh;
   }
 
   #facts(): Facts {
@@ -251,8 +277,11 @@ export class Monitor {
   }
 
   #journal(): Journal {
-    const step = (_about: string | undefined, text: string) => {
+    const step = (_about: string | undefined, text: string, kind: string) => {
+      const { nowMs } = this.#world;
       this.#world.say(() => ` step: ${text}`);
+      const isCalledFor = this.#looks.callFor(text, kind, this.#executor.busy, nowMs);
+      this.#world.checks.actsOnAFreshLook(text, isCalledFor);
       return (outcome: string) => {
         if (outcome !== "done") this.#world.say(() => ` step: ${text}: ${outcome}`);
       };

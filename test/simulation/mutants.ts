@@ -15,8 +15,8 @@ export interface Mutations {
   facts?: (facts: Facts) => Facts;
   /** What is done instead of what was decided. */
   decisions?: (decisions: Decision[], facts: Facts) => Decision[];
-  /** Acts on what was decided before the lock was taken. */
-  neverLooksAgain?: boolean;
+  /** Looks again under the lock, but acts on what was decided before; or not again before it takes anything away. */
+  looksAgain?: "in vain" | "once";
   /** Writes down that a machine was launched before that is so. */
   remembersTooEarly?: boolean;
   /** The cloud is asked before each promotion. */
@@ -91,7 +91,12 @@ export const mutants: Mutant[] = [
   },
   {
     name: "rule 7 off: acts on what was seen before the lock was taken",
-    mutations: { neverLooksAgain: true },
+    mutations: { looksAgain: "in vain" },
+    noticedBy: ["actsOnAFreshLook"],
+  },
+  {
+    name: "rule 7 half off: acts on its first look under the lock, however long ago",
+    mutations: { looksAgain: "once" },
     noticedBy: ["actsOnAFreshLook"],
   },
   {

@@ -1,4 +1,5 @@
 /** Many schedules on several threads: same seeds, same findings, whoever runs them. */
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { emptySummary, type Finding, type Summary } from "./many.ts";
 
@@ -13,13 +14,19 @@ export interface ParallelOptions extends Chunk {
   onFinding?: (finding: Finding) => void;
   /** No further chunk is begun. */
   signal?: AbortSignal;
+  /** Runs the chunks, instead of worker.ts. */
+  worker?: URL;
 }
 
 const chunkSize = 50;
 
-/** Runs the schedules of consecutive seeds; findings come in the order of their seeds. */
+/**
+ * Runs the schedules of consecutive seeds; findings come in the order of their seeds.
+ * @throws when a thread crashes; what breaks a single run is a finding.
+ */
 export async function runInParallel(options: ParallelOptions): Promise<Summary> {
   const { firstSeed, schedules, threads, onProgress, onFinding, signal } = options;
+  const worker = options.worker ?? new URL("./worker.ts", import.meta.url);
   const startedMs = performance.now();
   const total = emptySummary();
   const endSeed = firstSeed + schedules;
@@ -36,13 +43,21 @@ export async function runInParallel(options: ParallelOptions): Promise<Summary> 
     for (const finding of part.findings) onFinding?.(finding);
     onProgress?.(total);
   };
-  await Promise.all(Array.from({ length: threads }, () => work(take, add)));
+  const fail = (error: unknown) => {
+    // The other threads end with the chunks that they have.
+    next = endSeed;
+    throw error;
+  };
+  await Promise.all(Array.from({ length: threads }, () => work(new Worker(worker), take, add).catch(fail)));
   total.findings.sort((a, b) => a.seed - b.seed);
   return total;
 }
 
-async function work(take: () => Chunk | undefined, add: (part: Summary) => void): Promise<void> {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url));
+async function work(
+  worker: Worker,
+  take: () => Chunk | undefined,
+  add: (part: Summary) => void,
+): Promise<void> {
   try {
     for (let chunk = take(); chunk; chunk = take()) add(await ask(worker, chunk));
   } finally {
@@ -50,15 +65,28 @@ async function work(take: () => Chunk | undefined, add: (part: Summary) => void)
   }
 }
 
-function ask(worker: Worker, chunk: Chunk): Promise<Summary> {
-  return new Promise((resolve, reject) => {
-    worker.once("error", reject);
-    worker.once("message", (summary: Summary) => {
-      worker.off("error", reject);
-      resolve(summary);
-    });
-    worker.postMessage(chunk);
+async function ask(worker: Worker, chunk: Chunk): Promise<Summary> {
+  const answered = new AbortController();
+  const { signal } = answered;
+  const message = once(worker, "message", { signal });
+  const exit = once(worker, "exit", { signal }).then(([code]) => {
+    throw new Error(`exit code ${code}`);
   });
+  worker.postMessage(chunk);
+  try {
+    const [summary] = await Promise.race([message, exit]);
+    return summary;
+  } catch (error) {
+    throw new Error(crashOf(chunk, error));
+  } finally {
+    answered.abort();
+  }
+}
+
+function crashOf({ firstSeed, schedules }: Chunk, error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  const lastSeed = firstSeed + schedules - 1;
+  return `a thread crashed while it ran the seeds ${firstSeed} to ${lastSeed}: ${why}`;
 }
 
 function addTo(total: Summary, part: Summary): void {

@@ -47,29 +47,49 @@ export class Simulation {
   readonly #clients: Clients;
   /** What outlives the monitor's process. */
   readonly kept: Kept = {};
-  readonly #seed: number;
-  readonly #schedule: Schedule;
+  readonly #options: RunOptions;
   monitor: Monitor | undefined;
   /** The monitor dies after so many steps; undefined: it lives on. */
   dying: { afterSteps: number; forMs: number } | undefined;
   #isHealed = false;
   #isWell = false;
 
-  constructor({ seed, mutations = {}, schedule, masters, trace }: RunOptions) {
-    this.#seed = seed;
+  constructor(options: RunOptions) {
+    const { seed, mutations = {}, masters, trace } = options;
+    this.#options = options;
     const shards = masters?.length ?? (seed % 3 === 0 ? 2 : 1);
     this.world = new World({ seed, mutations, trace, shards });
     this.cloud = new SimulatedCloud(this.world);
     this.#clients = new Clients(this.world);
     this.world.clients = this.#clients;
-    if (schedule || this.world.random.chance(0.95)) this.#beginServing(masters);
-    this.#schedule = schedule ?? drawSchedule(this.world.random, this.world.shards.length);
   }
 
   async run(): Promise<RunResult> {
     const { world } = this;
+    try {
+      await this.#live();
+    } catch (error) {
+      // A finding like any other: the run of many goes on, and its seed is told.
+      world.checks.neverThrows("the model", error);
+    }
+    this.monitor?.die();
+    return {
+      seed: this.#options.seed,
+      violation: world.checks.violation,
+      virtualMs: world.nowMs,
+      written: this.#clients.written,
+      confirmed: world.confirmed.length,
+      isTotalLoss: world.isTotalLoss,
+    };
+  }
+
+  /** All of the schedule, and what comes after it until all is well. */
+  async #live(): Promise<void> {
+    const { world } = this;
     const { scheduler } = world;
-    const { faults, endMs } = this.#schedule;
+    const { schedule } = this.#options;
+    if (schedule || world.random.chance(0.95)) this.#beginServing();
+    const { faults, endMs } = schedule ?? drawSchedule(world.random, world.shards.length);
     this.reviveMonitor();
     for (const { atMs, fault } of faults) scheduler.in(atMs, () => inject(this, fault));
     scheduler.in(tickMs, () => this.#tick());
@@ -78,16 +98,7 @@ export class Simulation {
     this.#isHealed = true;
     healAll(this);
     await scheduler.runUntil(endMs + recoveryMaxMs, isDone);
-    this.monitor?.die();
     if (!isDone() && !world.isTotalLoss) world.checks.eventuallyWell(this.#whyNotWell());
-    return {
-      seed: this.#seed,
-      violation: world.checks.violation,
-      virtualMs: world.nowMs,
-      written: this.#clients.written,
-      confirmed: world.confirmed.length,
-      isTotalLoss: world.isTotalLoss,
-    };
   }
 
   /** The monitor's process dies; another one starts after `forMs`. */
@@ -153,8 +164,9 @@ export class Simulation {
   }
 
   /** The desired state, as it was before the simulation began. */
-  #beginServing(masters?: RedisMachine[]): void {
+  #beginServing(): void {
     const { world } = this;
+    const { masters } = this.#options;
     for (const shard of world.shards) {
       const machine = masters?.[shard - 1] ?? world.random.pick(redisMachines);
       const other = counterpartOf(machine);

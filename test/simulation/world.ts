@@ -11,7 +11,7 @@ import {
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
-import { beliefMs, Checks } from "./checks.ts";
+import { Checks } from "./checks.ts";
 import type { Clients } from "./clients.ts";
 import type { Mutations } from "./mutants.ts";
 import { HaProxy } from "./proxy.ts";
@@ -30,6 +30,8 @@ export interface Instance {
   state: CloudState;
   /** What the cloud's API says, which is late. */
   shown: CloudState | undefined;
+  /** Which of its words that was. */
+  shownWord: number;
   /** The operating system runs. */
   on: boolean;
   /** No packet passes, either way. */
@@ -86,8 +88,8 @@ export class World {
   readonly #trace?: (line: string) => void;
   #ids = 0;
   #writes = 0;
-  /** When a fault last destroyed data. */
-  #lastFaultMs = Number.NEGATIVE_INFINITY;
+  /** How many words the cloud has said about instances. */
+  #words = 0;
 
   constructor({ seed, shards, mutations, trace }: WorldOptions) {
     this.random = new Random(seed);
@@ -154,6 +156,7 @@ export class World {
       launchedAt: `2030-01-01T00:00:00.${String(number).padStart(6, "0")}Z`,
       state: "pending",
       shown: undefined,
+      shownWord: 0,
       on: false,
       vanished: false,
       servers: [],
@@ -213,8 +216,14 @@ export class World {
 
   setState(instance: Instance, state: CloudState): void {
     instance.state = state;
-    if (this.cloudLagMs === 0) instance.shown = state;
-    else this.scheduler.in(this.cloudLagMs, () => Object.assign(instance, { shown: state }));
+    this.#words += 1;
+    const word = this.#words;
+    const show = () => {
+      // The cloud's API is late, but never goes back to what it said before.
+      if (word > instance.shownWord) Object.assign(instance, { shown: state, shownWord: word });
+    };
+    if (this.cloudLagMs === 0) show();
+    else this.scheduler.in(this.cloudLagMs, show);
   }
 
   /** Does a packet from `from` arrive at `to`? */
@@ -266,16 +275,12 @@ export class World {
 
   /** Copies of these writes are gone; were they the last? What a fault destroys is nobody's guilt. */
   destroyed(writes: number[], cause: "fault" | "recovery"): void {
-    if (cause === "fault") this.#lastFaultMs = this.nowMs;
-    // A fault that came too late to be seen before it has destroyed the other copy.
-    const isExcused = this.#lastFaultMs >= this.nowMs - beliefMs;
     const held = this.#heldWrites();
     const candidates = new Set(writes);
     for (const write of this.confirmed) {
       if (!candidates.has(write) || held.has(write) || this.excused.has(write)) continue;
-      if (cause === "recovery" && !isExcused) this.checks.lastCopyDestroyed(write);
-      this.excused.add(write);
-      if (cause === "recovery") this.isTotalLoss = true;
+      if (cause === "fault") this.excused.add(write);
+      else this.checks.lastCopyDestroyed(write);
     }
   }
 

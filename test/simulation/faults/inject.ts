@@ -153,7 +153,8 @@ export function healAll(simulation: Simulation): void {
   Object.assign(cloud.mood, { api: "well", engine: "well", isFull: false });
   for (const instance of world.instances) {
     instance.vanished = false;
-    if (instance.shown !== instance.state) instance.shown = instance.state;
+    // What the cloud was late with is overtaken.
+    world.setState(instance, instance.state);
     const isOff = instance.state === "stopped" || (instance.state === "running" && !instance.on);
     if (isOff && instance === world.current(instance.machine)) world.boot(instance);
     for (const process of processesOf(instance)) {
