@@ -7,6 +7,7 @@ import { AppLink } from "../../recovery/observe/app-link.ts";
 import {
   Client,
   checkHaproxyConfig,
+  cutScript,
   end,
   freePorts,
   keepScript,
@@ -132,6 +133,7 @@ test("both configurations are valid, without a warning", async () => {
     haproxy1: "haproxy1.barton",
     haproxy2: "haproxy2.barton",
     healthPort: 8900,
+    cutScript,
   });
   for (const config of [proxy, app])
     expect((await checkHaproxyConfig(bench.write("check.cfg", config))).trim()).toBe(
@@ -344,6 +346,7 @@ describe("app", () => {
       haproxy1: "haproxy1.barton",
       haproxy2: "haproxy2.barton",
       healthPort: ports.health,
+      cutScript,
     });
     bench.startHaproxy("app", config);
     await until(
