@@ -8,6 +8,7 @@ import { ProxyLink } from "../../recovery/observe/proxy-link.ts";
 import {
   Client,
   checkHaproxyConfig,
+  cutScript,
   end,
   freePorts,
   keepScript,
@@ -133,6 +134,7 @@ test("both configurations are valid, without a warning", async () => {
     haproxy1: "haproxy1.barton",
     haproxy2: "haproxy2.barton",
     healthPort: 8900,
+    cutScript,
   });
   for (const config of [proxy, app])
     expect((await checkHaproxyConfig(bench.write("check.cfg", config))).trim()).toBe(
@@ -345,6 +347,7 @@ describe("app", () => {
       haproxy1: "haproxy1.barton",
       haproxy2: "haproxy2.barton",
       healthPort: ports.health,
+      cutScript,
     });
     bench.startHaproxy("app", config);
     await until(

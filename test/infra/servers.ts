@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { redisConf, shardConf, usersAcl } from "../../infra/roles/redis/role.ts";
 
 export const keepScript = join(import.meta.dirname, "../../infra/roles/haproxy/keep.lua");
+export const cutScript = join(import.meta.dirname, "../../infra/roles/app/cut.lua");
 
 export const passwords = {
   clientPassword: "client-password-for-tests",

@@ -88,7 +88,7 @@ export class Clients {
       const isWell = proxy?.serves && proxy.registered && world.talks(world.current("app"), proxy.instance);
       const failures = isWell ? 0 : (this.#failures.get(machine) ?? 0) + 1;
       this.#failures.set(machine, failures);
-      // `on-marked-down shutdown-sessions`
+      // infra/roles/app/cut.lua
       if (failures === world.topology.detection.failures && proxy) proxy.sessions = [];
     }
   }

@@ -9,6 +9,7 @@ import { file, imageConfig, machineConfig } from "../common/common.ts";
 import { detectionValues, haproxyUnit, unconfigured } from "../haproxy/role.ts";
 
 const here = import.meta.dirname;
+const cutScript = "/etc/haproxy/cut.lua";
 
 export function appImage(): CloudConfig {
   return imageConfig(["haproxy", "socat", "redis-tools"], [haproxyUnit], unconfigured);
@@ -34,8 +35,10 @@ export function appMachine({ config, clientPassword }: AppMachineArgs): CloudCon
         haproxy1: `haproxy1.${config.domain}`,
         haproxy2: `haproxy2.${config.domain}`,
         healthPort: fixedPorts.health,
+        cutScript,
       }),
     ),
+    file(cutScript, roleFile(here, "cut.lua")),
     file("/etc/barton/client.env", renderFile(here, "client.env", { clientPassword }), "0600"),
     file("/usr/local/bin/redis-test", roleFile(join(here, "../../../scripts"), "redis-test"), "0755"),
   ]);
@@ -53,6 +56,8 @@ export function clientProxyConfig(args: {
   haproxy1: string;
   haproxy2: string;
   healthPort: number;
+  /** cut.lua */
+  cutScript: string;
 }): string {
   const { shards, detection, ...rest } = args;
   return renderFile(here, "haproxy.cfg", {

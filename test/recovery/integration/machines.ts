@@ -8,7 +8,7 @@ import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
-import { keepScript } from "../../infra/servers.ts";
+import { cutScript, keepScript } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -113,6 +113,7 @@ export class FakeMachine {
       haproxy1: recordName("haproxy1"),
       haproxy2: recordName("haproxy2"),
       healthPort: 8900,
+      cutScript,
     });
     // As from a machine of its own; the loopback would give it 127.0.0.1.
     const own = text.replaceAll("default-server ", `default-server source ${address} `);
