@@ -5,6 +5,7 @@
 import type { Facts } from "../observe/facts.ts";
 import { isOff } from "../observe/machines.ts";
 import { type ProxyMachine, proxyMachines, type RedisMachine } from "../topology.ts";
+import { isDead } from "./data-volume.ts";
 import { isGivenUp, type Memory } from "./memory.ts";
 import { whyCounterpartCannotServe } from "./redundancy.ts";
 import type { Step } from "./steps.ts";
@@ -38,7 +39,7 @@ export function planFence(facts: Facts, memory: Memory, machine: RedisMachine): 
 
 /**
  * The machines whose power-off would prove the fence, and which nobody misses: a given-up proxy that does not answer, or
- * the failed redis machine where nothing of it answers and its counterpart can take over every shard. Elsewhere a power-off waits for the mark in
+ * the failed redis machine where it is dead and its counterpart can take over every shard. Elsewhere a power-off waits for the mark in
  * Pulumi's state, the comparison of programs and the budget; where a promotion depends on it, it may wait for none of
  * them (rule 9).
  */
@@ -46,8 +47,13 @@ export function powerOffsForFence(known: Known, failed: RedisMachine, shards: Sh
   const { facts, memory } = known;
   const { unproven } = planFence(facts, memory, failed);
   if (unproven.length === 0) return [];
-  const isSilent = shards.every(({ servers }) => !servers[failed].answers);
-  const isSpare = isSilent && whyCounterpartCannotServe(failed, shards) === undefined;
+  // Rule 5: not one that a short cut of the network makes silent.
+  const isGone = isDead(
+    known,
+    failed,
+    shards.map(({ servers }) => servers[failed]),
+  );
+  const isSpare = isGone && whyCounterpartCannotServe(failed, shards) === undefined;
   return [...unproven, ...(isSpare ? [failed] : [])].flatMap((machine): Step[] => {
     const givenUp = memory.durable.givenUp[machine];
     if (!isGivenUp(facts, memory, machine) || givenUp?.powerOffRequested) return [];
