@@ -17,13 +17,12 @@ import { CloudWatcher } from "./cloud-watcher.ts";
 import {
   type AppFacts,
   type Facts,
-  type MachineFacts,
   noLook,
   type ProxyFacts,
   type ServerFacts,
   serverId,
 } from "./facts.ts";
-import { type Machines, machinesOf, withCloudView } from "./machines.ts";
+import { type Machines, machinesOf, succeededBy, withCloudView } from "./machines.ts";
 import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
 import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
 import { type Watched, Watcher } from "./watcher.ts";
@@ -124,13 +123,9 @@ export class Board {
   learn(topology: Topology, machines: MachineName[]): void {
     for (const machine of machines) {
       const { instanceId, address } = topology.machines[machine];
-      if (this.#machines[machine].instanceId === instanceId) continue;
-      const news: MachineFacts = {
-        instanceId,
-        address,
-        knownSinceMs: this.#options.clock.now(),
-        othersAlive: [],
-      };
+      const before = this.#machines[machine];
+      if (before.instanceId === instanceId) continue;
+      const news = succeededBy(before, { instanceId, address }, this.#options.clock.now());
       this.#machines = { ...this.#machines, [machine]: news };
     }
     this.#retarget();

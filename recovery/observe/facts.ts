@@ -142,6 +142,8 @@ export interface MachineFacts {
   knownSinceMs: number;
   /** Earlier instances of this machine that the cloud has not confirmed to be off. */
   othersAlive: string[];
+  /** Instances that this one came in the place of, as far as recovery has seen it: the cloud's word may come late. */
+  former?: string[];
 }
 
 export interface Facts {

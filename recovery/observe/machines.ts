@@ -17,6 +17,24 @@ export function machinesOf(topology: Topology, nowMs: number): Machines {
 }
 
 /**
+ * The machine after the engine has told of the instance that it launched in the present one's place, which the cloud may not
+ * show yet; nor does it say yet that the former one is off.
+ */
+export function succeededBy(
+  { instanceId: former, cloud, othersAlive, former: formers = [] }: MachineFacts,
+  next: Pick<MachineFacts, "instanceId" | "address">,
+  nowMs: number,
+): MachineFacts {
+  const own = former === undefined ? [] : [former];
+  return {
+    ...next,
+    knownSinceMs: nowMs,
+    former: [...formers, ...own],
+    othersAlive: [...othersAlive, ...(isOff(cloud) ? [] : own)],
+  };
+}
+
+/**
  * The machines after the cloud was asked: the newest instance that is not on its way out counts. When the known one is gone
  * and no other lives, the newest counts all the same: one that was launched in its place, and lost before anybody saw it,
  * would otherwise be waited for for ever.
@@ -26,13 +44,20 @@ export function withCloudView(machines: Machines, instances: Instance[], nowMs: 
     const before = machines[name];
     const own = instances.filter(({ machine }) => machine === name).sort(newestFirst);
     const known = own.find(({ instanceId }) => instanceId === before.instanceId);
-    const current = own.find(isAlive) ?? (known?.state === "terminated" ? own[0] : known);
-    if (!current) return { ...before, cloud: "missing", othersAlive: [] };
+    const { former = [] } = before;
+    // A view that is late may still call alive what recovery knows to be replaced.
+    const newest = own.find((one) => isAlive(one) && !former.includes(one.instanceId));
+    const current = newest ?? (known?.state === "terminated" ? own[0] : known);
     const othersAlive = own
       .filter((one) => one !== current && !isOff(one.state))
       .map((one) => one.instanceId);
+    if (!current) {
+      const isLate = former.length > 0 && before.cloud === undefined;
+      return { ...before, cloud: isLate ? undefined : "missing", othersAlive };
+    }
     const isSame = current.instanceId === before.instanceId;
     return {
+      ...(isSame ? { former } : { former: [...former, ...(before.instanceId ? [before.instanceId] : [])] }),
       instanceId: current.instanceId,
       address: current.address ?? (isSame ? before.address : undefined),
       cloud: current.state,

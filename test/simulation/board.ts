@@ -10,7 +10,7 @@ import {
   type ServerFacts,
   serverId,
 } from "../../recovery/observe/facts.ts";
-import { type Machines, machinesOf, withCloudView } from "../../recovery/observe/machines.ts";
+import { type Machines, machinesOf, succeededBy, withCloudView } from "../../recovery/observe/machines.ts";
 import type { ProxyLink } from "../../recovery/observe/proxy-link.ts";
 import type { RedisLink } from "../../recovery/observe/redis-link.ts";
 import { count, freshTally, lookOf, type Tally } from "../../recovery/observe/tally.ts";
@@ -116,11 +116,12 @@ export class Board {
   }
 
   learn(topology: Topology, machines: MachineName[]): void {
-    const knownSinceMs = this.#world.nowMs;
     for (const machine of machines) {
       const { instanceId, address } = topology.machines[machine];
-      if (this.machines[machine].instanceId === instanceId) continue;
-      this.machines = { ...this.machines, [machine]: { instanceId, address, knownSinceMs, othersAlive: [] } };
+      const before = this.machines[machine];
+      if (before.instanceId === instanceId) continue;
+      const news = succeededBy(before, { instanceId, address }, this.#world.nowMs);
+      this.machines = { ...this.machines, [machine]: news };
     }
     this.#retarget();
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
-import { isOff, machinesOf, withCloudView } from "../../../recovery/observe/machines.ts";
+import { isOff, machinesOf, succeededBy, withCloudView } from "../../../recovery/observe/machines.ts";
 import { topologyOf } from "../world-of-facts.ts";
 
 const instance = (instanceId: string, state: Instance["state"], launchedAt: string): Instance => ({
@@ -24,6 +24,21 @@ test("the newest instance that runs or is about to is the machine; older ones ar
     cloud: "pending",
     knownSinceMs: 9,
     othersAlive: ["i-redis1"],
+    former: ["i-redis1"],
+  });
+});
+
+test("what the engine has launched stays the machine, although the cloud's word is late", () => {
+  const learnt = succeededBy(start.redis1, { instanceId: "i-new", address: "10.0.0.2" }, 7);
+  expect(learnt).toMatchObject({ instanceId: "i-new", othersAlive: ["i-redis1"] });
+  const late = withCloudView({ ...start, redis1: learnt }, [instance("i-redis1", "running", "1")], 9);
+  expect(late.redis1).toMatchObject({ instanceId: "i-new", knownSinceMs: 7, othersAlive: ["i-redis1"] });
+  expect(late.redis1.cloud).toBeUndefined();
+  const both = [instance("i-redis1", "terminated", "1"), instance("i-new", "running", "2")];
+  expect(withCloudView(late, both, 11).redis1).toMatchObject({
+    instanceId: "i-new",
+    cloud: "running",
+    othersAlive: [],
   });
 });
 
