@@ -14,14 +14,7 @@ import {
 } from "../topology.ts";
 import { type AppAnswer, AppLink } from "./app-link.ts";
 import { CloudWatcher } from "./cloud-watcher.ts";
-import {
-  type AppFacts,
-  type Facts,
-  noLook,
-  type ProxyFacts,
-  type ServerFacts,
-  serverId,
-} from "./facts.ts";
+import { type AppFacts, type Facts, noLook, type ProxyFacts, type ServerFacts, serverId } from "./facts.ts";
 import { type Machines, machinesOf, succeededBy, withCloudView } from "./machines.ts";
 import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
 import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
