@@ -7,6 +7,7 @@ import { isOff } from "../observe/machines.ts";
 import { type ProxyMachine, proxyMachines, type RedisMachine } from "../topology.ts";
 import { isDead } from "./data-volume.ts";
 import { isGivenUp, type Memory } from "./memory.ts";
+import { powerOff } from "./power-off.ts";
 import { whyCounterpartCannotServe } from "./redundancy.ts";
 import type { Step } from "./steps.ts";
 import type { Known, ShardView } from "./view.ts";
@@ -54,11 +55,9 @@ export function powerOffsForFence(known: Known, failed: RedisMachine, shards: Sh
     shards.map(({ servers }) => servers[failed]),
   );
   const isSpare = isGone && whyCounterpartCannotServe(failed, shards) === undefined;
-  return [...unproven, ...(isSpare ? [failed] : [])].flatMap((machine): Step[] => {
-    const givenUp = memory.durable.givenUp[machine];
-    if (!isGivenUp(facts, memory, machine) || givenUp?.powerOffRequested) return [];
-    return givenUp?.instanceId ? [{ do: "power off", machine, instanceId: givenUp.instanceId }] : [];
-  });
+  return [...unproven, ...(isSpare ? [failed] : [])]
+    .filter((machine) => isGivenUp(facts, memory, machine))
+    .flatMap((machine) => powerOff(memory, machine));
 }
 
 /** Does the proxy answer sensibly, so that it can be told and can confirm? */

@@ -3,8 +3,8 @@ import { type MachineName, type RedisMachine, redisMachines } from "../topology.
 import { whyBudgetSpent } from "./budget.ts";
 import { isDead } from "./data-volume.ts";
 import { type GivenUp, isGivenUp } from "./memory.ts";
+import { powerOff } from "./power-off.ts";
 import { whyCounterpartDoesNotServe } from "./redundancy.ts";
-import type { Step } from "./steps.ts";
 import type { Row } from "./table.ts";
 import type { Known, ShardView } from "./view.ts";
 import { list } from "./words.ts";
@@ -63,7 +63,7 @@ export const replacementSituations: Row<ReplacementView>[] = [
     when: (view) => launchable(view).length > 0,
     steps: (view) => [
       { do: "check program", machines: launchable(view) },
-      ...launchable(view).flatMap((machine) => powerOff(view, machine)),
+      ...launchable(view).flatMap((machine) => powerOff(view.known.memory, machine)),
       { do: "launch", machines: launchable(view) },
     ],
     because: (view) => `${list(launchable(view))} is powered off and launched anew`,
@@ -149,12 +149,6 @@ function whyRedisIsNeeded(
   const isUnused = isBegun && servers.every(({ answers }) => !answers);
   if (isUnused || isDead(known, machine, servers)) return undefined;
   return whyCounterpartDoesNotServe(machine, shards);
-}
-
-function powerOff({ known }: ReplacementView, machine: MachineName): Step[] {
-  const givenUp = known.memory.durable.givenUp[machine];
-  if (givenUp?.powerOffRequested || !givenUp?.instanceId) return [];
-  return [{ do: "power off", machine, instanceId: givenUp.instanceId }];
 }
 
 const namesIn = (pending: ReplacementView["pending"]) => pending.map(({ machine }) => machine);

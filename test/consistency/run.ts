@@ -17,7 +17,7 @@ import { loadOf, lookBackMs, whyNotReady } from "./faults/gate.ts";
 import { healEverything, inject, moveMasters, NotPossible } from "./faults/injector.ts";
 import { needsMaster, planned, type Wanted } from "./faults/plan.ts";
 import { finalsFile, historyFile, incidentsFile, type KeptRun, observationsFile, runFile } from "./files.ts";
-import { now } from "./history.ts";
+import { now, waitMs } from "./history.ts";
 import { activeProxy, quickStatus } from "./observer/lab-view.ts";
 import { hideIn, Logs } from "./observer/logs.ts";
 import { Observer } from "./observer/observer.ts";
@@ -50,7 +50,6 @@ const readyMsMax = 180_000;
 const healthyMsMax = 240_000;
 /** A fault that recovery has to notice shows within this time; then the system is taken to have shrugged it off. */
 const noticeMsMax = 3_000;
-const waitMs = 500;
 const lookMs = 100;
 
 /** Why the run cannot go on and says nothing. */

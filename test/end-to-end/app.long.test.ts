@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type LabStatus, waitFor } from "../../lab/operate.ts";
 import type { Status } from "../../recovery/view-status.ts";
-import { addressIn, expectSmooth, freshBudget, lab, recordOf, Scenario } from "./scenario.ts";
+import { addressIn, expectSmooth, freshBudget, lab, recordOf, Scenario, untilReplaced } from "./scenario.ts";
 
 /** A verdict takes seconds; of two machines at once, one waits for `graceMs`. */
 const deadlineMs = 90_000;
@@ -33,20 +33,7 @@ async function unsettled(): Promise<void> {
 }
 
 /** Waits until `machines` are others than before and the lab is healthy. */
-function replaced(...machines: string[]): Promise<LabStatus> {
-  let last: LabStatus | undefined;
-  return waitFor(
-    `${machines.join(" and ")} replaced, and the lab healthy`,
-    deadlineMs,
-    async () => {
-      const now = await lab.status();
-      last = now;
-      const areNew = machines.every((name) => addressIn(now, name) !== addressIn(before, name));
-      return areNew && now.healthy ? now : undefined;
-    },
-    () => `Last status: ${JSON.stringify(last)}`,
-  );
-}
+const replaced = (...machines: string[]) => untilReplaced(before, deadlineMs, ...machines);
 
 /** Clients on the new app get through, and nothing of theirs is lost. */
 async function expectServed(): Promise<void> {

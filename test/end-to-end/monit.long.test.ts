@@ -1,28 +1,14 @@
 /** monit comes back by its auto scaling group, with nobody around, and goes on; of two monitors one acts. */
 import { afterEach, describe, expect, test } from "vitest";
-import { type LabStatus, waitFor } from "../../lab/operate.ts";
-import { addressIn, expectSmooth, lab, recordOf, scenarioBeforeEach } from "./scenario.ts";
+import { waitFor } from "../../lab/operate.ts";
+import { addressIn, expectSmooth, lab, recordOf, scenarioBeforeEach, untilReplaced } from "./scenario.ts";
 
 const scenario = scenarioBeforeEach();
 /** The group notices within seconds; then a boot, a program to fetch, and whatever was lost besides. */
 const deadlineMs = 120_000;
 
 /** Waits until `machines` are others than before and the lab is healthy. */
-async function replaced(...machines: string[]): Promise<LabStatus> {
-  const { before } = scenario.current;
-  let last: LabStatus | undefined;
-  return waitFor(
-    `${machines.join(" and ")} replaced, and the lab healthy`,
-    deadlineMs,
-    async () => {
-      const now = await lab.status();
-      last = now;
-      const areNew = machines.every((name) => addressIn(now, name) !== addressIn(before, name));
-      return areNew && now.healthy ? now : undefined;
-    },
-    () => `Last status: ${JSON.stringify(last)}`,
-  );
-}
+const replaced = (...machines: string[]) => untilReplaced(scenario.current.before, deadlineMs, ...machines);
 
 test.each(["poweroff", "vanish"])(
   "after a %s another monit watches, has the name, and heals",

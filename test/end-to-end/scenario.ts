@@ -69,18 +69,7 @@ export class Scenario {
     deadlineMs: number,
     ...machines: string[]
   ): Promise<{ after: LabStatus; summary: TrafficSummary }> {
-    let last: LabStatus | undefined;
-    const after = await waitFor(
-      `${machines.join(" and ")} replaced and the lab healthy`,
-      deadlineMs,
-      async () => {
-        const now = await lab.status();
-        last = now;
-        const areNew = machines.every((name) => addressIn(now, name) !== addressIn(this.before, name));
-        return areNew && now.healthy ? now : undefined;
-      },
-      () => `Last status: ${JSON.stringify(last)}`,
-    );
+    const after = await untilReplaced(this.before, deadlineMs, ...machines);
     return { after, summary: await this.ended() };
   }
 
@@ -126,6 +115,26 @@ export function scenarioBeforeEach(): { readonly current: Scenario } {
       return current;
     },
   };
+}
+
+/** Waits until `machines` are others than in `before`, and the lab is healthy. */
+export async function untilReplaced(
+  before: LabStatus,
+  deadlineMs: number,
+  ...machines: string[]
+): Promise<LabStatus> {
+  let last: LabStatus | undefined;
+  return waitFor(
+    `${machines.join(" and ")} replaced and the lab healthy`,
+    deadlineMs,
+    async () => {
+      const now = await lab.status();
+      last = now;
+      const areNew = machines.every((name) => addressIn(now, name) !== addressIn(before, name));
+      return areNew && now.healthy ? now : undefined;
+    },
+    () => `Last status: ${JSON.stringify(last)}`,
+  );
 }
 
 export const addressIn = (status: LabStatus, name: string) =>
