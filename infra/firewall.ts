@@ -28,6 +28,8 @@ export function trafficRules(config: Pick<Config, "shards" | "ports" | "rehearsa
     { from: "app", to: "haproxy", ports: range(config.ports.proxy), why: "client traffic" },
     { from: "app", to: "haproxy", ports: [fixedPorts.health, fixedPorts.health], why: "registered or not" },
     { from: "haproxy", to: "redis", ports: redisPorts, why: "client traffic and probes" },
+    // A proxy that alone cannot reach a master sends its traffic to its twin (recovery/decide/detour.ts).
+    { from: "haproxy", to: "haproxy", ports: range(config.ports.proxy), why: "client traffic on a detour" },
     { from: "redis", to: "redis", ports: redisPorts, why: "replication" },
     { from: "monit", to: "redis", ports: redisPorts, why: "probes and recovery" },
     { from: "monit", to: "haproxy", ports: [fixedPorts.runtime, fixedPorts.runtime], why: "runtime API" },

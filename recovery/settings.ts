@@ -16,7 +16,10 @@ const limitsSchema = z.object({
   dataPatienceMs: z.int().positive().default(600_000),
   /** How long a new machine may take until its servers answer. */
   bootMs: z.int().positive().default(180_000),
-  /** How long a proxy must be silent: app moves to its twin by itself, so calm costs no traffic. */
+  /**
+   * How long a proxy must be silent (app moves to its twin by itself, so calm costs no traffic), or be alone in not
+   * reaching a master, until its traffic makes a detour.
+   */
   proxyPatienceMs: z.int().positive().default(2_000),
   /** Replacements of one machine within an hour; then it is held (rule 8). */
   replacementsPerHourMax: z.int().positive().default(10),

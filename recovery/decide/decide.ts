@@ -8,6 +8,7 @@ import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
 import { appSituations, monitSituations } from "./app-situations.ts";
+import { detoursOf } from "./detour.ts";
 import {
   type ProxyMachineView,
   proxySituations,
@@ -170,7 +171,8 @@ function viewProxy(
 ): ProxyMachineView {
   const somethingToServe = shards.some((view) => soleMaster(view) !== undefined);
   const changes = changesFor(machine, intents);
-  return { machine, known, changes, defects: defectsOf(known, machine), somethingToServe };
+  const detours = detoursOf(machine, shards);
+  return { machine, known, shards, changes, defects: defectsOf(known, machine), detours, somethingToServe };
 }
 
 function decideProxy(view: ProxyMachineView): Decision {

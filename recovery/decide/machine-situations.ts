@@ -2,6 +2,7 @@
 import { clientLookAt, type Facts, type MachineFacts } from "../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../topology.ts";
 import { isDead } from "./data-volume.ts";
+import { detoursOf } from "./detour.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
 import { type Defects, defectsOf } from "./proxy-changes.ts";
@@ -109,10 +110,13 @@ export const redisSituations: Row<RedisMachineView>[] = [
 export interface ProxyMachineView {
   machine: ProxyMachine;
   known: Known;
+  shards: ShardView[];
   /** Corrections that its server lines need. */
   changes: ServerChange[];
   /** What a person has changed that recovery never does. */
   defects: Defects;
+  /** Machines with masters that it alone cannot reach, so that its traffic goes there through its twin. */
+  detours: RedisMachine[];
   /** Some shard has a master that it could serve. */
   somethingToServe: boolean;
 }
@@ -224,6 +228,17 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     about: ({ machine }) => machine,
   },
   {
+    situation: "cut-off",
+    leadsTo: ["detour"],
+    opens: true,
+    meaning:
+      "It alone cannot reach a master: there is a cut between these two. It sends the traffic to its twin, which sends it on.",
+    when: (view) => view.detours.length > 0 && isAstray(view),
+    steps: (view) => putRight(view),
+    because: detourText,
+    about: ({ machine }) => machine,
+  },
+  {
     situation: "astray",
     leadsTo: ["unregistered", "serving"],
     meaning:
@@ -258,6 +273,16 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     about: ({ known, machine }) => (known.memory.durable.newcomers[machine] ? machine : undefined),
   },
   {
+    situation: "detour",
+    leadsTo: ["astray", "doubt"],
+    holds: true,
+    opens: true,
+    meaning: "As in `cut-off`, and that is done. Its own way is used again when it reaches the master.",
+    when: ({ detours }) => detours.length > 0,
+    because: detourText,
+    about: ({ machine }) => machine,
+  },
+  {
     situation: "idle",
     leadsTo: ["astray", "unregistered"],
     meaning: "No shard has a master: it is not registered yet.",
@@ -266,7 +291,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "serving",
-    leadsTo: ["doubt", "astray", "shut", "leaves"],
+    leadsTo: ["doubt", "astray", "shut", "cut-off", "leaves"],
     meaning: "Registered, with the right servers.",
     settled: true,
     when: isRegistered,
@@ -313,6 +338,11 @@ function wrongLinesOf({ changes, defects }: ProxyMachineView): string {
   ];
   const more = lines.length - wrongLinesMax;
   return list(more > 0 ? [...lines.slice(0, wrongLinesMax), `${more} more`] : lines);
+}
+
+function detourText({ machine, detours }: ProxyMachineView): string {
+  const twin = counterpartOf(machine);
+  return `${machine} cannot reach ${list(detours)}, while ${twin} and monit can: its traffic goes there through ${twin}`;
 }
 
 function shutText(machine: ProxyMachine, { shut }: Defects): string {
@@ -471,8 +501,10 @@ function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
   if (isGivenUp(view.known.facts, view.known.memory, twin)) return `${twin} was given up`;
   const defects = defectsOf(view.known, twin);
   if (defects.shut.length > 0) return shutText(twin, defects);
+  if (detoursOf(twin, view.shards).length > 0)
+    return `${twin} itself needs ${view.machine} to reach a master`;
   const leavesFirst = twin === "haproxy2" && view.known.memory.durable.ordered[twin] !== undefined;
-  return leavesFirst ? `${twin} is to be replaced first` : undefined;
+  return leavesFirst && view.detours.length === 0 ? `${twin} is to be replaced first` : undefined;
 }
 
 function twinServes({ known, machine }: ProxyMachineView): boolean {

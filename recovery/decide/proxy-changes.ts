@@ -2,10 +2,12 @@
  * What a proxy's server lines should be, and the changes that make them so.
  *
  * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
- * that is out or whose machine is given up is in no line of any proxy until it is registered again.
+ * that is out or whose machine is given up is in no line of any proxy until it is registered again. Where that line leads
+ * is the server itself, or a detour to it (detour.ts).
  */
 import type { FrontendState, ProxyServer } from "../observe/facts.ts";
-import { type ProxyMachine, redisMachines } from "../topology.ts";
+import { counterpartOf, type ProxyMachine, redisMachines } from "../topology.ts";
+import { detourOf } from "./detour.ts";
 import type { Traffic } from "./shard-situations.ts";
 import type { ServerChange } from "./steps.ts";
 import { type Known, type ServerView, type ShardView, soleMaster } from "./view.ts";
@@ -41,11 +43,15 @@ function changeOf(
   const { address } = facts.machines[server.machine];
   if (!present || !address || (busy && line === "traffic")) return [];
   const wanted = line === "probe" ? wantedProbe(view, server) : wantedTraffic(view, traffic, server);
-  const isThere = present.address === address && present.port === redisPort;
+  const detour = line === "traffic" && soleMaster(view) === server ? detourOf(proxy, view) : undefined;
+  const place = detour ?? { address, port: redisPort };
+  const isThere = present.address === place.address && present.port === place.port;
   const change: ServerChange = { shard: index, line, machine: server.machine };
-  if (wanted === true && !isThere) return [{ ...change, address: { address, port: redisPort }, ready: true }];
+  if (wanted === true && !isThere) return [{ ...change, address: place, ready: true }];
+  // A detour goes on while there is nothing to say of the server.
+  const isOnDetour = line === "traffic" && present.address === facts.machines[counterpartOf(proxy)].address;
   // A line that points to an address of the past is not used, whatever becomes of the server.
-  const ready = isThere ? wanted : false;
+  const ready = isThere || isOnDetour ? wanted : false;
   return ready === undefined || isSo(present, ready) ? [] : [{ ...change, ready }];
 }
 

@@ -63,6 +63,7 @@ describe("the network", () => {
     ["app", "haproxy1", 8999, false],
     ["app", "monit", 22, false],
     ["haproxy1", "redis2", 9002, true],
+    ["haproxy1", "haproxy2", 8001, true],
     ["haproxy1", "haproxy2", 8999, false],
     ["redis1", "redis2", 9001, true],
     ["redis1", "haproxy1", 8001, false],

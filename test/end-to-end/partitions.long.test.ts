@@ -1,7 +1,7 @@
-/** Cut cables (issue: combinations): between monit and one machine, and between the two redis machines. Nobody fails over. */
+/** Cut cables (issue: combinations): between monit and one machine, between the two redis machines, and between a proxy and a redis machine. Nobody fails over. */
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { expectSmooth, lab, scenarioBeforeEach } from "./scenario.ts";
+import { expectNothingLost, expectSmooth, lab, scenarioBeforeEach } from "./scenario.ts";
 
 const scenario = scenarioBeforeEach();
 
@@ -40,5 +40,32 @@ describe("packets disappear", () => {
       .flatMap(({ steps }) => steps)
       .filter(({ step }) => /launch|taint|power off/.test(step));
     expect(replacing).toEqual([]);
+  });
+});
+
+const proxyCuts: [string, (master: string) => string[]][] = [
+  ["from the proxy in use to the master", (master) => ["--one-way", "haproxy1", master]],
+  ["from the master to the proxy in use", (master) => ["--one-way", master, "haproxy1"]],
+  ["between them", (master) => ["haproxy1", master]],
+];
+
+describe("packets disappear between the proxy that clients use and the master's machine", () => {
+  test.each(proxyCuts)("%s: the traffic makes a detour through the other proxy", async (_, args) => {
+    const { before, master } = scenario.current;
+    await lab.fault("partition", ...args(master));
+    await scenario.current.untilFlowing();
+    await delay(cutMs);
+    await lab.fault("heal");
+    const summary = await scenario.current.ended();
+    expectNothingLost(summary);
+    // Recovery's patience is two seconds.
+    expect(summary.slowestMs).toBeLessThan(5_000);
+    const after = await lab.untilHealthy(30_000);
+    expect(after.machines).toEqual(before.machines);
+    expect(after.shards).toEqual(before.shards);
+    const noticed = await scenario.current.newIncidents();
+    expect(noticed.map(({ machine, situation }) => ({ machine, situation }))).toEqual([
+      { machine: "haproxy1", situation: "cut-off" },
+    ]);
   });
 });

@@ -379,6 +379,7 @@ describe("the network", () => {
     const expected = [
       "app to haproxy: 8001-8010",
       `app to haproxy: ${fixedPorts.health}-${fixedPorts.health}`,
+      "haproxy to haproxy: 8001-8010",
       "haproxy to redis: 9001-9010",
       "redis to redis: 9001-9010",
       "monit to redis: 9001-9010",

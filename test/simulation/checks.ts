@@ -183,7 +183,9 @@ export class Checks {
   /** Rule 4: a line becomes ready for the server that recovery made master last, and for nobody else. */
   failedServerIsNotUsed(proxy: HaProxy, shard: number, address: string): void {
     const promoted = this.#promoted.get(shard);
-    if (promoted?.instance.address === address) return;
+    // A twin that holds the traffic leads nowhere.
+    const ends = proxy.endsOf(shard, address);
+    if (promoted ? ends.every((end) => end === promoted.instance.address) : ends.length === 0) return;
     this.#broken(
       "failedServerIsNotUsed",
       `${proxy.instance.machine} is told to use ${address} for shard ${shard}, but ${promoted?.name ?? "nobody"} was made master`,

@@ -31,7 +31,7 @@ export class Clients {
     if (!proxy) return;
     for (const shard of this.#world.shards) {
       const chosen = proxy.choose(shard);
-      if (chosen) this.#write(proxy, chosen.server);
+      if (chosen) this.#write(proxy, chosen);
       this.#writePersistently(proxy, shard);
     }
   }
@@ -47,23 +47,24 @@ export class Clients {
     return { haproxy1: of("haproxy1"), haproxy2: of("haproxy2") };
   }
 
-  /** Sends one write on its way. */
-  #write(proxy: HaProxy, server: RedisServer): void {
+  /** Sends one write on its way, by this proxy and the last on the way, which may be its twin. */
+  #write(proxy: HaProxy, { server, last }: { server: RedisServer; last: HaProxy }): void {
     const world = this.#world;
     const app = world.current("app");
-    if (!world.reaches(app, proxy.instance) || !world.reaches(proxy.instance, server.instance)) return;
-    if (!proxy.serves || !server.serves || server.loading || server.role !== "master") return;
+    if (!world.reaches(app, proxy.instance) || !world.reaches(last.instance, server.instance)) return;
+    if (last !== proxy && !world.reaches(proxy.instance, last.instance)) return;
+    if (!proxy.serves || !last.serves || !server.serves || server.loading || server.role !== "master") return;
     this.written += 1;
     world.checks.writing(server);
-    server.activeMs.set(proxy.instance.address, world.nowMs);
-    server.write(world.newWrite(server.shard), proxy.instance);
+    server.activeMs.set(last.instance.address, world.nowMs);
+    server.write(world.newWrite(server.shard), last.instance);
   }
 
   #writePersistently(proxy: HaProxy, shard: number): void {
     const kept = this.#persistent.get(shard);
-    const session = kept?.proxy.sessions.find(({ id }) => id === kept.id);
+    const session = kept?.proxy.session(kept.id);
     if (kept && session && this.#isUp(kept.proxy.instance)) {
-      this.#write(kept.proxy, session.server);
+      this.#write(kept.proxy, session);
       return;
     }
     const opened = proxy.open(shard);

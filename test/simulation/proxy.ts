@@ -24,11 +24,19 @@ interface Lines {
   probe: Line & { tally: Tally };
 }
 
-interface OpenSession {
-  id: string;
-  shard: number;
+/** Where a connection goes: along the way of its line to a server, or first to the twin, whose session goes on from there. */
+interface Way {
   machine: RedisMachine;
   server: RedisServer;
+  /** The last proxy on the way. */
+  last: HaProxy;
+}
+
+interface OpenSession extends Way {
+  id: string;
+  shard: number;
+  /** On a detour: the twin's part of it. */
+  onward?: OpenSession;
 }
 
 interface Kept {
@@ -198,24 +206,40 @@ export class HaProxy {
     }
   }
 
-  /** The server that a new connection gets now; undefined while it has to wait. */
-  choose(shard: number): { machine: RedisMachine; server: RedisServer } | undefined {
+  /** The way that a new connection gets now; undefined while it has to wait. */
+  choose(shard: number): Way | undefined {
     const world = this.#world;
     const ready = redisMachines.filter((machine) => this.#linesOf(shard, machine).traffic.ready);
     if (ready.length === 0) return undefined;
     const machine = world.random.pick(ready);
-    const server = world.serverAt(this.#linesOf(shard, machine).traffic.address, shard);
+    const { address } = this.#linesOf(shard, machine).traffic;
+    const onward = this.#proxyAt(address)?.choose(shard);
+    if (onward) return { ...onward, machine };
+    const server = world.serverAt(address, shard);
     return server && world.talks(this.instance, server.instance) && server.running
-      ? { machine, server }
+      ? { machine, server, last: this }
       : undefined;
   }
 
   open(shard: number): OpenSession | undefined {
     const chosen = this.choose(shard);
     if (!chosen) return undefined;
-    const session = { id: this.#world.newId("session"), shard, ...chosen };
+    const onward = chosen.last === this ? undefined : chosen.last.open(shard);
+    const way = { ...chosen, ...onward, machine: chosen.machine };
+    const session = { ...way, id: this.#world.newId("session"), shard, onward };
     this.sessions.push(session);
     return session;
+  }
+
+  /** The session of that name, while it lasts. */
+  session(id: string): OpenSession | undefined {
+    return this.sessions.find((session) => session.id === id && isWhole(session));
+  }
+
+  /** The twin that a line on a detour leads to, if it can be reached. */
+  #proxyAt(address: string): HaProxy | undefined {
+    const proxy = this.#world.instanceAt(address)?.proxy;
+    return proxy?.serves && this.#world.talks(this.instance, proxy.instance) ? proxy : undefined;
   }
 
   /** Sessions as `show sess` lists them. */
@@ -233,19 +257,35 @@ export class HaProxy {
     this.sessions = this.sessions.filter(({ id }) => !ids.includes(id));
   }
 
-  /** Sessions with a process that has ended are over. */
+  /** Sessions with a process that has ended are over, and those of which the twin has cut its part. */
   forgetEnded(): void {
-    this.sessions = this.sessions.filter(({ server }) => server.running || !server.instance.on);
+    const isGone = ({ running, instance }: RedisServer) => !running && instance.on;
+    this.sessions = this.sessions.filter((session) => isWhole(session) && !isGone(session.server));
   }
 
   /** Could a client's write pass to this server, now or when whatever is in its way goes away? */
   mayCarryTo(server: RedisServer): boolean {
-    if (!this.running || !this.instance.on || !(this.registered || this.draining)) return false;
+    return (this.registered || this.draining) && this.#leadsTo(server);
+  }
+
+  /** The same for one who is here already. */
+  #leadsTo(server: RedisServer): boolean {
+    if (!this.running || !this.instance.on) return false;
     const isReady = redisMachines.some((machine) => {
-      const { traffic } = this.#linesOf(server.shard, machine);
-      return traffic.ready && traffic.address === server.instance.address;
+      const { ready, address } = this.#linesOf(server.shard, machine).traffic;
+      if (!ready) return false;
+      const twin = this.#world.instanceAt(address)?.proxy;
+      return twin ? twin.#leadsTo(server) : address === server.instance.address;
     });
-    return isReady || this.sessions.some((session) => session.server === server);
+    return isReady || this.sessions.some((session) => session.server === server && isWhole(session));
+  }
+
+  /** The addresses that the shard's traffic may end at when it is sent to this one: its own, or where the twin sends it. */
+  endsOf(shard: number, address: string): string[] {
+    const twin = this.#world.instanceAt(address)?.proxy;
+    if (!twin) return [address];
+    const lines = redisMachines.map((machine) => twin.#linesOf(shard, machine).traffic);
+    return lines.filter(({ ready }) => ready).map((line) => line.address);
   }
 
   /** Uses the servers that were in use and say that they are masters; when it has them all, app may use the proxy. */
@@ -263,8 +303,9 @@ export class HaProxy {
 
   #isMaster({ shard, address }: Kept["servers"][number]): boolean {
     if (this.#world.mutations.restoresFenced) return true;
-    const server = this.#world.serverAt(address, shard);
-    if (!server?.serves || !this.#world.talks(this.instance, server.instance)) return false;
+    const twin = this.#proxyAt(address);
+    const server = twin ? twin.choose(shard)?.server : this.#world.serverAt(address, shard);
+    if (!server?.serves || !(twin || this.#world.talks(this.instance, server.instance))) return false;
     return server.role === "master";
   }
 
@@ -273,6 +314,11 @@ export class HaProxy {
     if (!lines) throw new Error(`the proxy has no shard ${shard}`);
     return lines;
   }
+}
+
+/** On a detour a session lasts for as long as the twin's part of it. */
+function isWhole({ onward, last }: OpenSession): boolean {
+  return !onward || last.sessions.includes(onward);
 }
 
 function setState(line: Line, state: LineState): void {

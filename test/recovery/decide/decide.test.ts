@@ -3,6 +3,7 @@ import { apply, emptyMemory, revive } from "../../../recovery/decide/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
 import type { Look } from "../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
+import type { ProxyMachine } from "../../../recovery/topology.ts";
 import { down, failing, masterInfo, none, replicaInfo, up, World } from "../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
@@ -734,6 +735,108 @@ describe("proxies", () => {
       const world = back();
       Object.assign(world.memory.durable.givenUp.haproxy1 ?? {}, { powerOffRequested: true });
       expect(world.situation("haproxy1")).toBe("given-up");
+    });
+  });
+
+  describe("one that alone cannot reach a master", () => {
+    /** As this proxy alone sees the master of a shard. */
+    const see = (world: World, proxy: ProxyMachine, shard: number, look: Look) => {
+      world.server("redis1", shard).looks[proxy] = look;
+    };
+    const cutOff = (...shards: number[]) => {
+      const world = new World();
+      for (const shard of shards) see(world, "haproxy1", shard, down("silent", 2_100));
+      return world;
+    };
+    const lead = (world: World, proxy: ProxyMachine, address: string, port: number) =>
+      Object.assign(world.lines(proxy, 1).redis1.traffic, { address, port });
+    const onDetour = () => {
+      const world = cutOff(1);
+      lead(world, "haproxy1", "10.42.2.22", 8001);
+      return world;
+    };
+
+    test("sends the traffic to its twin, on the line of that master", () => {
+      const world = cutOff(1, 2);
+      expect(stepsOf(world, "haproxy1")).toEqual([
+        "set servers of haproxy1: traffic 1/redis1 at 10.42.2.22:8001 ready, traffic 2/redis1 at 10.42.2.22:8002 ready",
+      ]);
+      expect(world.decide().sentence).toBe(
+        "haproxy1 cannot reach redis1, while haproxy2 and monit can: its traffic goes there through haproxy2",
+      );
+      expect(world.situation("redis1"), "a cut is no verdict on the server").toBe("present");
+    });
+
+    test("goes on so until its own probe counts the master as up", () => {
+      const world = onDetour();
+      expect(world.situation("haproxy1")).toBe("detour");
+      see(world, "haproxy1", 1, failing("silent"));
+      expect(world.situation("haproxy1")).toBe("detour");
+      see(world, "haproxy1", 1, up);
+      expect(stepsOf(world, "haproxy1")).toEqual([
+        "set servers of haproxy1: traffic 1/redis1 at 10.42.1.11:9001 ready",
+      ]);
+    });
+
+    test("goes on so while the master stalls", () => {
+      const world = onDetour().look("redis1", 1, { ...failing("stalled") });
+      expect(world.situation("shard 1")).toBe("stall");
+      expect(stepsOf(world, "haproxy1")).toEqual([]);
+    });
+
+    test("is fenced on that line when the master fails, and the successor is used directly", () => {
+      const world = onDetour().lookAll("redis1", down("silent"));
+      expect(stepsOf(world, "shard 1")).toContain("fence redis1's server of shard 1");
+      expect(stepsOf(world, "haproxy1").join()).not.toContain("10.42.2.22");
+    });
+
+    test("has time: the twin may be about to see the same", () => {
+      const world = new World();
+      see(world, "haproxy1", 1, down("silent", 1_900));
+      expect(world.situation("haproxy1")).toBe("serving");
+    });
+
+    test("goes nowhere when a replica is all that it cannot reach", () => {
+      const world = new World();
+      world.server("redis2", 1).looks.haproxy1 = down("silent", 60_000);
+      expect(world.situation("haproxy1")).toBe("serving");
+    });
+
+    test.each<[string, (world: World) => unknown]>([
+      ["is gone", ({ facts }) => Object.assign(facts.proxies.haproxy2, { look: down("silent") })],
+      ["does not reach it either", (world) => see(world, "haproxy2", 1, failing("silent"))],
+      ["makes a detour itself", (world) => lead(world, "haproxy2", "10.42.1.21", 8001)],
+      [
+        "holds the traffic",
+        (world) => Object.assign(world.lines("haproxy2", 1).redis1.traffic, { ready: false }),
+      ],
+      [
+        "has its door shut",
+        ({ facts }) => Object.assign(facts.proxies.haproxy2.view?.frontends ?? {}, { shard1: "shut" }),
+      ],
+      [
+        "was given up",
+        ({ memory }) => {
+          memory.durable.givenUp.haproxy2 = { instanceId: "i-haproxy2", because: "test" };
+        },
+      ],
+    ])("makes no detour, and ends one, when its twin %s", (_, change) => {
+      const world = cutOff(1);
+      change(world);
+      expect(world.situation("haproxy1")).toBe("serving");
+      const detour = onDetour();
+      change(detour);
+      expect(stepsOf(detour, "haproxy1")).toEqual([
+        "set servers of haproxy1: traffic 1/redis1 at 10.42.1.11:9001 ready",
+      ]);
+    });
+
+    test("keeps its twin from being replaced, and may itself be", () => {
+      const world = onDetour();
+      world.memory.durable.ordered = { haproxy1: "by hand", haproxy2: "by hand" };
+      expect(world.situation("haproxy2")).toBe("needed");
+      expect(world.decide().sentence).toContain("haproxy1 itself needs haproxy2 to reach a master");
+      expect(world.situation("haproxy1")).toBe("leaves");
     });
   });
 

@@ -6,11 +6,12 @@ import type { Step } from "../../../recovery/decide/steps.ts";
 import type { CloudState, Look, RedisInfo, Silence } from "../../../recovery/observe/facts.ts";
 import {
   counterpartOf,
+  type ProxyMachine,
   proxyMachines,
   type RedisMachine,
   redisMachines,
 } from "../../../recovery/topology.ts";
-import { masterInfo, none, replicaInfo, startMs, up, World } from "../world-of-facts.ts";
+import { addresses, masterInfo, none, replicaInfo, startMs, up, World } from "../world-of-facts.ts";
 
 const silence = fc.constantFrom<Silence>("refused", "silent", "stalled");
 const look: fc.Arbitrary<Look> = fc.oneof(
@@ -70,6 +71,7 @@ const worldCase = fc.record({
   redis2: machineCase,
   haproxy1: proxyCase,
   haproxy2: proxyCase,
+  onDetour: fc.option(fc.constantFrom(...proxyMachines), { nil: undefined }),
   app: fc.record({ cloud, look, known: mostly(true) }),
   epochReached: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
   inSync: mostly(true),
@@ -86,6 +88,12 @@ const worldCase = fc.record({
   ordered: fc.option(fc.constantFrom("redis1" as const, "haproxy2" as const), { nil: undefined }),
 });
 type WorldCase = typeof worldCase extends fc.Arbitrary<infer T> ? T : never;
+
+/** Where the proxy's line leads on a detour. */
+const detour = (proxy: ProxyMachine, shard: number) => ({
+  address: addresses[counterpartOf(proxy)],
+  port: 8000 + shard,
+});
 
 function build(given: WorldCase): World {
   const world = new World(2);
@@ -109,6 +117,12 @@ function build(given: WorldCase): World {
       for (const shard of world.shards) {
         Object.assign(world.lines(proxy, shard).redis1.traffic, { ready: false, maintenance: true });
         Object.assign(world.lines(proxy, shard).redis2.traffic, { ready: true, maintenance: false });
+      }
+    }
+    if (given.onDetour === proxy) {
+      for (const shard of world.shards) {
+        for (const machine of redisMachines)
+          Object.assign(world.lines(proxy, shard)[machine].traffic, detour(proxy, shard));
       }
     }
   }
@@ -251,15 +265,46 @@ test("a shard is decided upon once: at most one promotion and one master that fo
   });
 });
 
+/** Sets the proxies' lines as this cycle wants them. */
+function setServers(world: World): void {
+  for (const { proxy, changes } of stepsOf(world.decide(), "set servers")) {
+    for (const { line, machine, shard, address, ready } of changes) {
+      const present = world.lines(proxy, shard)[machine][line];
+      Object.assign(present, address, ready === undefined ? {} : { ready, maintenance: !ready });
+    }
+  }
+}
+
 test("doing what the proxies need leaves nothing to be done", () => {
   holds((world) => {
     // By the second cycle: in the first one recovery learns what each copy may have, and may wait for it from then on.
-    for (const { proxy, changes } of stepsOf(world.decide(), "set servers")) {
-      for (const { line, machine, shard, address, ready } of changes) {
-        const present = world.lines(proxy, shard)[machine][line];
-        Object.assign(present, address, ready === undefined ? {} : { ready, maintenance: !ready });
-      }
-    }
+    setServers(world);
+    // And by the third, because a detour begins when the twin is right.
+    setServers(world);
     expect(stepsOf(world.decide(), "set servers")).toEqual([]);
+  });
+});
+
+test("a detour leads to a twin that sends the traffic to the master itself, and no two ever meet", () => {
+  holds((world) => {
+    for (let cycle = 0; cycle < 3; cycle += 1) {
+      for (const { proxy, changes } of stepsOf(world.decide(), "set servers")) {
+        for (const { shard, machine, address } of changes) {
+          if (address?.address !== detour(proxy, shard).address) continue;
+          const { traffic } = world.lines(counterpartOf(proxy), shard)[machine];
+          expect(traffic).toMatchObject({ ready: true, address: addresses[machine] });
+        }
+      }
+      setServers(world);
+    }
+    for (const shard of world.shards) {
+      const isOnDetour = (proxy: ProxyMachine) =>
+        redisMachines.some((machine) => {
+          const { ready, address } = world.lines(proxy, shard)[machine].traffic;
+          return ready && address === detour(proxy, shard).address;
+        });
+      const isSeen = proxyMachines.every((proxy) => world.facts.proxies[proxy].look.state === "up");
+      expect(isSeen && proxyMachines.every(isOnDetour)).toBe(false);
+    }
   });
 });

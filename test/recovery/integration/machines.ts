@@ -97,7 +97,7 @@ export class FakeMachine {
       keepScript: keepScript,
       keptIn: join(folder, "kept"),
     });
-    writeFileSync(this.configFile, withoutChroot(text));
+    writeFileSync(this.configFile, forLoopback(text, address));
     this.restartProxy();
   }
 
@@ -115,9 +115,7 @@ export class FakeMachine {
       healthPort: 8900,
       cutScript,
     });
-    // As from a machine of its own; the loopback would give it 127.0.0.1.
-    const own = text.replaceAll("default-server ", `default-server source ${address} `);
-    writeFileSync(this.configFile, withoutChroot(own));
+    writeFileSync(this.configFile, forLoopback(text, address));
     this.restartProxy();
   }
 
@@ -187,7 +185,12 @@ const ofMachines = process.getuid?.() === 0 ? { gid: 65_534 } : {};
 
 const isRunning = ({ exitCode, signalCode }: ChildProcess) => exitCode === null && signalCode === null;
 
-/** Not root's business in a test: no chroot, no other user, no system log. */
-function withoutChroot(config: string): string {
-  return config.replace(/^\s*(chroot|user|group|log \/dev\/log|log global).*\n/gm, "");
+/**
+ * Not root's business in a test: no chroot, no other user, no system log. And connections come from the machine's own address,
+ * where the loopback would give them 127.0.0.1.
+ */
+function forLoopback(config: string, address: string): string {
+  return config
+    .replace(/^\s*(chroot|user|group|log \/dev\/log|log global).*\n/gm, "")
+    .replace("\ndefaults\n", `\ndefaults\n  source ${address}\n`);
 }

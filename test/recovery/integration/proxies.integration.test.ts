@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RuntimeApi } from "../../../recovery/observe/runtime-api.ts";
-import { canSilence, restoreAll, silence } from "./silence.ts";
+import { canSilence, restoreAll, silence, silenceBetween } from "./silence.ts";
 import { Traffic } from "./traffic.ts";
 import { TestWorld } from "./world.ts";
 
@@ -232,6 +232,51 @@ describe.runIf(canSilence)("silence", () => {
     await world.until("the launch", () => world.calls.includes("launch haproxy1"));
     await world.untilHealthy();
     expect(world.calls).toEqual(["taint haproxy1", "power off i-haproxy1-0", "launch haproxy1"]);
+  });
+
+  describe("between a proxy and a master", () => {
+    const cutOff = async () => {
+      const traffic = new Traffic(world.machine("haproxy1").address, 8001);
+      await traffic.flowing();
+      silenceBetween(world.machine("haproxy1").address, world.machine("redis1").address);
+      await world.until("the detour", () =>
+        world.status?.sentence.includes(
+          "haproxy1 cannot reach redis1, while haproxy2 and monit can: its traffic goes there through haproxy2",
+        ),
+      );
+      await traffic.flowing();
+      expect(world.status?.healthy).toBe(false);
+      return traffic;
+    };
+
+    test("the traffic makes a detour, and comes back when the cut is mended", async () => {
+      const traffic = await cutOff();
+      restoreAll();
+      const { incidents } = await world.untilHealthy();
+      expect(incidents.at(-1)).toMatchObject({ machine: "haproxy1", situation: "cut-off" });
+      await traffic.flowing();
+      const account = await traffic.stop();
+      expect(account.errorsAnew, "the request under way").toBeLessThanOrEqual(1);
+      expect(await traffic.lostAt(world.machine("redis1").address, 9001)).toEqual([]);
+      expect(await askProxy("haproxy1", "show servers state shard1")).toContain(
+        world.machine("redis1").address,
+      );
+      expect(targets()).toEqual([bothTo("redis1"), bothTo("redis1")]);
+      expect(world.calls).toEqual([]);
+    });
+
+    test("the master is lost meanwhile: the detour is fenced with it, and its successor takes over", async () => {
+      const traffic = await cutOff();
+      await world.machine("redis1").crash(9001);
+      await world.until("the takeover", () => world.status?.shards[0]?.master === "redis2");
+      await traffic.flowing();
+      restoreAll();
+      await world.untilHealthy();
+      const account = await traffic.stop();
+      expect(account.errorsAnew, "two requests under way").toBeLessThanOrEqual(2);
+      expect(await traffic.lostAt(world.machine("redis2").address, 9001)).toEqual([]);
+      expect(targets()?.[0]).toEqual(bothTo("redis2"));
+    });
   });
 
   test("monit that sees nobody does nothing and says so", async () => {

@@ -1,0 +1,68 @@
+/**
+ * A proxy that alone cannot reach a master: a cut between these two, and no failed server, which a second vantage point would
+ * see too (see judge.ts). Whoever comes to this proxy would wait for as long as the cut lasts, although its twin could
+ * serve. So it sends the traffic to its twin, which sends it on. Nobody who waits at it sees an error, and app need not move.
+ *
+ * The master's own line leads there, with the twin's address: whatever takes that server out (rule 2) closes the detour
+ * with it. A line that is to lead to the twin never leads to one that makes a detour itself.
+ */
+import { type Look, serverId } from "../observe/facts.ts";
+import { counterpartOf, type ProxyMachine, type RedisMachine } from "../topology.ts";
+import { takesCommands } from "./fence.ts";
+import { isGivenUp } from "./memory.ts";
+import { trafficTarget } from "./traffic.ts";
+import { type ShardView, soleMaster } from "./view.ts";
+
+export interface Place {
+  address: string;
+  port: number;
+}
+
+/** Where the proxy is to send the shard's traffic instead of to its master; undefined where it can reach that itself. */
+export function detourOf(proxy: ProxyMachine, view: ShardView): Place | undefined {
+  const master = soleMaster(view);
+  if (!master || !isCutOff(proxy, view, master.machine)) return undefined;
+  return placeOf(counterpartOf(proxy), view, master.machine);
+}
+
+/** The redis machines that the proxy makes a detour to. */
+export function detoursOf(proxy: ProxyMachine, shards: ShardView[]): RedisMachine[] {
+  const masters = shards.flatMap((view) => (detourOf(proxy, view) ? (soleMaster(view)?.machine ?? []) : []));
+  return [...new Set(masters)];
+}
+
+/**
+ * Begins after `proxyPatienceMs`, because the others' probes of a server that has just failed may come a moment later, and
+ * lasts until the proxy's probe counts the server as up again.
+ */
+function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine): boolean {
+  const { facts, limits } = view.known;
+  const looks = facts.servers[serverId(master, view.shard.index)]?.looks;
+  if (looks?.monit.state !== "up" || looks[counterpartOf(proxy)].state !== "up") return false;
+  const { state, sinceMs = facts.nowMs }: Look = looks[proxy];
+  const isOnDetour = leadsTo(proxy, view, master) === "the twin";
+  return isOnDetour ? state !== "up" : state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
+}
+
+/** The twin's entrance, if it serves the shard. One whose failover was ordered stays for as long as it is needed here. */
+function placeOf(twin: ProxyMachine, view: ShardView, master: RedisMachine): Place | undefined {
+  const { facts, memory } = view.known;
+  const { address } = facts.machines[twin];
+  if (!address || isGivenUp(facts, memory, twin) || !takesCommands(facts, twin)) return undefined;
+  if (facts.proxies[twin].view?.frontends[`shard${view.shard.index}`] !== "open") return undefined;
+  const isOnlyTarget = trafficTarget(facts, twin, view.shard.index) === master;
+  if (!isOnlyTarget || leadsTo(twin, view, master) !== "the master") return undefined;
+  return { address, port: view.shard.proxyPort };
+}
+
+/** Where the proxy's line for the master leads, while it may be used. */
+function leadsTo(
+  proxy: ProxyMachine,
+  { known: { facts }, shard }: ShardView,
+  master: RedisMachine,
+): "the master" | "the twin" | undefined {
+  const line = facts.proxies[proxy].view?.shards[shard.index]?.[master].traffic;
+  if (!line?.ready) return undefined;
+  if (line.address === facts.machines[master].address && line.port === shard.redisPort) return "the master";
+  return line.address === facts.machines[counterpartOf(proxy)].address ? "the twin" : undefined;
+}
