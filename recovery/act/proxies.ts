@@ -12,10 +12,19 @@ export async function setServers(
   { proxy, changes }: { proxy: ProxyMachine; changes: ServerChange[] },
 ): Promise<void> {
   const link = proxyOf(world, proxy);
+  const cutFrom = async (lines: ServerChange[]) => {
+    for (const { shard, machine } of lines) await cutEstablished(world, link, shard, machine, proxy);
+  };
+  const turned = changes.filter((change) => change.cut);
+  if (turned.length > 0) {
+    await link.tell(turned.map(takeOut), commandTimeoutMs);
+    await cutFrom(turned);
+  }
   await link.tell(changes.flatMap(commandsOf), commandTimeoutMs);
-  const takenOut = changes.filter(({ line, ready }) => line === "traffic" && ready === false);
-  for (const { shard, machine } of takenOut) await cutEstablished(world, link, shard, machine, proxy);
+  await cutFrom(changes.filter(({ line, ready }) => line === "traffic" && ready === false));
 }
+
+const takeOut = (change: ServerChange) => `set server ${lineName(change)} state maint`;
 
 function commandsOf(change: ServerChange): string[] {
   const { line, address, ready } = change;
@@ -24,9 +33,9 @@ function commandsOf(change: ServerChange): string[] {
   const probing = [`${server} state ready`];
   return [
     // Out before it moves: what was found out about the old address must not count for the new one.
-    ...(address ? [`${server} state maint`, `${server} addr ${address.address} port ${address.port}`] : []),
+    ...(address ? [takeOut(change), `${server} addr ${address.address} port ${address.port}`] : []),
     ...(ready === true ? (line === "traffic" ? readyCommands(name) : probing) : []),
-    ...(ready === false ? [`${server} state maint`] : []),
+    ...(ready === false ? [takeOut(change)] : []),
   ];
 }
 

@@ -47,7 +47,10 @@ function changeOf(
   const place = detour ?? { address, port: redisPort };
   const isThere = present.address === place.address && present.port === place.port;
   const change: ServerChange = { shard: index, line, machine: server.machine };
-  if (wanted === true && !isThere) return [{ ...change, address: place, ready: true }];
+  if (wanted === true && !isThere) {
+    // A session with who cannot be reached stands still, until the kernel gives it up after seconds.
+    return [{ ...change, address: place, ready: true, ...(detour && { cut: true }) }];
+  }
   // A detour goes on while there is nothing to say of the server.
   const isOnDetour = line === "traffic" && present.address === facts.machines[counterpartOf(proxy)].address;
   // A line that points to an address of the past is not used, whatever becomes of the server.

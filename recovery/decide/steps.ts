@@ -8,6 +8,8 @@ export interface ServerChange {
   machine: RedisMachine;
   address?: { address: string; port: number };
   ready?: boolean;
+  /** What stands with the address that it had is cut, before it gets the other one. */
+  cut?: boolean;
 }
 
 export type Step =

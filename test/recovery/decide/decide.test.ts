@@ -767,6 +767,18 @@ describe("proxies", () => {
       expect(world.situation("redis1"), "a cut is no verdict on the server").toBe("present");
     });
 
+    test("has its sessions cut, for they stand still; on the way back they go on", () => {
+      const changesOf = (world: World) =>
+        world
+          .decide()
+          .decisions.flatMap(({ steps }) => steps)
+          .flatMap((step) => (step.do === "set servers" ? step.changes : []));
+      expect(changesOf(cutOff(1))).toMatchObject([{ cut: true }]);
+      const world = onDetour();
+      see(world, "haproxy1", 1, up);
+      expect(changesOf(world)[0]).not.toHaveProperty("cut");
+    });
+
     test("goes on so until its own probe counts the master as up", () => {
       const world = onDetour();
       expect(world.situation("haproxy1")).toBe("detour");

@@ -245,6 +245,8 @@ describe.runIf(canSilence)("silence", () => {
         ),
       );
       await traffic.flowing();
+      // Who kept its connection, which stood still, is told.
+      await world.until("the cut of what stood", () => traffic.errorsPersistent === 1);
       expect(world.status?.healthy).toBe(false);
       return traffic;
     };
@@ -257,6 +259,7 @@ describe.runIf(canSilence)("silence", () => {
       await traffic.flowing();
       const account = await traffic.stop();
       expect(account.errorsAnew, "the request under way").toBeLessThanOrEqual(1);
+      expect(account.errorsPersistent, "on the way back nothing is cut").toBe(1);
       expect(await traffic.lostAt(world.machine("redis1").address, 9001)).toEqual([]);
       expect(await askProxy("haproxy1", "show servers state shard1")).toContain(
         world.machine("redis1").address,

@@ -41,6 +41,10 @@ export class Traffic {
     }
   }
 
+  get errorsPersistent(): number {
+    return this.#account.errorsPersistent;
+  }
+
   /** The longest gap counts from now. */
   forget(): void {
     this.#account.longestGapMs = 0;
