@@ -1,4 +1,5 @@
 /** Replication: telling a server whom to follow, and waiting until it has everything. */
+import { within } from "../clock.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { proxyMachines } from "../topology.ts";
 import { release } from "./release.ts";
@@ -21,7 +22,7 @@ const pauseMs = 3;
 /**
  * Waits until `to` has received everything that `from`, already fenced, has written.
  *
- * @throws when it does not within 1.5 s; the traffic goes to `from` again then.
+ * @throws when it does not within 1.5 s (the traffic goes to `from` again then), or when one of them does not answer.
  */
 export async function catchUp(
   world: World,
@@ -45,8 +46,15 @@ export async function catchUp(
   }
 }
 
+/**
+ * A machine that loses its power in this moment leaves the question without an answer, and the traffic waits: so no longer than
+ * monit takes to find a machine silent.
+ */
 async function offsetOf(world: World, machine: RedisMachine, shard: number): Promise<number> {
-  const answer = await redisOf(world, machine, shard).ask();
+  const { failures, connectTimeoutMs } = world.topology.detection;
+  const limitMs = failures * connectTimeoutMs;
+  const answer = await within(world.clock, limitMs, redisOf(world, machine, shard).ask(), undefined);
+  if (!answer) throw new Error(`${machine} has not answered for shard ${shard} within ${limitMs} ms`);
   if ("refusal" in answer) throw new Error(`${machine} refuses recovery: ${answer.refusal}`);
   return answer.info.offset;
 }
