@@ -82,6 +82,18 @@ const twins: Twin[] = [
     lab: () => lab.fault("crash", "haproxy1:haproxy"),
   },
   {
+    name: "a proxy is cut off from both redis machines for some seconds",
+    model: [{ fault: "cut", from: "haproxy1", to: ["redis1", "redis2"], direction: "both", forMs: 4_000 }],
+    lab: async () => {
+      await Promise.all([
+        lab.fault("partition", "haproxy1", "redis1"),
+        lab.fault("partition", "haproxy1", "redis2"),
+      ]);
+      await delay(4_000);
+      await lab.fault("heal");
+    },
+  },
+  {
     name: "a master stalls for half a second",
     model: [{ fault: "hang", machine: "the master", shard: 1, forMs: 500 }],
     lab: ({ master }) => lab.fault("pause", `${master}:9001`, "--seconds", "0.5"),
