@@ -42,6 +42,9 @@ export async function until<T>(
   }
 }
 
+/** For one command in a machine: the longest installs packages. Shorter than a test may take, so that the reason is told. */
+const commandSeconds = 90;
+
 /** The pid of its test run is in such a lab's name. */
 const labNamePattern = /^(?:t-(\d+)-[0-9a-f]{4}|faults-(\d+))$/;
 
@@ -148,10 +151,38 @@ export class CloudLab {
     });
   }
 
-  /** Runs a command as root in a machine; gives exit status and output, never throws for a failing command. */
+  /**
+   * Runs a command as root in a machine; gives exit status and output, never throws for a failing command.
+   *
+   * @throws when it does not end, telling what the machine is doing.
+   */
   async run(machine: string, ...command: string[]): Promise<{ status: number; out: string }> {
+    const beganMs = performance.now();
+    const ran = await this.#run(machine, commandSeconds, command);
+    if (performance.now() - beganMs < commandSeconds * 1000) return ran;
+    const asked = [
+      ["systemctl", "list-jobs"],
+      ["ps", "axf"],
+    ].map((each) => this.#run(machine, 5, each));
+    const seen = (await Promise.all(asked)).map(({ out }) => out).join("\n");
+    throw new Error(`${command.join(" ")} on ${machine} did not end within ${commandSeconds} s:\n${seen}`);
+  }
+
+  /** The same; a machine that is down has nothing to say. */
+  async runIfUp(machine: string, ...command: string[]): Promise<{ status: number; out: string }> {
+    try {
+      runningMachine(this.lab, machine);
+    } catch {
+      return { status: -1, out: "" };
+    }
+    return this.run(machine, ...command);
+  }
+
+  async #run(machine: string, seconds: number, command: string[]): Promise<{ status: number; out: string }> {
     const { leader } = runningMachine(this.lab, machine);
-    const [file = "", ...args] = execCommand(leader, command, false);
+    // Ended from inside: nsenter hands on no signals.
+    const limited = ["timeout", "--signal=KILL", String(seconds), ...command];
+    const [file = "", ...args] = execCommand(leader, limited, false);
     const { exitCode, all } = await execa(file, args, { reject: false, stdin: "ignore", all: true });
     return { status: exitCode ?? -1, out: all };
   }
@@ -166,7 +197,7 @@ export class CloudLab {
   /** cloud-init has done its work, and sshd listens. */
   async booted(machine: string): Promise<void> {
     await until(`${machine} boots`, 30_000, async () => {
-      const { out } = await this.run(machine, "cloud-init", "status").catch(() => ({ out: "" }));
+      const { out } = await this.runIfUp(machine, "cloud-init", "status");
       return out.includes("status: done") || out.includes("status: error");
     });
     await until(`sshd on ${machine}`, 10_000, async () => {

@@ -74,9 +74,7 @@ except u.HTTPError as error: print(error.code)`;
     const before = await cloud.ask("two", "cat", "/proc/sys/kernel/random/boot_id");
     await cloud.run("two", "systemctl", "reboot");
     await until("another boot", 30_000, async () => {
-      const { status, out } = await cloud
-        .run("two", "cat", "/proc/sys/kernel/random/boot_id")
-        .catch(() => ({ status: 1, out: "" }));
+      const { status, out } = await cloud.runIfUp("two", "cat", "/proc/sys/kernel/random/boot_id");
       return status === 0 && out !== before;
     });
     await cloud.booted("two");
@@ -176,7 +174,7 @@ describe("an image", () => {
     await until(
       "the builder again",
       30_000,
-      async () => (await cloud.run("builder", "cat", "/etc/baked").catch(() => ({ out: "" }))).out === "cake",
+      async () => (await cloud.runIfUp("builder", "cat", "/etc/baked")).out === "cake",
     );
     // Neither needs the other any more.
     await cloud.delete("ec2/amiFromInstance", image.id);

@@ -49,7 +49,7 @@ async function successorOf(former: string): Promise<string> {
     return id !== former && id;
   });
   await until("its object", 60_000, async () => {
-    const { out } = await lab.run("monit", "cat", "/root/installed").catch(() => ({ out: "" }));
+    const { out } = await lab.runIfUp("monit", "cat", "/root/installed");
     return out.trim() === "a";
   });
   return present;
