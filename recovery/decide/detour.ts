@@ -33,24 +33,29 @@ export function detoursOf(proxy: ProxyMachine, shards: ShardView[]): RedisMachin
 
 /**
  * Begins after `proxyPatienceMs`, because the others' probes of a server that has just failed may come a moment later, and
- * lasts until the proxy's probe counts the server as up again.
+ * lasts until the proxy's probe counts the server as up again. One failed probe of the twin does not end it: what goes by the
+ * detour would be cut when it begins anew.
  */
 function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine): boolean {
   const { facts, limits } = view.known;
   const looks = facts.servers[serverId(master, view.shard.index)]?.looks;
-  if (looks?.monit.state !== "up" || looks[counterpartOf(proxy)].state !== "up") return false;
+  if (looks?.monit.state !== "up") return false;
   const { state, sinceMs = facts.nowMs }: Look = looks[proxy];
-  const isOnDetour = leadsTo(proxy, view, master) === "the twin";
-  return isOnDetour ? state !== "up" : state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
+  const twin = looks[counterpartOf(proxy)].state;
+  if (leadsTo(proxy, view, master) === "the twin") return state !== "up" && twin !== "down";
+  return twin === "up" && state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
 }
 
 /** The twin's entrance, if it serves the shard. One whose failover was ordered stays for as long as it is needed here. */
 function placeOf(twin: ProxyMachine, view: ShardView, master: RedisMachine): Place | undefined {
   const { facts, memory } = view.known;
   const { address } = facts.machines[twin];
-  if (!address || isGivenUp(facts, memory, twin) || !takesCommands(facts, twin)) return undefined;
+  if (!address || isGivenUp(facts, memory, twin)) return undefined;
+  const isOnDetour = leadsTo(counterpartOf(twin), view, master) === "the twin";
+  const isThere = isOnDetour ? facts.proxies[twin].look.state !== "down" : takesCommands(facts, twin);
+  if (!isThere) return undefined;
   if (facts.proxies[twin].view?.frontends[`shard${view.shard.index}`] !== "open") return undefined;
-  const isOnlyTarget = trafficTarget(facts, twin, view.shard.index) === master;
+  const isOnlyTarget = isOnDetour || trafficTarget(facts, twin, view.shard.index) === master;
   if (!isOnlyTarget || leadsTo(twin, view, master) !== "the master") return undefined;
   return { address, port: view.shard.proxyPort };
 }

@@ -790,6 +790,16 @@ describe("proxies", () => {
       ]);
     });
 
+    test("does not begin while its twin fails probes, and is not ended by them", () => {
+      const world = cutOff(1);
+      see(world, "haproxy2", 1, failing("silent"));
+      expect(world.situation("haproxy1")).toBe("serving");
+      const detour = onDetour();
+      see(detour, "haproxy2", 1, failing("silent"));
+      detour.facts.proxies.haproxy2.look = failing("silent");
+      expect(stepsOf(detour, "haproxy1")).toEqual([]);
+    });
+
     test("goes on so while the master stalls", () => {
       const world = onDetour().look("redis1", 1, { ...failing("stalled") });
       expect(world.situation("shard 1")).toBe("stall");
@@ -816,7 +826,6 @@ describe("proxies", () => {
 
     test.each<[string, (world: World) => unknown]>([
       ["is gone", ({ facts }) => Object.assign(facts.proxies.haproxy2, { look: down("silent") })],
-      ["does not reach it either", (world) => see(world, "haproxy2", 1, failing("silent"))],
       ["makes a detour itself", (world) => lead(world, "haproxy2", "10.42.1.21", 8001)],
       [
         "holds the traffic",
