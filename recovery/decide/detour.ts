@@ -6,7 +6,7 @@
  * The master's own line leads there, with the twin's address: whatever takes that server out (rule 2) closes the detour
  * with it. A line that is to lead to the twin never leads to one that makes a detour itself.
  */
-import { type Look, serverId } from "../observe/facts.ts";
+import { type Facts, type Look, type ProxyServer, serverId } from "../observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../topology.ts";
 import { takesCommands } from "./fence.ts";
 import { isGivenUp } from "./memory.ts";
@@ -20,9 +20,16 @@ export interface Place {
 
 /** Where the proxy is to send the shard's traffic instead of to its master; undefined where it can reach that itself. */
 export function detourOf(proxy: ProxyMachine, view: ShardView): Place | undefined {
-  const master = soleMaster(view);
-  if (!master || !isCutOff(proxy, view, master.machine)) return undefined;
-  return placeOf(counterpartOf(proxy), view, master.machine);
+  const master = soleMaster(view)?.machine;
+  if (!master) return undefined;
+  const isOnDetour = leadsTo(proxy, view, master) === "the twin";
+  if (!isCutOff(proxy, view, master, isOnDetour)) return undefined;
+  return placeOf(counterpartOf(proxy), view, master, isOnDetour);
+}
+
+/** Does the line lead to the proxy's twin, in use or not? */
+export function isAtTwin(facts: Facts, proxy: ProxyMachine, line: ProxyServer): boolean {
+  return line.address === facts.machines[counterpartOf(proxy)].address;
 }
 
 /** The redis machines that the proxy makes a detour to. */
@@ -36,22 +43,26 @@ export function detoursOf(proxy: ProxyMachine, shards: ShardView[]): RedisMachin
  * lasts until the proxy's probe counts the server as up again. One failed probe of the twin does not end it: what goes by the
  * detour would be cut when it begins anew.
  */
-function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine): boolean {
+function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine, isOnDetour: boolean): boolean {
   const { facts, limits } = view.known;
   const looks = facts.servers[serverId(master, view.shard.index)]?.looks;
   if (looks?.monit.state !== "up") return false;
   const { state, sinceMs = facts.nowMs }: Look = looks[proxy];
   const twin = looks[counterpartOf(proxy)].state;
-  if (leadsTo(proxy, view, master) === "the twin") return state !== "up" && twin !== "down";
+  if (isOnDetour) return state !== "up" && twin !== "down";
   return twin === "up" && state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
 }
 
 /** The twin's entrance, if it serves the shard. One whose failover was ordered stays for as long as it is needed here. */
-function placeOf(twin: ProxyMachine, view: ShardView, master: RedisMachine): Place | undefined {
+function placeOf(
+  twin: ProxyMachine,
+  view: ShardView,
+  master: RedisMachine,
+  isOnDetour: boolean,
+): Place | undefined {
   const { facts, memory } = view.known;
   const { address } = facts.machines[twin];
   if (!address || isGivenUp(facts, memory, twin)) return undefined;
-  const isOnDetour = leadsTo(counterpartOf(twin), view, master) === "the twin";
   const isThere = isOnDetour ? facts.proxies[twin].look.state !== "down" : takesCommands(facts, twin);
   if (!isThere) return undefined;
   if (facts.proxies[twin].view?.frontends[`shard${view.shard.index}`] !== "open") return undefined;
@@ -69,5 +80,5 @@ function leadsTo(
   const line = facts.proxies[proxy].view?.shards[shard.index]?.[master].traffic;
   if (!line?.ready) return undefined;
   if (line.address === facts.machines[master].address && line.port === shard.redisPort) return "the master";
-  return line.address === facts.machines[counterpartOf(proxy)].address ? "the twin" : undefined;
+  return isAtTwin(facts, proxy, line) ? "the twin" : undefined;
 }

@@ -6,8 +6,8 @@
  * is the server itself, or a detour to it (detour.ts).
  */
 import type { FrontendState, ProxyServer } from "../observe/facts.ts";
-import { counterpartOf, type ProxyMachine, redisMachines } from "../topology.ts";
-import { detourOf } from "./detour.ts";
+import { type ProxyMachine, redisMachines } from "../topology.ts";
+import { detourOf, isAtTwin } from "./detour.ts";
 import type { Traffic } from "./shard-situations.ts";
 import type { ServerChange } from "./steps.ts";
 import { type Known, type ServerView, type ShardView, soleMaster } from "./view.ts";
@@ -52,7 +52,7 @@ function changeOf(
     return [{ ...change, address: place, ready: true, ...(detour && { cut: true }) }];
   }
   // A detour goes on while there is nothing to say of the server.
-  const isOnDetour = line === "traffic" && present.address === facts.machines[counterpartOf(proxy)].address;
+  const isOnDetour = line === "traffic" && isAtTwin(facts, proxy, present);
   // A line that points to an address of the past is not used, whatever becomes of the server.
   const ready = isThere || isOnDetour ? wanted : false;
   return ready === undefined || isSo(present, ready) ? [] : [{ ...change, ready }];

@@ -1,4 +1,7 @@
-/** Cut cables (issue: combinations): between monit and one machine, between the two redis machines, and between a proxy and a redis machine. Nobody fails over. */
+/**
+ * Cut cables (issue: combinations): between monit and one machine, between the two redis machines, and between a proxy and a
+ * redis machine. Nobody fails over.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { expectNothingLost, expectSmooth, lab, scenarioBeforeEach } from "./scenario.ts";

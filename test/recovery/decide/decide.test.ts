@@ -801,7 +801,7 @@ describe("proxies", () => {
     });
 
     test("goes on so while the master stalls", () => {
-      const world = onDetour().look("redis1", 1, { ...failing("stalled") });
+      const world = onDetour().look("redis1", 1, failing("stalled"));
       expect(world.situation("shard 1")).toBe("stall");
       expect(stepsOf(world, "haproxy1")).toEqual([]);
     });
