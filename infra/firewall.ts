@@ -7,7 +7,7 @@
  */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { defaultMetricsPort as metricsPort } from "../recovery/serve-metrics.ts";
+import { defaultMetricsPort as metricsPort } from "../recovery/report/serve-metrics.ts";
 import { type Config, fixedPorts } from "./config.ts";
 
 /** The machines' roles, and the builders of their images. Each has a security group. */
@@ -28,7 +28,7 @@ export function trafficRules(config: Pick<Config, "shards" | "ports" | "rehearsa
     { from: "app", to: "haproxy", ports: range(config.ports.proxy), why: "client traffic" },
     { from: "app", to: "haproxy", ports: [fixedPorts.health, fixedPorts.health], why: "registered or not" },
     { from: "haproxy", to: "redis", ports: redisPorts, why: "client traffic and probes" },
-    // A proxy that alone cannot reach a master sends its traffic to its twin (recovery/decide/detour.ts).
+    // A proxy that alone cannot reach a master sends its traffic to its twin (recovery/decide/rules/detour.ts).
     { from: "haproxy", to: "haproxy", ports: range(config.ports.proxy), why: "client traffic on a detour" },
     { from: "redis", to: "redis", ports: redisPorts, why: "replication" },
     { from: "monit", to: "redis", ports: redisPorts, why: "probes and recovery" },

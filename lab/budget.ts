@@ -3,7 +3,7 @@
  * the budget rightly holds against them: then it is given anew, openly.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { recentReplacements } from "../recovery/decide/budget.ts";
+import { recentReplacements } from "../recovery/decide/rules/budget.ts";
 import { defaultLimits } from "../recovery/settings.ts";
 import { replaceableMachines } from "../recovery/topology.ts";
 import type { Lab } from "./lab.ts";

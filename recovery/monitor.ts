@@ -1,14 +1,15 @@
 /** The service on the monit machine: watches and heals until it is told to stop. */
+
+import { abortOnSignals } from "./cli/terminal.ts";
 import { systemClock } from "./clock.ts";
-import { replaceFile } from "./incidents/files.ts";
-import { waitForLock } from "./lock.ts";
+import { serve, stopServing } from "./control/server.ts";
 import { createLog } from "./log.ts";
-import { needsRestart, type Prepared, prepare } from "./prepare.ts";
-import { report } from "./report.ts";
-import { serve, stopServing } from "./serve.ts";
+import { waitForLock } from "./loop/lock.ts";
+import { needsRestart, type Prepared, prepare } from "./loop/prepare.ts";
+import { topologyFile } from "./loop/topology-cache.ts";
+import { report } from "./report/start.ts";
 import { monitorSocket, readSettings } from "./settings.ts";
-import { abortOnSignals } from "./terminal.ts";
-import { topologyFile } from "./topology-cache.ts";
+import { replaceFile } from "./storage/files.ts";
 
 const log = createLog();
 const stop = new AbortController();

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { volumesOf } from "./attachments.ts";
 import type { Cloud } from "./cloud.ts";
 import { emptyDisk, fillDisk, hasDisk } from "./disk.ts";
 import { ApiError } from "./errors.ts";
@@ -13,7 +14,6 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { leaderOf, machineFiles } from "./machine.ts";
 import { restoreLink, silenceLink } from "./network.ts";
 import { hasEnded, isAlive, type ProcessId, signalProcess } from "./processes.ts";
-import { volumesOf } from "./resources/volumes.ts";
 import { parseService, processesOf } from "./services.ts";
 import { leaveLocks, removeLock } from "./stale-lock.ts";
 import { type ApiFault, type Fault, isFaultOf } from "./store.ts";

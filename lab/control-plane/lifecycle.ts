@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:f
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { machineNetns } from "../lab.ts";
+import { detachVolumesOf, plugVolumesOf, unplugVolumesOf } from "./attachments.ts";
 import type { Cloud } from "./cloud.ts";
 import {
   askToPowerOff,
@@ -22,7 +23,6 @@ import { privateHostname } from "./names.ts";
 import { plugIn, silenceLink, unplug } from "./network.ts";
 import { exists, textOf } from "./plan.ts";
 import { isAlive } from "./processes.ts";
-import { detachVolumesOf, plugVolumesOf, unplugVolumesOf } from "./resources/volumes.ts";
 import { userDataOf, writeSeed } from "./seed.ts";
 import { type Image, type Instance, isFaultOf, type Resource } from "./store.ts";
 import { run } from "./system.ts";

@@ -3,7 +3,7 @@
  * data, by replication and in the append-only file. So after a loss of power on both machines, when every process counts its
  * replication offset from anew, it tells which file reaches further (rule 3), to within one beat.
  */
-import { type ShardView, soleMaster } from "../decide/view.ts";
+import { type ShardView, soleMaster } from "../decide/view/view.ts";
 import { beatKey } from "../observe/redis-link.ts";
 import type { RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, redisOf, type World } from "./world.ts";

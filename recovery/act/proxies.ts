@@ -1,5 +1,5 @@
 /** A proxy's server lines, its registration, and its configuration file. */
-import { holdAddress } from "../decide/proxy-changes.ts";
+import { holdAddress } from "../decide/rules/proxy-changes.ts";
 import { frontendName, holdName, lineName, type ServerChange } from "../decide/steps.ts";
 import type { ProxyMachine } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";

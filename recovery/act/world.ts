@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import type { Engine } from "../cloud/engine.ts";
 import type { Remote } from "../cloud/remote.ts";
-import type { Remembered } from "../decide/memory.ts";
+import type { Remembered } from "../decide/memory/events.ts";
 import type { Log } from "../log.ts";
 import type { Board } from "../observe/board.ts";
 import type { ProxyLink } from "../observe/proxy-link.ts";

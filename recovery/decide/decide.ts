@@ -7,25 +7,26 @@
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
-import { appSituations, monitSituations } from "./app-situations.ts";
-import { detoursOf } from "./detour.ts";
+import { isGivenUp, type Memory } from "./memory/memory.ts";
+import { remember } from "./memory/remember.ts";
+import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
 import {
   type ProxyMachineView,
   proxySituations,
   type RedisMachineView,
   redisSituations,
-} from "./machine-situations.ts";
-import { isGivenUp, type Memory, remember } from "./memory.ts";
-import { whySteppedBack } from "./presence.ts";
-import { changesFor, defectsOf, type ShardIntent } from "./proxy-changes.ts";
-import { replacementSituations } from "./replacement-situations.ts";
-import { type ShardRow, shardSituations } from "./shard-situations.ts";
-import { asSeen, rememberSight, whyBlind } from "./sight.ts";
+} from "./policy/redis-machine.ts";
+import { replacementSituations } from "./policy/replacement.ts";
+import { type ShardRow, shardSituations } from "./policy/shard.ts";
+import { type About, findRow, type Row, UnknownSituation } from "./policy/table.ts";
+import { detoursOf } from "./rules/detour.ts";
+import { whySteppedBack } from "./rules/one-monitor.ts";
+import { changesFor, defectsOf, type ShardIntent } from "./rules/proxy-changes.ts";
+import type { OrderedShardView, Switches } from "./rules/switchover.ts";
 import type { Step } from "./steps.ts";
-import type { OrderedShardView, Switches } from "./switchover.ts";
-import { type About, findRow, type Row, UnknownSituation } from "./table.ts";
-import { type Known, type ShardView, soleMaster, viewShard } from "./view.ts";
-import { list } from "./words.ts";
+import { asSeen, rememberSight, whyBlind } from "./view/sight.ts";
+import { type Known, type ShardView, soleMaster, viewShard } from "./view/view.ts";
+import { list } from "./view/words.ts";
 
 /** What a decision is about: `shard N`, a machine, or the replacement. */
 export type Subject = `shard ${number}` | MachineName | "replacement";

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, wallTimeOf } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { type BackgroundFiles, readJson } from "./files.ts";
+import { type BackgroundFiles, readJson } from "../storage/files.ts";
 import { type Incident, incidentId, incidentSchema, interrupted } from "./record.ts";
 
 export interface JournalOptions {

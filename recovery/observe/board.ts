@@ -16,6 +16,7 @@ import { type AppAnswer, AppLink } from "./app-link.ts";
 import { CloudWatcher } from "./cloud-watcher.ts";
 import { type AppFacts, type Facts, noLook, type ProxyFacts, type ServerFacts, serverId } from "./facts.ts";
 import { type Machines, machinesOf, succeededBy, withCloudView } from "./machines.ts";
+import type { Pace } from "./pace.ts";
 import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
 import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
 import { type Watched, Watcher } from "./watcher.ts";
@@ -40,9 +41,6 @@ interface Party<Link, Answer> {
   link: Link;
   watcher: Watcher<Answer>;
 }
-
-/** How urgently to look: `calm` at the configured interval, `hurry` at the fast one. */
-export type Pace = "calm" | "hurry";
 
 /** A port that every machine's kernel knows about; whether open or not, an answer proves life. */
 const sshPort = 22;

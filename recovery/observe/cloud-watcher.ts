@@ -1,7 +1,7 @@
 /** Asking the cloud for the machines, seldom in peace and often in trouble; its failures delay nobody. */
 import type { Clock } from "../clock.ts";
 import type { Cloud, Instance } from "../cloud/cloud.ts";
-import type { Pace } from "./board.ts";
+import type { Pace } from "./pace.ts";
 
 const pauseMs: Record<Pace, number> = { calm: 5_000, hurry: 500 };
 /** After failures in a row the pause grows up to this. */

@@ -4,8 +4,8 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Incident } from "../incidents/record.ts";
-import { whyPaused } from "../pause.ts";
-import type { Status } from "../view-status.ts";
+import { whyPaused } from "../loop/pause.ts";
+import type { Status } from "../report/status.ts";
 import { type Fault, isReplacing } from "./fault.ts";
 import type { ProbeAccount } from "./probe.ts";
 

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type LabStatus, waitFor } from "../../lab/operate.ts";
-import type { Status } from "../../recovery/view-status.ts";
+import type { Status } from "../../recovery/report/status.ts";
 import { addressIn, expectSmooth, freshBudget, lab, recordOf, Scenario, untilReplaced } from "./scenario.ts";
 
 /** A verdict takes seconds; of two machines at once, one waits for `graceMs`. */

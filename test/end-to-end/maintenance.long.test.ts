@@ -1,8 +1,8 @@
 /** What people do to an installation: renew its machines under traffic, and rehearse failures. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Traffic, type TrafficSummary, waitFor } from "../../lab/operate.ts";
+import type { RollPlan } from "../../recovery/cli/roll.ts";
 import type { RehearsalReport } from "../../recovery/rehearsal/rehearse.ts";
-import type { RollPlan } from "../../recovery/roll.ts";
 import { addressIn, expectNothingLost, freshBudget, lab, recordOf, replacementMsMax } from "./scenario.ts";
 
 const barton = (...args: string[]) => lab.exec("monit", "barton", ...args);

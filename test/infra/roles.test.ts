@@ -12,7 +12,7 @@ import {
   encodeUserData,
   userDataBytesMax,
 } from "../../infra/user-data.ts";
-import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
+import { holdAddress } from "../../recovery/decide/rules/proxy-changes.ts";
 import { production, root } from "./settings.ts";
 
 const passwords = {

@@ -32,18 +32,19 @@ test.each(["fence.ts", "promote.ts", "release.ts", "replicate.ts"])(
   },
 );
 
-test.each(readdirSync(join(recovery, "decide")))(
-  "decide/%s is pure: no socket, no file, no clock",
-  (name) => {
-    const loaded = loadedBy(join(recovery, "decide", name));
-    for (const file of loaded) {
-      if (file.endsWith("settings.ts")) continue; // types and defaults; reads only when asked
-      expect(readFileSync(file, "utf8"), file).not.toMatch(
-        /from "node:|Date\.now|performance\.now|Math\.random|setTimeout/,
-      );
-    }
-  },
-);
+test.each(
+  readdirSync(join(recovery, "decide"), { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".ts"),
+  ),
+)("decide/%s is pure: no socket, no file, no clock", (name) => {
+  const loaded = loadedBy(join(recovery, "decide", name));
+  for (const file of loaded) {
+    if (file.endsWith("settings.ts")) continue; // types and defaults; reads only when asked
+    expect(readFileSync(file, "utf8"), file).not.toMatch(
+      /from "node:|Date\.now|performance\.now|Math\.random|setTimeout/,
+    );
+  }
+});
 
 test("docs/architecture.md names for each rule a place, and what fails without it, that exist", () => {
   const root = resolve(recovery, "..");

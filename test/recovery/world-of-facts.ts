@@ -1,8 +1,8 @@
 /** Facts for tests of `decide`: a healthy world, and the ways in which it can be unwell. */
 
 import { decide, type Outcome } from "../../recovery/decide/decide.ts";
-import { emptyMemory, type Memory } from "../../recovery/decide/memory.ts";
-import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
+import { emptyMemory, type Memory } from "../../recovery/decide/memory/memory.ts";
+import { holdAddress } from "../../recovery/decide/rules/proxy-changes.ts";
 import {
   type CloudState,
   type Facts,

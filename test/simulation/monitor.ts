@@ -13,7 +13,8 @@ import {
   reconsider,
   type Subject,
 } from "../../recovery/decide/decide.ts";
-import { apply, emptyMemory, type Memory, type Remembered, revive } from "../../recovery/decide/memory.ts";
+import { apply, type Remembered } from "../../recovery/decide/memory/events.ts";
+import { emptyMemory, type Memory, revive } from "../../recovery/decide/memory/memory.ts";
 import type { Journal } from "../../recovery/incidents/journal.ts";
 import { type Log, silentLog } from "../../recovery/log.ts";
 import type { Facts } from "../../recovery/observe/facts.ts";

@@ -1,5 +1,5 @@
 /** The model of one haproxy process on haproxy1 or haproxy2: its server lines, its sessions, its runtime API. */
-import { holdAddress } from "../../recovery/decide/proxy-changes.ts";
+import { holdAddress } from "../../recovery/decide/rules/proxy-changes.ts";
 import type { ProxyServer, ProxyView } from "../../recovery/observe/facts.ts";
 import { noLook } from "../../recovery/observe/facts.ts";
 import type { Session } from "../../recovery/observe/proxy-stat.ts";

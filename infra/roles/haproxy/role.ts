@@ -1,5 +1,5 @@
 /** The TCP proxies: identical, and without a master until recovery names one. */
-import { monitorExpirySeconds } from "../../../recovery/decide/presence.ts";
+import { monitorExpirySeconds } from "../../../recovery/decide/rules/one-monitor.ts";
 import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.ts";
 import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";

@@ -1,16 +1,12 @@
 /** EBS volumes and their attachments. A volume is attached to one instance of its own zone, and outlives it. */
 import { createHash } from "node:crypto";
-import type { Cloud } from "../cloud.ts";
+import { attachmentType, ofInstance, ofVolume, plugIn, plugOut } from "../attachments.ts";
 import { ApiError } from "../errors.ts";
 import { arn, newId } from "../names.ts";
 import { regionOfZone, textOf } from "../plan.ts";
-import type { Inputs, Resource, Store } from "../store.ts";
-import { growVolume, makeVolume, plugVolume, removeVolume, unplugVolume } from "../volumes.ts";
+import type { Inputs, Store } from "../store.ts";
+import { growVolume, makeVolume, removeVolume } from "../volumes.ts";
 import { type Kind, referred, required } from "./kind.ts";
-
-const attachmentType = "ec2/volumeAttachment";
-const ofVolume = (volumeId: string) => (each: Resource) => textOf(each, "volumeId") === volumeId;
-const ofInstance = (instanceId: string) => (each: Resource) => textOf(each, "instanceId") === instanceId;
 
 function sizeOf(inputs: Inputs): number {
   if (typeof inputs.size === "number") return inputs.size;
@@ -107,55 +103,4 @@ function zoneOfRunning(store: Store, instanceId: string): string {
   }
   const subnet = store.get("ec2/subnet", machine.subnetId);
   return subnet ? textOf(subnet, "availabilityZone") : "";
-}
-
-/**
- * Shows the machine its volume, if it is still to have it. Work on one volume happens in turns: the end of the machine that
- * had it and its next attachment may come at once.
- */
-function plugIn({ lab, store, turns }: Cloud, attachment: Resource): Promise<void> {
-  const [instanceId, volumeId] = endsOf(attachment);
-  return turns.take(volumeId, async () => {
-    const own = store.list(attachmentType).filter(ofInstance(instanceId));
-    // The first NVMe disk is the root's.
-    const index = own.findIndex(({ id }) => id === attachment.id) + 1;
-    if (index > 0) await plugVolume(lab, instanceId, volumeId, index);
-  });
-}
-
-/** Takes the volume away from its machine, unless it is another one's by now. */
-function plugOut({ lab, store, turns }: Cloud, attachment: Resource): Promise<void> {
-  const [instanceId, volumeId] = endsOf(attachment);
-  return turns.take(volumeId, async () => {
-    if (store.get(attachmentType, attachment.id)) await unplugVolume(lab, instanceId, volumeId);
-  });
-}
-
-const endsOf = (attachment: Resource) =>
-  [textOf(attachment, "instanceId"), textOf(attachment, "volumeId")] as const;
-
-/** A machine that has just come on gets the volumes that are attached to it. */
-export async function plugVolumesOf(cloud: Cloud, instanceId: string): Promise<void> {
-  for (const each of cloud.store.list(attachmentType).filter(ofInstance(instanceId)))
-    await plugIn(cloud, each);
-}
-
-/** A machine is off: nothing of it may hold its volumes. They stay attached. */
-export async function unplugVolumesOf(cloud: Cloud, instanceId: string): Promise<void> {
-  for (const each of cloud.store.list(attachmentType).filter(ofInstance(instanceId)))
-    await plugOut(cloud, each);
-}
-
-/** The ids of the volumes that are attached to an instance. */
-export function volumesOf(store: Store, instanceId: string): string[] {
-  return store
-    .list(attachmentType)
-    .filter(ofInstance(instanceId))
-    .map((each) => textOf(each, "volumeId"));
-}
-
-/** A terminated instance lets go of its volumes; the caller saves. */
-export function detachVolumesOf({ store }: Cloud, instanceId: string): void {
-  for (const { type, id } of store.list(attachmentType).filter(ofInstance(instanceId)))
-    store.remove(type, id);
 }

@@ -3,7 +3,7 @@ import { ask } from "../../../lab/client.ts";
 import type { LabView } from "../../../lab/control-plane/server.ts";
 import type { Lab } from "../../../lab/lab.ts";
 import { type LabStatus, type RecoveryView, statusOf } from "../../../lab/status.ts";
-import { getView } from "../../../recovery/client.ts";
+import { getView } from "../../../recovery/control/client.ts";
 import { usedProxies } from "./haproxy-tables.ts";
 import { adminSocket, askHaproxy, pathInside } from "./sockets.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { apply, emptyMemory, revive } from "../../../recovery/decide/memory.ts";
+import { apply } from "../../../recovery/decide/memory/events.ts";
+import { emptyMemory, revive } from "../../../recovery/decide/memory/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
 import type { Look } from "../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Clock } from "../../../recovery/clock.ts";
-import { BackgroundFiles } from "../../../recovery/incidents/files.ts";
 import { Journal, readIncidents } from "../../../recovery/incidents/journal.ts";
 import { describeIncident } from "../../../recovery/incidents/record.ts";
 import { silentLog } from "../../../recovery/log.ts";
+import { BackgroundFiles } from "../../../recovery/storage/files.ts";
 
 let folder: string;
 let files: BackgroundFiles;

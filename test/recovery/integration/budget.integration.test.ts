@@ -1,6 +1,6 @@
 /** Rule 8 as people meet it: a machine that was replaced too often is held, and one command releases it. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { orderFailover, tellMonitor } from "../../../recovery/client.ts";
+import { orderFailover, tellMonitor } from "../../../recovery/control/client.ts";
 import { TestWorld } from "./world.ts";
 
 let world: TestWorld;

@@ -1,9 +1,9 @@
 /** The running monitor's socket, as `barton` and `failover` use it. */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { getView, NoMonitor, orderFailover } from "../../../recovery/client.ts";
-import type { PlannedSubject } from "../../../recovery/view-plan.ts";
-import type { Status } from "../../../recovery/view-status.ts";
+import { getView, NoMonitor, orderFailover } from "../../../recovery/control/client.ts";
+import type { PlannedSubject } from "../../../recovery/report/plan.ts";
+import type { Status } from "../../../recovery/report/status.ts";
 import { TestWorld } from "./world.ts";
 
 let world: TestWorld;

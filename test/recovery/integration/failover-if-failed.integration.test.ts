@@ -1,8 +1,8 @@
 /** `failover --if-failed`, by which other monitors ask: replaced is only what recovery too takes for failed. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { orderFailover } from "../../../recovery/client.ts";
 import { systemClock } from "../../../recovery/clock.ts";
-import { failoverIfFailed } from "../../../recovery/failover-if-failed.ts";
+import { orderFailover } from "../../../recovery/control/client.ts";
+import { failoverIfFailed } from "../../../recovery/orders/failover-if-failed.ts";
 import type { MachineName } from "../../../recovery/topology.ts";
 import { canSilence, restoreAll, silence, silenceForMonit } from "./silence.ts";
 import { TestWorld } from "./world.ts";

@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { order, tellMonitor } from "../../../recovery/client.ts";
 import { systemClock } from "../../../recovery/clock.ts";
-import { failover } from "../../../recovery/failover.ts";
-import { serve } from "../../../recovery/serve.ts";
-import { switchover } from "../../../recovery/switchover.ts";
+import { order, tellMonitor } from "../../../recovery/control/client.ts";
+import { serve } from "../../../recovery/control/server.ts";
+import { failover } from "../../../recovery/orders/failover.ts";
+import { switchover } from "../../../recovery/orders/switchover.ts";
 import { Traffic } from "./traffic.ts";
 import { passwords, TestWorld } from "./world.ts";
 

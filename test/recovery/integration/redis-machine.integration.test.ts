@@ -117,7 +117,7 @@ test("another program than the last up ran: promotion goes on, replacement holds
 });
 
 test("failover by hand of a healthy master machine: no error, no loss, a new machine", async () => {
-  const { failover } = await import("../../../recovery/failover.ts");
+  const { failover } = await import("../../../recovery/orders/failover.ts");
   const { systemClock } = await import("../../../recovery/clock.ts");
   const lines: string[] = [];
   const result = await failover("redis1", "by hand", {

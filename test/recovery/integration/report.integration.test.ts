@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLog } from "../../../recovery/log.ts";
-import { report } from "../../../recovery/report.ts";
-import type { Notification } from "../../../recovery/webhook.ts";
+import { report } from "../../../recovery/report/start.ts";
+import type { Notification } from "../../../recovery/report/webhook.ts";
 import { TestWorld } from "./world.ts";
 
 let world: TestWorld;

@@ -1,12 +1,12 @@
 /** `barton roll` through the monitor's socket: real servers are replaced one by one while clients write. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { getView, order } from "../../../recovery/client.ts";
+import { type RollTools, roll } from "../../../recovery/cli/roll.ts";
 import { systemClock } from "../../../recovery/clock.ts";
-import { rollReason } from "../../../recovery/decide/memory.ts";
+import { getView, order } from "../../../recovery/control/client.ts";
+import { rollReason } from "../../../recovery/decide/memory/memory.ts";
 import type { Step } from "../../../recovery/decide/steps.ts";
-import { type RollTools, roll } from "../../../recovery/roll.ts";
+import type { Status } from "../../../recovery/report/status.ts";
 import { type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
-import type { Status } from "../../../recovery/view-status.ts";
 import { Traffic } from "./traffic.ts";
 import { TestWorld } from "./world.ts";
 

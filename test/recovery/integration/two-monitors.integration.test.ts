@@ -1,6 +1,6 @@
 /** Two monitors by mistake, with real proxies and redis servers: only one acts. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { monitorId } from "../../../recovery/identity.ts";
+import { monitorId } from "../../../recovery/loop/monitor-id.ts";
 import { type Monitor, TestWorld } from "./world.ts";
 
 const [older, younger] = ["2026-11-25T03:00:00.000Z", "2026-11-25T04:00:00.000Z"].map((launchedAt, number) =>

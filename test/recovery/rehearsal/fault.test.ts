@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { whyNotAllowed } from "../../../recovery/rehearsal/command.ts";
+import { whyNotAllowed } from "../../../recovery/cli/rehearse-command.ts";
 import { commandOf, faultOf, isReplacing } from "../../../recovery/rehearsal/fault.ts";
 import { topologyOf } from "../world-of-facts.ts";
 

@@ -1,0 +1,84 @@
+/**
+ * A proxy that alone cannot reach a master: a cut between these two, and no failed server, which a second vantage point would
+ * see too (see judge.ts). Whoever comes to this proxy would wait for as long as the cut lasts, although its twin could
+ * serve. So it sends the traffic to its twin, which sends it on. Nobody who waits at it sees an error, and app need not move.
+ *
+ * The master's own line leads there, with the twin's address: whatever takes that server out (rule 2) closes the detour
+ * with it. A line that is to lead to the twin never leads to one that makes a detour itself.
+ */
+import { type Facts, type Look, type ProxyServer, serverId } from "../../observe/facts.ts";
+import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../topology.ts";
+import { isGivenUp } from "../memory/memory.ts";
+import { trafficTarget } from "../view/traffic.ts";
+import { type ShardView, soleMaster } from "../view/view.ts";
+import { takesCommands } from "./fence.ts";
+
+export interface Place {
+  address: string;
+  port: number;
+}
+
+/** Where the proxy is to send the shard's traffic instead of to its master; undefined where it can reach that itself. */
+export function detourOf(proxy: ProxyMachine, view: ShardView): Place | undefined {
+  const master = soleMaster(view)?.machine;
+  if (!master) return undefined;
+  const isOnDetour = leadsTo(proxy, view, master) === "the twin";
+  if (!isCutOff(proxy, view, master, isOnDetour)) return undefined;
+  return placeOf(counterpartOf(proxy), view, master, isOnDetour);
+}
+
+/** Does the line lead to the proxy's twin, in use or not? */
+export function isAtTwin(facts: Facts, proxy: ProxyMachine, line: ProxyServer): boolean {
+  return line.address === facts.machines[counterpartOf(proxy)].address;
+}
+
+/** The redis machines that the proxy makes a detour to. */
+export function detoursOf(proxy: ProxyMachine, shards: ShardView[]): RedisMachine[] {
+  const masters = shards.flatMap((view) => (detourOf(proxy, view) ? (soleMaster(view)?.machine ?? []) : []));
+  return [...new Set(masters)];
+}
+
+/**
+ * Begins after `proxyPatienceMs`, because the others' probes of a server that has just failed may come a moment later, and
+ * lasts until the proxy's probe counts the server as up again. One failed probe of the twin does not end it: what goes by the
+ * detour would be cut when it begins anew.
+ */
+function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine, isOnDetour: boolean): boolean {
+  const { facts, limits } = view.known;
+  const looks = facts.servers[serverId(master, view.shard.index)]?.looks;
+  if (looks?.monit.state !== "up") return false;
+  const { state, sinceMs = facts.nowMs }: Look = looks[proxy];
+  const twin = looks[counterpartOf(proxy)].state;
+  if (isOnDetour) return state !== "up" && twin !== "down";
+  return twin === "up" && state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
+}
+
+/** The twin's entrance, if it serves the shard. One whose failover was ordered stays for as long as it is needed here. */
+function placeOf(
+  twin: ProxyMachine,
+  view: ShardView,
+  master: RedisMachine,
+  isOnDetour: boolean,
+): Place | undefined {
+  const { facts, memory } = view.known;
+  const { address } = facts.machines[twin];
+  if (!address || isGivenUp(facts, memory, twin)) return undefined;
+  const isThere = isOnDetour ? facts.proxies[twin].look.state !== "down" : takesCommands(facts, twin);
+  if (!isThere) return undefined;
+  if (facts.proxies[twin].view?.frontends[`shard${view.shard.index}`] !== "open") return undefined;
+  const isOnlyTarget = isOnDetour || trafficTarget(facts, twin, view.shard.index) === master;
+  if (!isOnlyTarget || leadsTo(twin, view, master) !== "the master") return undefined;
+  return { address, port: view.shard.proxyPort };
+}
+
+/** Where the proxy's line for the master leads, while it may be used. */
+function leadsTo(
+  proxy: ProxyMachine,
+  { known: { facts }, shard }: ShardView,
+  master: RedisMachine,
+): "the master" | "the twin" | undefined {
+  const line = facts.proxies[proxy].view?.shards[shard.index]?.[master].traffic;
+  if (!line?.ready) return undefined;
+  if (line.address === facts.machines[master].address && line.port === shard.redisPort) return "the master";
+  return isAtTwin(facts, proxy, line) ? "the twin" : undefined;
+}

@@ -1,0 +1,91 @@
+/**
+ * Rule 2: fence before promote. A proxy is fenced by command while it answers; otherwise it, or the
+ * failed redis machine, must be proven unable to carry a write.
+ */
+import type { Facts } from "../../observe/facts.ts";
+import { isOff } from "../../observe/machines.ts";
+import { type ProxyMachine, proxyMachines, type RedisMachine } from "../../topology.ts";
+import { isGivenUp, type Memory } from "../memory/memory.ts";
+import type { Step } from "../steps.ts";
+import type { Known, ShardView } from "../view/view.ts";
+import { isDead } from "./data-volume.ts";
+import { powerOff } from "./power-off.ts";
+import { whyCounterpartCannotServe } from "./redundancy.ts";
+
+export interface FencePlan {
+  /** Proxies whose word is missing: they do not answer, and nothing proves that they carry no write. */
+  unproven: ProxyMachine[];
+  /** Proxies that are told to take the failed server out, and must confirm it. */
+  proxies: ProxyMachine[];
+  /** Why each other proxy cannot carry a write to it. */
+  proven: string[];
+  /** Why the fence cannot be had now; then nothing is promoted. */
+  blocked?: string;
+}
+
+/** How the server of `machine` is to be fenced, or why it cannot be. */
+export function planFence(facts: Facts, memory: Memory, machine: RedisMachine): FencePlan {
+  const plan: FencePlan = { proxies: [], proven: [], unproven: [] };
+  for (const proxy of proxyMachines) {
+    if (takesCommands(facts, proxy)) plan.proxies.push(proxy);
+    const proof = whyUnableToCarry(facts, memory, proxy, machine);
+    if (proof) plan.proven.push(proof);
+    else if (!takesCommands(facts, proxy)) {
+      plan.unproven.push(proxy);
+      plan.blocked ??= notProven(proxy, machine);
+    } else if (facts.machines[proxy].othersAlive.length > 0) plan.blocked ??= olderInstance(proxy);
+  }
+  return plan;
+}
+
+/**
+ * The machines whose power-off would prove the fence, and which nobody misses: a given-up proxy that does not answer, or
+ * the failed redis machine where it is dead and its counterpart can take over every shard. Elsewhere a power-off waits for the mark in
+ * Pulumi's state, the comparison of programs and the budget; where a promotion depends on it, it may wait for none of
+ * them (rule 9).
+ */
+export function powerOffsForFence(known: Known, failed: RedisMachine, shards: ShardView[]): Step[] {
+  const { facts, memory } = known;
+  const { unproven } = planFence(facts, memory, failed);
+  if (unproven.length === 0) return [];
+  // Rule 5: not one that a short cut of the network makes silent.
+  const isGone = isDead(
+    known,
+    failed,
+    shards.map(({ servers }) => servers[failed]),
+  );
+  const isSpare = isGone && whyCounterpartCannotServe(failed, shards) === undefined;
+  return [...unproven, ...(isSpare ? [failed] : [])]
+    .filter((machine) => isGivenUp(facts, memory, machine))
+    .flatMap((machine) => powerOff(memory, machine));
+}
+
+/** Does the proxy answer sensibly, so that it can be told and can confirm? */
+export function takesCommands(facts: Facts, proxy: ProxyMachine): boolean {
+  const { look, view, refusal } = facts.proxies[proxy];
+  return look.state === "up" && view !== undefined && refusal === undefined;
+}
+
+/** Why no write can pass this proxy to the failed machine even without a command, or undefined. */
+function whyUnableToCarry(
+  facts: Facts,
+  memory: Memory,
+  proxy: ProxyMachine,
+  failed: RedisMachine,
+): string | undefined {
+  if (isOff(facts.machines[failed].cloud)) return `${failed} is off, says the cloud`;
+  const { cloud, othersAlive } = facts.machines[proxy];
+  if (othersAlive.length > 0) return undefined;
+  if (isOff(cloud)) return `${proxy} is off, says the cloud`;
+  const isNew = memory.durable.newcomers[proxy] !== undefined && !isGivenUp(facts, memory, proxy);
+  if (isNew && !takesCommands(facts, proxy)) return `${proxy} is new and was never registered`;
+  return undefined;
+}
+
+function notProven(proxy: ProxyMachine, failed: RedisMachine): string {
+  return `${proxy} does not answer and the cloud has not confirmed that ${proxy} or ${failed} is off`;
+}
+
+function olderInstance(proxy: ProxyMachine): string {
+  return `the cloud has not confirmed that the earlier ${proxy} is off`;
+}

@@ -1,0 +1,68 @@
+/** Rules 3 and 4 as a question: why may this server not become master? */
+import { serverId } from "../../observe/facts.ts";
+import { counterpartOf, type RedisMachine } from "../../topology.ts";
+import { offsetToHave } from "../memory/memory.ts";
+import { isInSync, isSurpassed } from "../view/in-sync.ts";
+import { otherOf, type ServerView, type ShardView } from "../view/view.ts";
+import { describeCopy, isBetterCopy } from "./copies.ts";
+import { isPatienceOver } from "./data-volume.ts";
+
+/**
+ * The reason why the server must not be promoted now, or undefined.
+ *
+ * Never promoted while a better copy may exist: one that is loading or receiving a full copy, one of an
+ * earlier term than the shard has reached, one that lagged behind when its master was lost and whose
+ * master may come back with more, a restarted master whose replica had everything and may come back.
+ */
+export function whyNotPromotable(view: ShardView, machine: RedisMachine): string | undefined {
+  if (view.servers[machine].answers && view.servers[machine].givenUp) return `${machine} is being replaced`;
+  return whyUnfit(view, machine);
+}
+
+/** The same without rule 4: why the server and its copy are not fit to serve, given up or not. */
+export function whyUnfit(view: ShardView, machine: RedisMachine): string | undefined {
+  const server = view.servers[machine];
+  const { copy, info } = server;
+  if (!server.answers || !info || !copy) return `${machine} does not answer`;
+  if (info.loading) return `${machine} is still loading its data`;
+  if (info.follows?.syncing) return `${machine} was still receiving its copy`;
+  if (info.epoch === undefined) return `${machine}'s epoch cannot be read`;
+  if (info.epoch < view.epoch) {
+    return `${machine}'s data are of epoch ${info.epoch}, but the shard has reached epoch ${view.epoch}`;
+  }
+  return whyOtherIsBetter(view, server);
+}
+
+function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefined {
+  const other = otherOf(view, server);
+  if (other.answers && other.copy && server.copy && isBetterCopy(other.copy, server.copy)) {
+    return `the copy of ${describeCopy(other.copy)} is newer than that of ${describeCopy(server.copy)}`;
+  }
+  const doubt = whyIncomplete(view, server);
+  if (!doubt) return undefined;
+  if (other.answers)
+    return other.info?.loading ? `${doubt}, and ${other.machine} still loads its data` : undefined;
+  if (isPatienceOver(view.known, other)) return undefined;
+  const seconds = view.known.limits.dataPatienceMs / 1000;
+  return `${doubt}; ${other.machine}, which may have it, is waited for, for up to ${seconds} s`;
+}
+
+/** Why the counterpart's data may have what this copy lacks, or undefined. */
+function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
+  const { machine, info } = server;
+  if (info && isSurpassed(view.known.memory, machine, view.shard.index, info)) {
+    return `${machine}'s process is new and its file may lack what it wrote last`;
+  }
+  return lagged(view, server) ? `${machine} lagged behind when its master was lost` : undefined;
+}
+
+/** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */
+export function lagged(view: ShardView, server: ServerView): boolean {
+  const { memory, facts } = view.known;
+  const shard = view.shard.index;
+  const master = counterpartOf(server.machine);
+  if (view.lastMaster?.machine !== master) return false;
+  if (memory.durable.masters[shard] && !isInSync(memory, facts, server.machine, shard)) return true;
+  const needed = offsetToHave(memory, serverId(master, shard));
+  return needed !== undefined && server.copy !== undefined && server.copy.offset < needed;
+}

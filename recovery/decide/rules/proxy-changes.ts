@@ -1,0 +1,99 @@
+/**
+ * What a proxy's server lines should be, and the changes that make them so.
+ *
+ * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
+ * that is out or whose machine is given up is in no line of any proxy until it is registered again. Where that line leads
+ * is the server itself, or a detour to it (detour.ts).
+ */
+import type { FrontendState, ProxyServer } from "../../observe/facts.ts";
+import { type ProxyMachine, redisMachines } from "../../topology.ts";
+import type { Traffic } from "../policy/shard.ts";
+import type { ServerChange } from "../steps.ts";
+import { type Known, type ServerView, type ShardView, soleMaster } from "../view/view.ts";
+import { detourOf, isAtTwin } from "./detour.ts";
+
+/** One shard with what its situation says about traffic. */
+export interface ShardIntent {
+  view: ShardView;
+  traffic: Traffic;
+  /** A plan for this shard is under way: its traffic lines are left alone. */
+  busy: boolean;
+}
+
+/** The changes that this proxy needs, those that take servers out first; empty when all is right. */
+export function changesFor(proxy: ProxyMachine, intents: ShardIntent[]): ServerChange[] {
+  const changes = intents.flatMap((intent) =>
+    redisMachines.flatMap((machine) => [
+      ...changeOf(proxy, intent, "probe", intent.view.servers[machine]),
+      ...changeOf(proxy, intent, "traffic", intent.view.servers[machine]),
+    ]),
+  );
+  return changes.sort((a, b) => Number(a.ready ?? false) - Number(b.ready ?? false));
+}
+
+function changeOf(
+  proxy: ProxyMachine,
+  { view, traffic, busy }: ShardIntent,
+  line: ServerChange["line"],
+  server: ServerView,
+): ServerChange[] {
+  const { facts } = view.known;
+  const { index, redisPort } = view.shard;
+  const present = facts.proxies[proxy].view?.shards[index]?.[server.machine][line];
+  const { address } = facts.machines[server.machine];
+  if (!present || !address || (busy && line === "traffic")) return [];
+  const wanted = line === "probe" ? wantedProbe(view, server) : wantedTraffic(view, traffic, server);
+  const detour = line === "traffic" && soleMaster(view) === server ? detourOf(proxy, view) : undefined;
+  const place = detour ?? { address, port: redisPort };
+  const isThere = present.address === place.address && present.port === place.port;
+  const change: ServerChange = { shard: index, line, machine: server.machine };
+  if (wanted === true && !isThere) {
+    // A session with who cannot be reached stands still, until the kernel gives it up after seconds.
+    return [{ ...change, address: place, ready: true, ...(detour && { cut: true }) }];
+  }
+  // A detour goes on while there is nothing to say of the server.
+  const isOnDetour = line === "traffic" && isAtTwin(facts, proxy, present);
+  // A line that points to an address of the past is not used, whatever becomes of the server.
+  const ready = isThere || isOnDetour ? wanted : false;
+  return ready === undefined || isSo(present, ready) ? [] : [{ ...change, ready }];
+}
+
+/** One that drains, by somebody's hand, is neither in use nor out. */
+const isSo = (present: ProxyServer, ready: boolean) => (ready ? present.ready : present.maintenance);
+
+/** As in haproxy.cfg: a closed port, which no server can come up at. */
+export const holdAddress = { address: "127.0.0.1", port: 1 };
+
+/** What only a person can have changed, because recovery never does; it is as in haproxy.cfg again after a restart. */
+export interface Defects {
+  /** Names of frontends that do not listen now. */
+  paused: string[];
+  /** Names of frontends that this process will never open again. */
+  shut: string[];
+  /** Shards whose traffic would get an error instead of waiting while there is no master. */
+  holds: number[];
+}
+
+/** What of the proxy is not as in haproxy.cfg; empty lists when all is. */
+export function defectsOf({ facts }: Known, proxy: ProxyMachine): Defects {
+  const { frontends = {}, holds = {} } = facts.proxies[proxy].view ?? {};
+  const which = (state: FrontendState) => Object.keys(frontends).filter((name) => frontends[name] === state);
+  const isWrong = ({ ready, address, port }: ProxyServer) =>
+    !ready || address !== holdAddress.address || port !== holdAddress.port;
+  const wrong = Object.entries(holds).filter(([, hold]) => isWrong(hold));
+  return { paused: which("paused"), shut: which("shut"), holds: wrong.map(([shard]) => Number(shard)) };
+}
+
+/** A probe line is ready while the server is in use; undefined leaves it as it is. */
+function wantedProbe(view: ShardView, server: ServerView): boolean | undefined {
+  if (server.out || server.givenUp) return false;
+  return server.answers && (soleMaster(view) === server || server.synced) ? true : undefined;
+}
+
+function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): boolean | undefined {
+  if (server.out || traffic === "hold") return false;
+  const isMaster = soleMaster(view) === server;
+  // The master of a machine that is given up while it still works serves until its successor is made.
+  if (server.givenUp && !isMaster) return false;
+  return traffic === "to master" ? isMaster : undefined;
+}

@@ -1,0 +1,183 @@
+/**
+ * Views: the facts and the memory of one shard, one redis machine or one proxy, in the words in which the
+ * table of situations speaks. Computed once per cycle, without side effects.
+ */
+import { type Facts, type RedisInfo, serverId, type Vantage } from "../../observe/facts.ts";
+import type { Limits } from "../../settings.ts";
+import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../../topology.ts";
+import { isGivenUp, isUnfinished, type Memory, offsetToHave } from "../memory/memory.ts";
+import type { Copy } from "../rules/copies.ts";
+import { isInSync } from "./in-sync.ts";
+import { isUsurper } from "./mastership.ts";
+import { sessionTarget } from "./traffic.ts";
+import { type Condition, isOut, judgeServer } from "./verdict.ts";
+
+/** What a cycle decides from. */
+export interface Known {
+  facts: Facts;
+  memory: Memory;
+  limits: Limits;
+}
+
+export interface ServerView {
+  machine: RedisMachine;
+  condition: Condition;
+  /** When the first sign of its trouble was seen, and when the verdict was reached (monotonic milliseconds). */
+  sinceMs?: number;
+  noticedMs?: number;
+  by: (Vantage | "the cloud")[];
+  /** It tells monit, now, what it is. */
+  answers: boolean;
+  /** It answers monit, whatever others say of it. */
+  heard: boolean;
+  /** Out by a verdict that still stands. */
+  out: boolean;
+  /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
+  looked: boolean;
+  /** What it says when it refuses recovery's credentials or commands. */
+  refusal?: string;
+  /** Its machine is given up: it is not used any more, whatever it says. */
+  givenUp: boolean;
+  /** Somebody ordered its machine's failover, or the engine does not know its instance and will launch another. */
+  leaving: boolean;
+  info?: RedisInfo;
+  /** Follows its counterpart at the address that this has now. */
+  followsCounterpart: boolean;
+  /** … and has received everything. */
+  synced: boolean;
+  /** It lacks what its counterpart, the master, had a second ago. */
+  lags: boolean;
+  copy?: Copy;
+}
+
+export interface ShardView {
+  shard: Shard;
+  servers: Record<RedisMachine, ServerView>;
+  /** Servers that answer as masters; not one that somebody made master by hand while the serving one does not answer. */
+  masters: ServerView[];
+  /** Servers that answer, whatever they are. */
+  answering: ServerView[];
+  /** The server that was last known to serve as master. */
+  lastMaster?: ServerView;
+  /** The highest epoch that these data were ever seen to carry. */
+  epoch: number;
+  /** The highest epoch with which a promotion was ever begun, carried out or not. */
+  attempted: number;
+  known: Known;
+}
+
+/** The view of one shard. */
+export function viewShard(known: Known, shard: Shard): ShardView {
+  const servers = {
+    redis1: viewServer(known, "redis1", shard),
+    redis2: viewServer(known, "redis2", shard),
+  };
+  const all = redisMachines.map((machine) => servers[machine]);
+  const last = known.memory.durable.masters[shard.index]?.machine ?? targetOfAny(known.facts, shard.index);
+  const isMaster = ({ machine, answers, info }: ServerView) =>
+    answers &&
+    info?.role === "master" &&
+    (servers[counterpartOf(machine)].answers || !isUsurper(known.memory, machine, shard.index, info));
+  return {
+    shard,
+    servers,
+    masters: all.filter(isMaster),
+    answering: all.filter(({ answers }) => answers),
+    lastMaster: last && servers[last],
+    epoch: known.memory.durable.epochs[shard.index] ?? 0,
+    attempted: known.memory.durable.attempted[shard.index] ?? 0,
+    known,
+  };
+}
+
+function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerView {
+  const { facts, memory } = known;
+  const id = serverId(machine, shard.index);
+  const server = facts.servers[id];
+  const standing = memory.durable.out[id];
+  const judgement = standing ?? judgeServer(facts, machine, shard.index);
+  const { info, refusal } = server ?? {};
+  const monit = server?.looks.monit.state;
+  const givenUp = isGivenUp(facts, memory, machine);
+  // A machine that is given up is being powered off: its silence needs no second witness.
+  const out = isOut(judgement.condition) || (givenUp && monit !== "up");
+  const follows = followsAddress(facts, machine, shard, info);
+  const lags = follows && info !== undefined && isBehind(memory, machine, shard.index, info);
+  return {
+    machine,
+    condition: judgement.condition,
+    sinceMs: judgement.sinceMs,
+    noticedMs: standing?.noticedMs,
+    by: judgement.by,
+    answers: !out && monit === "up" && info !== undefined && !refusal,
+    heard: monit === "up",
+    out,
+    looked: out || monit === "down" || (monit === "up" && info !== undefined),
+    refusal,
+    givenUp,
+    leaving: memory.durable.ordered[machine] !== undefined || isUnfinished(facts, memory, machine),
+    info,
+    followsCounterpart: follows,
+    synced:
+      follows &&
+      info?.follows?.linkUp === true &&
+      !info.follows.syncing &&
+      !info.loading &&
+      isInSync(memory, facts, machine, shard.index) &&
+      !lags,
+    lags,
+    copy: info && copyOf(known, machine, shard.index, info),
+  };
+}
+
+/** By address, not by name: a name may still lead to a machine that is gone. */
+function followsAddress(
+  facts: Facts,
+  machine: RedisMachine,
+  shard: Shard,
+  info: RedisInfo | undefined,
+): boolean {
+  const { address } = facts.machines[counterpartOf(machine)];
+  return (
+    info?.follows !== undefined && info.follows.host === address && info.follows.port === shard.redisPort
+  );
+}
+
+/** A link may be "up" while nothing passes, and for seconds after: TCP waits longer from try to try. */
+function isBehind(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
+  const needed = offsetToHave(memory, serverId(counterpartOf(machine), shard));
+  return needed !== undefined && info.offset < needed;
+}
+
+/**
+ * A restarted process counts its offset from anew although its append-only file holds what it had: until
+ * it follows somebody again, the offset of its former self counts. But the file may lack the last second
+ * (`appendfsync everysec`, a loss of power), so it never counts against a replica that had everything of
+ * that former self.
+ */
+function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, info: RedisInfo): Copy {
+  const former = memory.offsets[serverId(machine, shard)];
+  // Another instance had to be powered off, so that its volume lacks an unknown part of what its former self had.
+  const isSameInstance = former?.instanceId === facts.machines[machine].instanceId;
+  const isRestarted = former !== undefined && former.runId !== info.runId;
+  const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
+  const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
+  const isCredited = isSameInstance && !isCovered;
+  const offset = isCredited ? Math.max(info.offset, former?.offset ?? 0) : info.offset;
+  const wasMaster = memory.durable.masters[shard]?.machine === machine;
+  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset, wasMaster };
+}
+
+/** The only server of the shard that answers as master, if there is exactly one. */
+export function soleMaster(view: ShardView): ServerView | undefined {
+  return view.masters.length === 1 ? view.masters[0] : undefined;
+}
+
+/** The counterpart of a server. */
+export function otherOf(view: ShardView, server: ServerView): ServerView {
+  return view.servers[counterpartOf(server.machine)];
+}
+
+function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
+  return sessionTarget(facts, "haproxy1", shard) ?? sessionTarget(facts, "haproxy2", shard);
+}

@@ -1,0 +1,19 @@
+/** Waiting for a condition that recovery's cycles bring about. */
+import type { Clock } from "../clock.ts";
+
+const pollMs = 50;
+
+/** Whether the condition came true within `ms`, and before `signal` aborted. */
+export async function until(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal,
+  condition: () => boolean,
+): Promise<boolean> {
+  const deadlineMs = clock.now() + ms;
+  while (!signal.aborted && clock.now() < deadlineMs) {
+    if (condition()) return true;
+    await clock.sleep(pollMs, signal);
+  }
+  return condition();
+}

@@ -1,0 +1,67 @@
+/** From what recovery does to notifications: incidents as they start and end, and holds that last. */
+import type { Clock } from "../clock.ts";
+import type { Decision } from "../decide/decide.ts";
+import type { JournalEvent } from "../incidents/journal.ts";
+import type { Notification } from "./webhook.ts";
+
+/** A hold is told after this time: many end within moments, as when the cloud confirms a power-off. */
+const holdMs = 5_000;
+
+interface Hold {
+  sinceMs: number;
+  told: boolean;
+  situation: string;
+}
+
+/** Remembers what was told, so that nothing is told twice. */
+export class Notifier {
+  readonly #send: (notification: Notification) => void;
+  readonly #clock: Clock;
+  readonly #stack: string;
+  readonly #holds = new Map<string, Hold>();
+
+  constructor(options: { send: (notification: Notification) => void; clock: Clock; stack: string }) {
+    this.#send = options.send;
+    this.#clock = options.clock;
+    this.#stack = options.stack;
+  }
+
+  /** Takes in an event of the journal. */
+  readonly take = (event: JournalEvent): void => {
+    if (event.event === "step") return;
+    const { id, machine, because, situation, tookMs } = event.incident;
+    const isStart = event.event === "start";
+    this.#tell({
+      event: isStart ? "incident-start" : "incident-end",
+      about: machine,
+      sentence: isStart ? because : `${machine} is well again`,
+      incidentId: id,
+      situation,
+      tookMs: isStart ? undefined : tookMs,
+    });
+  };
+
+  /** Takes in the decisions of a cycle. */
+  readonly takeDecisions = (decisions: Decision[]): void => {
+    const nowMs = this.#clock.now();
+    const holding = decisions.filter(({ holds }) => holds);
+    for (const { subject, situation, because } of holding) {
+      const hold = this.#holds.get(subject) ?? { sinceMs: nowMs, told: false, situation };
+      this.#holds.set(subject, hold);
+      if (hold.told || nowMs - hold.sinceMs < holdMs) continue;
+      hold.told = true;
+      this.#tell({ event: "incident-hold", about: subject, sentence: because, situation });
+    }
+    for (const [subject, { told, situation }] of this.#holds) {
+      if (holding.some((decision) => decision.subject === subject)) continue;
+      this.#holds.delete(subject);
+      if (told)
+        this.#tell({ event: "hold-end", about: subject, sentence: `${subject} holds no longer`, situation });
+    }
+  };
+
+  #tell(notification: Omit<Notification, "at" | "stack">): void {
+    const { event, ...rest } = notification;
+    this.#send({ event, at: this.#clock.date().toISOString(), stack: this.#stack, ...rest });
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { describeStatus, lagText } from "../../../recovery/cli/describe-status.ts";
+import { statusOf } from "../../../recovery/report/status.ts";
+import { World } from "../world-of-facts.ts";
+
+const statusIn = (world: World) => statusOf(world.facts, world.decide(), false, []);
+
+test("the status tells how far a replica is behind its master", () => {
+  const world = new World();
+  const replica = world.server("redis2", 1);
+  if (replica.info) replica.info.offset -= 700;
+  expect(statusIn(world).shards.map(({ lagBytes }) => lagBytes)).toEqual([700, 0]);
+  expect(describeStatus(statusIn(world))).toMatch(
+    /1 {3}port 9001 {2}master redis1 {2}replica redis2 {2}link up {4}lag 700 B {4}haproxy1 → redis1/,
+  );
+});
+
+test("without a replica there is no lag, and one that was asked later is not ahead", () => {
+  const world = new World();
+  const replica = world.server("redis2", 1);
+  if (replica.info) replica.info.offset += 700;
+  expect(statusIn(world).shards[0]?.lagBytes).toBe(0);
+  world.server("redis2", 2).looks.monit = { state: "down", silence: "silent" };
+  expect(statusIn(world).shards[1]?.lagBytes).toBeNull();
+});
+
+test.each([
+  [null, "-"],
+  [0, "0 B"],
+  [1023, "1023 B"],
+  [1536, "1.5 KB"],
+  [3 * 1024 ** 2, "3.0 MB"],
+])("a lag of %s bytes is %s", (bytes, text) => {
+  expect(lagText(bytes)).toBe(text);
+});
