@@ -19,7 +19,15 @@ export interface ExecutorOptions {
   kept: () => Promise<void>;
   /** Called when a plan has ended. */
   onEnd: () => void;
-  /** Only for tests of resumption: called after every step. */
+  /** Only for tests. */
+  hooks?: ExecutorHooks;
+}
+
+/** Where tests look on, or end the process. */
+export interface ExecutorHooks {
+  /** A plan about this subject begins: whatever it does must rest on a look that is younger than this moment. */
+  onLock?: (subject: Subject) => void;
+  beforeStep?: (subject: Subject, step: Step) => void;
   afterStep?: (step: Step) => void;
 }
 
@@ -99,6 +107,7 @@ export class Executor {
 
   #start(decision: Decision, looked: Promise<void>): void {
     const { subject } = decision;
+    this.#options.hooks?.onLock?.(subject);
     const plan = this.#runPlan(subject, looked).finally(() => {
       this.#running.delete(subject);
       this.#options.onEnd();
@@ -119,7 +128,7 @@ export class Executor {
       await kept();
       for (const step of decision?.steps ?? []) {
         if (!this.#stillHolds(subject, step)) break;
-        await this.#runStep(step, decision?.about);
+        await this.#runStep(subject, step, decision?.about);
       }
       this.#troubles.delete(subject);
       // What was seen before these steps must not be decided upon after them.
@@ -143,9 +152,10 @@ export class Executor {
     return holds;
   }
 
-  async #runStep(step: Step, about: string | undefined): Promise<void> {
-    const { world, journal, kept, afterStep } = this.#options;
+  async #runStep(subject: Subject, step: Step, about: string | undefined): Promise<void> {
+    const { world, journal, kept, hooks } = this.#options;
     if (this.#isStopped) throw new Error("recovery stops");
+    hooks?.beforeStep?.(subject, step);
     const end = journal.step(about, describeStep(step), step.do);
     try {
       await perform(world, step);
@@ -157,7 +167,7 @@ export class Executor {
     // What went wrong with the others is no reason to let one more machine wait, which may be another matter.
     if (changesReplacement.has(step.do)) this.#troubles.delete("replacement");
     await kept();
-    afterStep?.(step);
+    hooks?.afterStep?.(step);
   }
 
   #failed(subject: Subject, error: Error): void {

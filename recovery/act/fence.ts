@@ -2,7 +2,7 @@
  * Rule 2, the acting half: the failed server is taken out of every proxy, its sessions are cut, and each
  * proxy confirms both. Which proxies need no command was decided before (decide/fence.ts).
  */
-import type { ProxyLink } from "../observe/proxy-link.ts";
+import type { ProxyConnection } from "../observe/links.ts";
 import type { Session } from "../observe/proxy-stat.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, proxyOf, type World } from "./world.ts";
@@ -32,7 +32,7 @@ export async function fence(
  */
 export async function cutEstablished(
   world: World,
-  link: ProxyLink,
+  link: ProxyConnection,
   shard: number,
   machine: RedisMachine,
   proxy: ProxyMachine,
@@ -49,7 +49,7 @@ export async function cutEstablished(
 }
 
 async function confirmOut(
-  link: ProxyLink,
+  link: ProxyConnection,
   shard: number,
   machine: RedisMachine,
   proxy: ProxyMachine,

@@ -6,8 +6,7 @@ import type { Remote } from "../cloud/remote.ts";
 import type { Remembered } from "../decide/memory/events.ts";
 import type { Log } from "../log.ts";
 import type { Board } from "../observe/board.ts";
-import type { ProxyLink } from "../observe/proxy-link.ts";
-import type { RedisLink } from "../observe/redis-link.ts";
+import type { ProxyConnection, RedisConnection } from "../observe/links.ts";
 import type { ProxyMachine, RedisMachine, Shard, Topology } from "../topology.ts";
 
 export interface World {
@@ -26,14 +25,14 @@ export interface World {
 export const commandTimeoutMs = 1_000;
 
 /** The connection to a redis server. @throws when its machine has no address. */
-export function redisOf(world: Pick<World, "board">, machine: RedisMachine, shard: number): RedisLink {
+export function redisOf(world: Pick<World, "board">, machine: RedisMachine, shard: number): RedisConnection {
   const link = world.board.redis(machine, shard);
   if (!link) throw new Error(`${machine} has no address yet`);
   return link;
 }
 
 /** The connection to a proxy. @throws when its machine has no address. */
-export function proxyOf(world: World, machine: ProxyMachine): ProxyLink {
+export function proxyOf(world: World, machine: ProxyMachine): ProxyConnection {
   const link = world.board.proxy(machine);
   if (!link) throw new Error(`${machine} has no address yet`);
   return link;

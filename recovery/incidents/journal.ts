@@ -8,7 +8,7 @@ import { type Incident, incidentId, incidentSchema, interrupted } from "./record
 
 export interface JournalOptions {
   folder: string;
-  files: BackgroundFiles;
+  files: Pick<BackgroundFiles, "write">;
   clock: Clock;
   log: Log;
 }

@@ -63,7 +63,7 @@ export async function prepare(
     memory,
     incidents: await readIncidents(join(stateDir, "incidents")),
     pause: await readJson(pauseFile(stateDir)),
-    afterStep: crashPoint(process.env),
+    hooks: { afterStep: crashPoint(process.env) },
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });
   files.write(topologyFile(stateDir), topology);
@@ -92,7 +92,8 @@ async function firstTopology(
   return undefined;
 }
 
-function withMachines(topology: Topology, machines: Machines): Topology {
+/** The topology with the machines as recovery knows them now. */
+export function withMachines(topology: Topology, machines: Machines): Topology {
   const entries = machineNames.map((name) => {
     const { instanceId, address } = machines[name];
     const before = topology.machines[name];

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { Beats } from "../act/beat.ts";
-import { Executor } from "../act/executor.ts";
+import { Executor, type ExecutorHooks } from "../act/executor.ts";
 import type { World } from "../act/world.ts";
 import { type Clock, within } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
@@ -18,12 +18,12 @@ import { emptyMemory, type Memory } from "../decide/memory/memory.ts";
 import { whyBudgetSpent } from "../decide/rules/budget.ts";
 import { type Opinion, opinionOf } from "../decide/rules/opinion.ts";
 import type { Switches } from "../decide/rules/switchover.ts";
-import type { Step } from "../decide/steps.ts";
 import type { ShardView } from "../decide/view/view.ts";
 import { Journal } from "../incidents/journal.ts";
 import type { Incident } from "../incidents/record.ts";
 import type { Log } from "../log.ts";
 import { Board } from "../observe/board.ts";
+import type { Links } from "../observe/links.ts";
 import type { Machines } from "../observe/machines.ts";
 import type { RedisCredentials } from "../observe/redis-link.ts";
 import type { Gauges } from "../report/metrics.ts";
@@ -44,7 +44,7 @@ export interface ReconcilerOptions {
   remote: Remote;
   clock: Clock;
   log: Log;
-  files: BackgroundFiles;
+  files: Pick<BackgroundFiles, "write" | "settled">;
   stateDir: string;
   /** This monitor's id; without one it does not ask whether there is another monitor. */
   self?: string;
@@ -55,8 +55,12 @@ export interface ReconcilerOptions {
   pause?: unknown;
   /** Called when the cloud told something new about the machines. */
   onMachines?: (machines: Machines) => void;
-  /** Only for tests of resumption. */
-  afterStep?: (step: Step) => void;
+  /** Instead of links over TCP. */
+  links?: Links;
+  /** Only for tests. */
+  hooks?: ExecutorHooks;
+  /** Only for tests: mutants of the policy. */
+  policy?: { decide: typeof decide; reconsider: typeof reconsider };
 }
 
 /** Between two cycles, at least; and at most, so that patience ends in time. */
@@ -75,6 +79,7 @@ export class Reconciler {
   readonly #executor: Executor;
   readonly #beats: Beats;
   readonly #presence: Presence;
+  readonly #policy: { decide: typeof decide; reconsider: typeof reconsider };
   readonly journal: Journal;
   readonly pause: Pause;
   #memory: Memory;
@@ -88,6 +93,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#policy = options.policy ?? { decide, reconsider };
     const { incidents = [], memory = emptyMemory, clock, log, files, stateDir } = options;
     this.#memory = memory;
     this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined);
@@ -104,7 +110,7 @@ export class Reconciler {
       reconsider: (subject) => this.#reconsider(subject),
       kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
       onEnd: () => this.#wake(),
-      afterStep: options.afterStep,
+      hooks: options.hooks,
     });
   }
 
@@ -208,6 +214,11 @@ export class Reconciler {
     return this.#executor.busy.has(`shard ${shard}`);
   }
 
+  /** Is all that the last cycle found as it should be, and nothing under way? */
+  get isSettled(): boolean {
+    return this.#outcome?.settled === true && this.#executor.busy.size === 0;
+  }
+
   /** The last cycle's views of the shards. */
   get shards(): ShardView[] {
     return this.#outcome?.shards ?? [];
@@ -269,7 +280,7 @@ export class Reconciler {
   #cycle(): void {
     const { limits, log } = this.#options;
     const outcome = this.#executor.asActedUpon(
-      decide(this.#board.facts(), this.#memory, limits, this.#executor.busy, this.#switches),
+      this.#policy.decide(this.#board.facts(), this.#memory, limits, this.#executor.busy, this.#switches),
     );
     this.#memory = outcome.memory;
     this.#outcome = outcome;
@@ -291,7 +302,14 @@ export class Reconciler {
   #reconsider(subject: Subject): Decision | undefined {
     const { limits } = this.#options;
     const { busy } = this.#executor;
-    const again = reconsider(this.#board.facts(), this.#memory, limits, subject, busy, this.#switches);
+    const again = this.#policy.reconsider(
+      this.#board.facts(),
+      this.#memory,
+      limits,
+      subject,
+      busy,
+      this.#switches,
+    );
     this.#memory = again.memory;
     this.#persist();
     return again.decision;

@@ -10,15 +10,23 @@ import {
   proxyMachines,
   type RedisMachine,
   redisMachines,
+  type Shard,
   type Topology,
 } from "../topology.ts";
-import { type AppAnswer, AppLink } from "./app-link.ts";
+import type { AppAnswer } from "./app-link.ts";
 import { CloudWatcher } from "./cloud-watcher.ts";
 import { type AppFacts, type Facts, noLook, type ProxyFacts, type ServerFacts, serverId } from "./facts.ts";
+import {
+  type AppConnection,
+  type Links,
+  type ProxyConnection,
+  type RedisConnection,
+  tcpLinks,
+} from "./links.ts";
 import { type Machines, machinesOf, succeededBy, withCloudView } from "./machines.ts";
 import type { Pace } from "./pace.ts";
-import { type ProxyAnswer, ProxyLink } from "./proxy-link.ts";
-import { type RedisAnswer, type RedisCredentials, RedisLink } from "./redis-link.ts";
+import type { ProxyAnswer } from "./proxy-link.ts";
+import type { RedisAnswer, RedisCredentials } from "./redis-link.ts";
 import { type Watched, Watcher } from "./watcher.ts";
 
 export interface BoardOptions {
@@ -26,6 +34,8 @@ export interface BoardOptions {
   credentials: RedisCredentials;
   cloud: Cloud;
   clock: Clock;
+  /** Instead of links over TCP. */
+  links?: Links;
   /** This monitor's id; see decide/presence.ts. */
   self?: string;
   /** Called after every look of any watcher, and when the cloud's view has changed. */
@@ -42,24 +52,24 @@ interface Party<Link, Answer> {
   watcher: Watcher<Answer>;
 }
 
-/** A port that every machine's kernel knows about; whether open or not, an answer proves life. */
-const sshPort = 22;
-
 export class Board {
   readonly #options: BoardOptions;
-  readonly #servers = new Map<string, Party<RedisLink, RedisAnswer>>();
-  readonly #proxies = new Map<ProxyMachine, Party<ProxyLink, ProxyAnswer>>();
-  readonly #apps = new Map<"app", Party<AppLink, AppAnswer>>();
+  readonly #links: Links;
+  readonly #servers = new Map<string, Party<RedisConnection, RedisAnswer>>();
+  readonly #proxies = new Map<ProxyMachine, Party<ProxyConnection, ProxyAnswer>>();
+  readonly #apps = new Map<"app", Party<AppConnection, AppAnswer>>();
   readonly #cloud: CloudWatcher;
   #machines: Machines;
   #pace: Pace = "calm";
 
   constructor(options: BoardOptions) {
+    const { topology, credentials, clock } = options;
     this.#options = options;
-    this.#machines = options.machines ?? machinesOf(options.topology, options.clock.now());
+    this.#links = options.links ?? tcpLinks(topology, credentials, clock);
+    this.#machines = options.machines ?? machinesOf(topology, clock.now());
     this.#cloud = new CloudWatcher({
       cloud: options.cloud,
-      clock: options.clock,
+      clock,
       onView: (instances) => this.#takeCloudView(instances),
     });
   }
@@ -86,12 +96,12 @@ export class Board {
   }
 
   /** The connection to a redis server, for acting; undefined while its machine has no address. */
-  redis(machine: RedisMachine, shard: number): RedisLink | undefined {
+  redis(machine: RedisMachine, shard: number): RedisConnection | undefined {
     return this.#servers.get(serverId(machine, shard))?.link;
   }
 
   /** The connection to a proxy's runtime API, for acting. */
-  proxy(machine: ProxyMachine): ProxyLink | undefined {
+  proxy(machine: ProxyMachine): ProxyConnection | undefined {
     return this.#proxies.get(machine)?.link;
   }
 
@@ -211,15 +221,15 @@ export class Board {
   /** Makes a watcher for every address that has none, and stops those of addresses that are gone. */
   #retarget(): void {
     for (const machine of redisMachines) {
-      for (const { index, redisPort } of this.#options.topology.shards) {
-        const id = serverId(machine, index);
-        this.#aim(this.#servers, id, machine, (address) => this.#redisLink(address, redisPort));
+      for (const shard of this.#options.topology.shards) {
+        const id = serverId(machine, shard.index);
+        this.#aim(this.#servers, id, machine, (address) => this.#redisLink(address, shard));
       }
     }
     for (const machine of proxyMachines) {
-      this.#aim(this.#proxies, machine, machine, (address) => this.#proxyLink(address));
+      this.#aim(this.#proxies, machine, machine, (address) => this.#links.proxy(address));
     }
-    this.#aim(this.#apps, "app", "app", (address) => this.#appLink(address));
+    this.#aim(this.#apps, "app", "app", (address) => this.#links.app(address));
   }
 
   #aim<Key extends string, Link, Answer>(
@@ -246,29 +256,10 @@ export class Board {
     return watcher;
   }
 
-  #redisLink(address: string, port: number): RedisLink {
-    const { credentials, topology } = this.#options;
-    const link = new RedisLink(address, port, credentials, topology.detection.connectTimeoutMs);
+  #redisLink(address: string, shard: Shard): RedisConnection {
+    const link = this.#links.redis(address, shard);
     link.watchedAddresses = () => this.#doubtedProxyAddresses();
     return link;
-  }
-
-  #proxyLink(address: string): ProxyLink {
-    const { clock, topology } = this.#options;
-    return new ProxyLink({
-      address,
-      ports: [topology.ports.runtime, topology.ports.health, sshPort],
-      shards: topology.shards.map(({ index }) => index),
-      connectTimeoutMs: topology.detection.connectTimeoutMs,
-      nowMs: () => clock.now(),
-    });
-  }
-
-  #appLink(address: string): AppLink {
-    const { clock, topology } = this.#options;
-    const { connectTimeoutMs } = topology.detection;
-    const ports: [number, number] = [topology.ports.runtime, sshPort];
-    return new AppLink({ address, ports, connectTimeoutMs, nowMs: () => clock.now() });
   }
 
   /** Proxies that monit cannot see: the redis servers may know whether they still carry traffic. */

@@ -107,7 +107,7 @@ export class Monitor {
       reconsider: (subject) => this.#unlessItThrows(() => this.#reconsider(subject)),
       onEnd: () => this.#wake(),
       kept: async () => {},
-      afterStep,
+      hooks: { afterStep },
     });
   }
 

@@ -178,7 +178,7 @@ export class TestWorld {
       self,
       memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
       incidents: await readIncidents(join(stateDir, "incidents")),
-      afterStep,
+      hooks: { afterStep },
     });
     this.#recoveries.push(reconciler);
     const running = reconciler.run(stop.signal);
