@@ -3,7 +3,7 @@
  * ends of a row (egress of `from`, ingress of `to`); what is not in the table is closed.
  *
  * Not in the table because AWS lets no security group filter it: DHCP, the VPC's resolver, time and the metadata service.
- * Security groups do not cut connections that stand already, so fencing never relies on them (docs/design.md, section 4).
+ * Security groups do not cut connections that stand already, so fencing never relies on them (rule 2 in docs/architecture.md).
  */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";

@@ -1,5 +1,5 @@
 /**
- * Faults, as design section 7 lists them. Each is checked completely before anything is touched. Those that last are
+ * The faults of docs/lab.md. Each is checked completely before anything is touched. Those that last are
  * on record until they are healed or their machine ends.
  */
 import { existsSync } from "node:fs";

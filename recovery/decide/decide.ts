@@ -54,7 +54,7 @@ export interface Outcome {
   memory: Memory;
   /** One English sentence for all of it. */
   sentence: string;
-  /** The desired state of design section 5. */
+  /** The desired state (docs/architecture.md, "Recovery is a reconciler"). */
   settled: boolean;
   /** Somebody fails probes without a verdict: look faster. */
   doubt: boolean;

@@ -5,7 +5,7 @@
 import type { MachineName, ProxyMachine, RedisMachine, Topology } from "../topology.ts";
 
 /**
- * The three kinds of silence (design section 5): nobody listens on the port (the process is gone, the
+ * The three kinds of silence (docs/architecture.md, "Verdicts"): nobody listens on the port (the process is gone, the
  * machine answers); no answer at all; accepted, but no reply (fork, long script, swap, a stopped process).
  */
 export type Silence = "refused" | "silent" | "stalled";

@@ -1,5 +1,5 @@
 /**
- * The rules of design section 4 as invariants, one function each. The model calls them at the moments that
+ * The rules of docs/architecture.md as invariants, one function each. The model calls them at the moments that
  * matter; the first one that is broken ends the run.
  */
 import {

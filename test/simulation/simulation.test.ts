@@ -1,5 +1,5 @@
 /**
- * The rules of design section 4 under random faults, and a mutant per rule that must not survive.
+ * The rules of docs/architecture.md under random faults, and a mutant per rule that must not survive.
  * BARTON_SIMULATIONS sets the number of schedules; `scripts/simulate` runs as many as one likes.
  */
 import { availableParallelism } from "node:os";

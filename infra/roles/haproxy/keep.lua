@@ -1,4 +1,4 @@
--- A proxy process that restarts goes on where its predecessor was, also while nobody is there to tell it (design section 6).
+-- A proxy process that restarts continues where its predecessor was, also while monit is away (docs/decisions/014).
 --
 -- Whatever recovery changes ends with the command `keep servers`: where traffic goes is written down, and the answer is
 -- empty only then. So a server that recovery has fenced is never used again by a process that restarts, at whatever moment

@@ -377,7 +377,7 @@ function powerOffsFor(view: ShardView): Step[] {
   return heir ? powerOffsForFence(view.known, otherOf(view, heir).machine, shards) : [];
 }
 
-/** Design section 6: out on both proxies, promote, release, and cut what is left a little later. */
+/** docs/architecture.md, "Takeover": fence on both proxies, promote, release, and cut what is left a little later. */
 function takeOver(view: ShardView): Step[] {
   const heir = heirOf(view);
   if (!heir) throw new Error(`shard ${view.shard.index} has nobody to promote`);

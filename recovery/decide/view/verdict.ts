@@ -4,7 +4,7 @@
  * Three failures in a row make one vantage point's mind up; two vantage points make a verdict, so that a
  * cut cable at the monitor is not a dead redis. A refusal, or silence on every port of the machine, is
  * acted on at once; a stall gets `stallMs` of patience, because killing a busy master is the commonest
- * false alarm of this field (design section 5).
+ * false alarm of this field (docs/decisions/005-a-verdict-needs-two-vantage-points.md).
  */
 import { type Facts, type Look, serverId, type Vantage } from "../../observe/facts.ts";
 import { isOff } from "../../observe/machines.ts";

@@ -1,4 +1,4 @@
-/** The rules of design section 4 as invariants of `decide`, over arbitrary facts. */
+/** The rules of docs/architecture.md as invariants of `decide`, over arbitrary facts. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Outcome } from "../../../recovery/decide/decide.ts";

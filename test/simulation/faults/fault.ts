@@ -1,4 +1,4 @@
-/** The faults of design section 7, and what people do meanwhile, as data: a trace names them, a test can write them down. */
+/** Faults, and what people do meanwhile, as data: a trace names them, a test can write them down. */
 import type { MachineName, ProxyMachine, RedisMachine } from "../../../recovery/topology.ts";
 import type { LineState } from "../proxy.ts";
 

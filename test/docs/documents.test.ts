@@ -1,0 +1,54 @@
+/** The documents name files, headings and tests that exist. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+
+const documents = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name)),
+];
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function anchorsOf(path: string): string[] {
+  return [...read(path).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+describe.each(documents)("%s", (path) => {
+  test("links to files and headings that exist", () => {
+    for (const [, target = ""] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [name = "", anchor] = target.split("#");
+      const file = name === "" ? path : relative(root, resolve(root, dirname(path), name));
+      expect(existsSync(join(root, file)), target).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(file), target).toContain(anchor);
+    }
+  });
+
+  test("names files of this repository that exist", () => {
+    const named = [...read(path).matchAll(/`((?:infra|recovery|lab|test|scripts|docs)\/[^`\s]*)`/g)];
+    for (const [, name = ""] of named) {
+      if (!/[*{}…<]/.test(name)) expect(existsSync(join(root, name)), name).toBe(true);
+    }
+  });
+});
+
+test("docs/decisions/README.md lists every decision, and each has the four parts", () => {
+  const pages = readdirSync(join(root, "docs/decisions")).filter((name) => /^\d{3}-/.test(name));
+  const listed = [...read("docs/decisions/README.md").matchAll(/\((\d{3}-[^)]+)\)/g)].map(([, name]) => name);
+  expect(listed.sort()).toEqual(pages.sort());
+  for (const page of pages) {
+    const headings = [...read(join("docs/decisions", page)).matchAll(/^## (.*)$/gm)].map(([, name]) => name);
+    expect(headings, page).toEqual(["Context", "Options", "Decision", "Trade-offs"]);
+  }
+});
