@@ -11,7 +11,7 @@ Everything below is printed by \`barton explain\` from the tables by which recov
 
 test("docs/states.md is what barton explain prints", async () => {
   const expected = `${header}${explain()}\n<!-- end of barton explain -->\n`;
-  await expect(expected).toMatchFileSnapshot("../../../../docs/states.md");
+  await expect(expected).toMatchFileSnapshot("../../../docs/states.md");
 });
 
 describe.each(tables)("$title", ({ rows }) => {
