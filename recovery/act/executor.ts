@@ -15,8 +15,8 @@ export interface ExecutorOptions {
   journal: Journal;
   /** The decision about this subject as it is now. */
   reconsider: (subject: Subject) => Decision | undefined;
-  /** Resolves when what recovery remembers is kept, or cannot be kept in time. */
-  kept: () => Promise<void>;
+  /** Is what recovery remembers on disk? False when it cannot be written, or not in time. */
+  kept: () => Promise<boolean>;
   /** Called when a plan has ended. */
   onEnd: () => void;
   /** Only for tests. */
@@ -40,6 +40,12 @@ export interface Trouble {
 
 const refreshMs = 150;
 const looksOnceMore: ReadonlySet<Step["do"]> = new Set(["power off", "launch", "unregister proxy"]);
+/**
+ * Begun only when what recovery remembers is on disk: nothing takes them back, and a monitor that restarted without that
+ * memory could use a machine again which the cloud is about to switch off. Everything else goes on while the disk is full or
+ * stalls: traffic waits for a promotion, and what was promoted shows in the data themselves (their epoch).
+ */
+const needsKeptMemory: ReadonlySet<Step["do"]> = new Set(["power off"]);
 /** These change which machines are to be replaced. */
 const changesReplacement: ReadonlySet<Step["do"]> = new Set(["stop monitoring", "take back"]);
 /** The first pause after a failure and the longest, by kind of subject. */
@@ -124,7 +130,8 @@ export class Executor {
         if (step.do === "promote")
           world.remember({ event: "promoting", shard: step.shard, epoch: step.epoch });
       }
-      // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time.
+      // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time. Where the
+      // disk does not take it, the status says so, and only needsKeptMemory waits.
       await kept();
       for (const step of decision?.steps ?? []) {
         if (!this.#stillHolds(subject, step)) break;
@@ -154,6 +161,9 @@ export class Executor {
 
   async #runStep(subject: Subject, step: Step, about: string | undefined): Promise<void> {
     const { world, journal, kept, hooks } = this.#options;
+    if (needsKeptMemory.has(step.do) && !(await kept())) {
+      throw new Error(`not begun: recovery cannot keep on disk this step: ${describeStep(step)}`);
+    }
     if (this.#isStopped) throw new Error("recovery stops");
     hooks?.beforeStep?.(subject, step);
     const end = journal.step(about, describeStep(step), step.do);

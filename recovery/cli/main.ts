@@ -5,12 +5,13 @@ import { systemClock } from "../clock.ts";
 import { getView, NoMonitor, order, orderFailover, tellMonitor } from "../control/client.ts";
 import { readIncidents } from "../incidents/journal.ts";
 import { describeIncident } from "../incidents/record.ts";
+import { createLog } from "../log.ts";
 import { newPause, parseDuration, pauseFile } from "../loop/pause.ts";
 import { type FailoverResult, whyNoFailover } from "../orders/failover.ts";
 import type { PlannedSubject } from "../report/plan.ts";
 import type { Status } from "../report/status.ts";
 import { monitorSocket, pathsFrom, readSettings } from "../settings.ts";
-import { replaceFile } from "../storage/files.ts";
+import { diskReader, replaceFile } from "../storage/files.ts";
 import { replaceableMachines } from "../topology.ts";
 import { describeStatus, incidentLine } from "./describe-status.ts";
 import { explain } from "./explain.ts";
@@ -68,7 +69,7 @@ program
   .description("all recorded incidents, oldest first")
   .option("--json", "as JSON, with every step")
   .action(async (options: { json?: boolean }) => {
-    const incidents = await readIncidents(join(stateDir, "incidents"));
+    const incidents = await recordedIncidents();
     if (options.json) say(asJson(incidents));
     else say(incidents.map(incidentLine).join("\n") || "no incidents");
   });
@@ -79,7 +80,7 @@ program
   .argument("<id>", "as `barton incidents` prints it")
   .option("--json", "as JSON")
   .action(async (id: string, options: { json?: boolean }) => {
-    const incidents = await readIncidents(join(stateDir, "incidents"));
+    const incidents = await recordedIncidents();
     const incident = incidents.find((one) => one.id === id);
     if (!incident)
       throw new Error(`there is no incident "${id}"; "barton incidents" lists all ${incidents.length}`);
@@ -181,6 +182,10 @@ function duration(text: string): number {
     throw new InvalidArgumentError((error as Error).message);
   }
 }
+
+/** Warnings about damaged files go to standard error. */
+const recordedIncidents = () =>
+  readIncidents(diskReader, join(stateDir, "incidents"), createLog(process.stderr));
 
 /** Does something else when no monitor runs; other errors stay errors. */
 const withoutMonitor = (otherwise: () => Promise<string>) => (error: Error) =>

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../clock.ts";
 import { getView } from "../control/client.ts";
+import { createLog } from "../log.ts";
 import { tryLock } from "../loop/lock.ts";
 import { parseDuration } from "../loop/pause.ts";
 import { cachedTopology } from "../loop/topology-cache.ts";
@@ -52,7 +53,7 @@ interface Order {
 
 async function run({ kind, target, flags, socket, say }: Order): Promise<void> {
   const settings = await readSettings();
-  const topology = await cachedTopology(settings.stateDir);
+  const topology = await cachedTopology(settings.stateDir, createLog(process.stderr));
   if (!topology) throw new Error("the monitor has never run here: see journalctl -u barton-monitor");
   const fault = faultOf(kind, target, topology, flags.for);
   const refusal = whyNotAllowed(process.env.BARTON_REHEARSAL, flags);

@@ -1,16 +1,18 @@
 /** A direct look at everything, without the monitor: for `barton status` while none runs. Changes nothing. */
 import { join } from "node:path";
+import { z } from "zod";
 import { systemClock } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { decide } from "../decide/decide.ts";
 import { revive } from "../decide/memory/memory.ts";
 import { readIncidents } from "../incidents/journal.ts";
-import { Pause, pauseFile } from "../loop/pause.ts";
+import { createLog } from "../log.ts";
+import { Pause, pauseFile, pauseSchema } from "../loop/pause.ts";
 import { cachedTopology } from "../loop/topology-cache.ts";
 import { Board } from "../observe/board.ts";
 import { type Status, statusOf } from "../report/status.ts";
 import type { Settings } from "../settings.ts";
-import { readJson } from "../storage/files.ts";
+import { diskReader, readKept } from "../storage/files.ts";
 
 /** Long enough for an answer of everybody who lives. */
 const lookMs = 400;
@@ -24,16 +26,24 @@ const silentCloud: Cloud = {
 /** @throws when nothing is cached yet, i.e. the monitor has never run. */
 export async function lookDirectly(settings: Settings): Promise<Status> {
   const clock = systemClock;
-  const topology = await cachedTopology(settings.stateDir);
+  const log = createLog(process.stderr);
+  const topology = await cachedTopology(settings.stateDir, log);
   if (!topology) throw new Error("the monitor has never run here: see journalctl -u barton-monitor");
   const board = new Board({ topology, credentials: settings, cloud: silentCloud, clock, onLook: () => {} });
   board.start();
   await clock.sleep(lookMs);
   const facts = board.facts();
   board.stop();
-  const memory = revive(await readJson(join(settings.stateDir, "memory.json")), clock.now());
-  const incidents = (await readIncidents(join(settings.stateDir, "incidents"))).slice(-5);
-  const pause = new Pause(clock, () => {}, await readJson(pauseFile(settings.stateDir)));
+  const memory = revive(
+    await readKept(diskReader, join(settings.stateDir, "memory.json"), z.unknown(), log),
+    clock.now(),
+  );
+  const incidents = (await readIncidents(diskReader, join(settings.stateDir, "incidents"), log)).slice(-5);
+  const pause = new Pause(
+    clock,
+    () => {},
+    await readKept(diskReader, pauseFile(settings.stateDir), pauseSchema, log),
+  );
   const outcome = decide(facts, memory, settings.limits);
   const status = statusOf(facts, outcome, false, incidents, pause.current);
   return {

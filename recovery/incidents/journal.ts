@@ -1,14 +1,13 @@
 /** The incidents that are open now, and how their records grow; one file each, kept across restarts. */
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, wallTimeOf } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { type BackgroundFiles, readJson } from "../storage/files.ts";
+import { type Files, readKept } from "../storage/files.ts";
 import { type Incident, incidentId, incidentSchema, interrupted } from "./record.ts";
 
 export interface JournalOptions {
   folder: string;
-  files: Pick<BackgroundFiles, "write">;
+  files: Pick<Files, "write">;
   clock: Clock;
   log: Log;
 }
@@ -113,13 +112,17 @@ export class Journal {
   }
 }
 
-/** All recorded incidents, oldest first; files that are no incidents are skipped. */
-export async function readIncidents(folder: string): Promise<Incident[]> {
-  const names = await readdir(folder).catch(() => [] as string[]);
+/** All recorded incidents, oldest first; damaged files are skipped, with one warning for each. */
+export async function readIncidents(
+  files: Pick<Files, "read" | "list">,
+  folder: string,
+  log: Pick<Log, "warn">,
+): Promise<Incident[]> {
+  const names = (await files.list(folder)).filter((name) => name.endsWith(".json"));
   const contents = await Promise.all(
-    names.filter((name) => name.endsWith(".json")).map((name) => readJson(join(folder, name))),
+    names.map((name) => readKept(files, join(folder, name), incidentSchema, log)),
   );
   return contents
-    .flatMap((content) => incidentSchema.safeParse(content).data ?? [])
+    .flatMap((incident) => incident ?? [])
     .sort((a, b) => a.noticedAt.localeCompare(b.noticedAt));
 }

@@ -9,7 +9,17 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 
-const savedSchema = z.object({ untilAt: z.iso.datetime(), forMs: z.number().positive(), why: z.string() });
+/** Nobody means to leave recovery off for longer; whoever does says so again. */
+export const pauseMaxMs = 24 * 3_600_000;
+
+const savedSchema = z.object({
+  untilAt: z.iso.datetime(),
+  forMs: z.number().positive().max(pauseMaxMs),
+  why: z.string(),
+});
+
+/** What the file holds; null after a pause that was ended. */
+export const pauseSchema = savedSchema.nullable();
 
 /** A pause as it is kept in its file. */
 export type SavedPause = z.infer<typeof savedSchema>;
@@ -23,9 +33,6 @@ export interface PauseView {
 
 /** Where the pause is kept. */
 export const pauseFile = (stateDir: string) => join(stateDir, "pause.json");
-
-/** Nobody means to leave recovery off for longer; whoever does says so again. */
-export const pauseMaxMs = 24 * 3_600_000;
 
 /** The pause of one running recovery. */
 export class Pause {

@@ -1,5 +1,6 @@
 /** Everything that must be known before the first cycle, and the reconciler made from it. */
 import { join, resolve } from "node:path";
+import { z } from "zod";
 import { type Clock, systemClock } from "../clock.ts";
 import { ec2Cloud } from "../cloud/ec2.ts";
 import type { Engine } from "../cloud/engine.ts";
@@ -10,11 +11,11 @@ import { readIncidents } from "../incidents/journal.ts";
 import type { Log } from "../log.ts";
 import type { Machines } from "../observe/machines.ts";
 import type { Settings } from "../settings.ts";
-import { BackgroundFiles, readJson } from "../storage/files.ts";
+import { DiskFiles, readKept, removeLeftovers } from "../storage/files.ts";
 import { machineNames, type Topology } from "../topology.ts";
 import { crashPoint } from "./crash-point.ts";
 import { ownMonitorId } from "./monitor-id.ts";
-import { pauseFile } from "./pause.ts";
+import { pauseFile, pauseSchema } from "./pause.ts";
 import { Reconciler } from "./reconciler.ts";
 import { cachedTopology, topologyFile } from "./topology-cache.ts";
 
@@ -41,11 +42,13 @@ export async function prepare(
   let reconciler: Reconciler | undefined;
   const mayJudgeLocks = () => !reconciler?.isAnotherMonitAlive;
   const engine = pulumiEngine({ stack, projectDir, programDir, log, clock, mayJudgeLocks });
-  const files = new BackgroundFiles((error) => log.error({ err: error }, "state is not kept"));
-  const [self, cached] = await Promise.all([ownMonitorId(clock, log), cachedTopology(stateDir)]);
+  const files = new DiskFiles({ log });
+  const [self, cached] = await Promise.all([ownMonitorId(clock, log), cachedTopology(stateDir, log)]);
   const topology = cached ?? (await firstTopology(engine, log, clock, signal));
   if (!topology) return undefined;
-  const memory = revive(await readJson(join(stateDir, "memory.json")), clock.now());
+  const incidentsFolder = join(stateDir, "incidents");
+  await Promise.all([stateDir, incidentsFolder].map(removeLeftovers));
+  const memory = revive(await readKept(files, join(stateDir, "memory.json"), z.unknown(), log), clock.now());
   // What the engine says is what the record names; a cached topology has the cloud's own word in it.
   if (!cached) memory.durable.recordedMonit = topology.machines.monit.instanceId;
   reconciler = new Reconciler({
@@ -61,8 +64,8 @@ export async function prepare(
     stateDir,
     self,
     memory,
-    incidents: await readIncidents(join(stateDir, "incidents")),
-    pause: await readJson(pauseFile(stateDir)),
+    incidents: await readIncidents(files, incidentsFolder, log),
+    pause: await readKept(files, pauseFile(stateDir), pauseSchema, log),
     hooks: { afterStep: crashPoint(process.env) },
     onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
   });

@@ -30,7 +30,7 @@ import type { Gauges } from "../report/metrics.ts";
 import { type PlannedSubject, planOf } from "../report/plan.ts";
 import { type Status, statusOf } from "../report/status.ts";
 import type { Limits } from "../settings.ts";
-import type { BackgroundFiles } from "../storage/files.ts";
+import type { Files } from "../storage/files.ts";
 import type { MachineName, RedisMachine, Topology } from "../topology.ts";
 import { Presence } from "./announce.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
@@ -44,7 +44,7 @@ export interface ReconcilerOptions {
   remote: Remote;
   clock: Clock;
   log: Log;
-  files: Pick<BackgroundFiles, "write" | "settled">;
+  files: Files;
   stateDir: string;
   /** This monitor's id; without one it does not ask whether there is another monitor. */
   self?: string;
@@ -68,7 +68,7 @@ const gapMinMs = { calm: 40, hurry: 8 } as const;
 const gapMaxMs = 100;
 /** A longer gap between two cycles means that this process was not running: its failed looks prove nothing. */
 const pausedMs = 1_000;
-/** How long a step may wait for the disk: no promotion depends on one that stalls. */
+/** How long a step may wait for the disk; what is not on it by then counts as not kept. */
 const keptMs = 500;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
@@ -108,7 +108,7 @@ export class Reconciler {
       world: this.#world(),
       journal: this.journal,
       reconsider: (subject) => this.#reconsider(subject),
-      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), undefined),
+      kept: () => within(clock, keptMs, files.settled(this.#memoryFile), false),
       onEnd: () => this.#wake(),
       hooks: options.hooks,
     });
@@ -143,7 +143,8 @@ export class Reconciler {
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
     const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
-    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current);
+    const notKept = this.#options.files.failing;
+    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current, notKept);
   }
 
   /** What is or would be done about every subject that is not as it should be; undefined before the first cycle. */

@@ -113,6 +113,9 @@ function stateLines({ status, holds }: Gauges): string[] {
   return [
     ...family("barton_healthy", "gauge", "1 in the desired state.", truth(status?.healthy)),
     ...family("barton_paused", "gauge", "1 while recovery begins nothing.", truth(status?.paused != null)),
+    ...family("barton_files_not_written", "gauge", "Files that recovery cannot write and tries again.", [
+      [{}, status?.notKept.length ?? 0],
+    ]),
     ...family("barton_in_progress", "gauge", "1 while recovery is at work.", truth(status?.inProgress)),
     ...family(
       "barton_incident_open",

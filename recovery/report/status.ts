@@ -5,6 +5,7 @@ import { otherOf, type ShardView, soleMaster } from "../decide/view/view.ts";
 import type { Incident } from "../incidents/record.ts";
 import type { PauseView } from "../loop/pause.ts";
 import type { Facts } from "../observe/facts.ts";
+import type { FailedWrite } from "../storage/files.ts";
 import { machineNames, type ProxyMachine, type RedisMachine } from "../topology.ts";
 
 export interface Status {
@@ -18,6 +19,8 @@ export interface Status {
   shards: ShardStatus[];
   /** Open incidents, and the latest closed ones; oldest first. */
   incidents: Incident[];
+  /** Files that recovery cannot write now (disk full, read-only); it tries again until it can. */
+  notKept: FailedWrite[];
 }
 
 export interface ShardStatus {
@@ -43,11 +46,12 @@ export function statusOf(
   inProgress: boolean,
   incidents: Incident[],
   paused?: PauseView,
+  notKept: FailedWrite[] = [],
 ): Status {
   const open = incidents.some(({ endedAt }) => endedAt === undefined);
   return {
-    healthy: outcome.settled && !inProgress && !open,
-    sentence: outcome.sentence,
+    healthy: outcome.settled && !inProgress && !open && notKept.length === 0,
+    sentence: [outcome.sentence, ...(whyNotKept(notKept) ?? [])].join("; "),
     inProgress: inProgress || open,
     paused: paused ?? null,
     machines: machineNames.map((name) => {
@@ -56,7 +60,19 @@ export function statusOf(
     }),
     shards: outcome.shards.map((view) => shardStatus(facts, view)),
     incidents,
+    notKept,
   };
+}
+
+/** What a person must know of files that cannot be written. */
+function whyNotKept(notKept: FailedWrite[]): [string] | undefined {
+  const [first] = notKept;
+  if (!first) return undefined;
+  const others = notKept.length > 1 ? ` and ${notKept.length - 1} more` : "";
+  return [
+    `recovery cannot write ${first.path}${others} (${first.why}) and tries again: it promotes, but switches no machine off, ` +
+      "and after a restart of the monitor it may not know what it did; make room on monit's disk",
+  ];
 }
 
 function shardStatus(facts: Facts, view: ShardView): ShardStatus {

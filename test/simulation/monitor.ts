@@ -106,7 +106,7 @@ export class Monitor {
       journal: this.#journal(),
       reconsider: (subject) => this.#unlessItThrows(() => this.#reconsider(subject)),
       onEnd: () => this.#wake(),
-      kept: async () => {},
+      kept: async () => true,
       hooks: { afterStep },
     });
   }

@@ -12,6 +12,7 @@ import type { MachineName } from "../../../recovery/topology.ts";
 class Bench {
   readonly calls: string[] = [];
   nowMs = 0;
+  isKept = true;
   #decisions: Decision[] = [];
 
   readonly executor = new Executor({
@@ -26,13 +27,14 @@ class Bench {
           throw new Error("api full");
         },
       },
+      cloud: { powerOff: async (instanceId: string) => void this.calls.push(`power off ${instanceId}`) },
       clock: { now: () => this.nowMs },
       log: silentLog,
       remember: () => {},
     } as unknown as World,
     journal: { step: () => () => {} } as unknown as Journal,
     reconsider: (subject) => this.#decisions.find((one) => one.subject === subject),
-    kept: async () => {},
+    kept: async () => this.isKept,
     onEnd: () => {},
   });
 
@@ -87,4 +89,28 @@ test("other steps leave the pause as it is", async () => {
   await bench.consider(["redis1", { do: "check program", machines: ["redis1"] }]);
   await bench.consider(launchRedis2);
   expect(bench.calls).toEqual([]);
+});
+
+const powerOff: [Subject, Step] = ["replacement", { do: "power off", machine: "redis2", instanceId: "i-2" }];
+
+test("no machine is switched off while that intent is not on disk; it is once it is", async () => {
+  const bench = new Bench();
+  bench.isKept = false;
+  await bench.consider(powerOff);
+  expect(bench.calls).toEqual([]);
+  expect(bench.executor.troubles.get("replacement")?.message).toBe(
+    "not begun: recovery cannot keep on disk this step: power off redis2 (i-2)",
+  );
+  bench.nowMs += bench.pauseMs;
+  bench.isKept = true;
+  await bench.consider(powerOff);
+  expect(bench.calls).toEqual(["power off i-2"]);
+  expect(bench.executor.troubles.size).toBe(0);
+});
+
+test("other steps go on although the disk takes nothing", async () => {
+  const bench = new Bench();
+  bench.isKept = false;
+  await bench.consider(["replacement", { do: "taint", machines: ["redis2"] }]);
+  expect(bench.calls).toEqual(["taint redis2"]);
 });

@@ -12,6 +12,7 @@ const statusOf = (sentence: string, healthy = true) =>
     machines: [{ name: "redis1", address: "10.0.0.1", state: "running" }],
     shards: [],
     incidents: [],
+    notKept: [],
   }) as Status;
 
 /** Watches the given looks, then is interrupted as by Ctrl-C. @returns what was written. */

@@ -7,10 +7,10 @@ import type { Clock } from "../../../recovery/clock.ts";
 import { Journal, readIncidents } from "../../../recovery/incidents/journal.ts";
 import { describeIncident } from "../../../recovery/incidents/record.ts";
 import { silentLog } from "../../../recovery/log.ts";
-import { BackgroundFiles } from "../../../recovery/storage/files.ts";
+import { DiskFiles, type Files } from "../../../recovery/storage/files.ts";
 
 let folder: string;
-let files: BackgroundFiles;
+let files: Files;
 let nowMs: number;
 let wallMs: number;
 const clock: Clock = { now: () => nowMs, date: () => new Date(wallMs), sleep: async () => {} };
@@ -21,14 +21,13 @@ const pass = (ms: number) => {
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "barton-journal-"));
-  files = new BackgroundFiles((error) => {
-    throw error;
-  });
+  files = new DiskFiles({ log: silentLog });
   nowMs = 10_000;
   wallMs = Date.parse("2026-01-02T03:04:05Z");
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+const incidentsNow = () => readIncidents(files, folder, silentLog);
 const journalOf = (reopened?: Awaited<ReturnType<typeof readIncidents>>) =>
   new Journal({ folder, files, clock, log: silentLog }, reopened);
 
@@ -44,7 +43,7 @@ test("an incident is recorded with each step's start, end and outcome", async ()
   pass(888);
   journal.close("redis1");
   await files.settled();
-  const [incident] = await readIncidents(folder);
+  const [incident] = await incidentsNow();
   expect(incident).toMatchObject({
     id: "20260102-030405-redis1",
     machine: "redis1",
@@ -76,7 +75,7 @@ test("durations are right although the wall clock jumps by an hour", async () =>
   end("done");
   journal.close("redis1");
   await files.settled();
-  expect((await readIncidents(folder))[0]).toMatchObject({ tookMs: 5, steps: [{ tookMs: 5 }] });
+  expect((await incidentsNow())[0]).toMatchObject({ tookMs: 5, steps: [{ tookMs: 5 }] });
 });
 
 test("an open incident is continued after a restart, its interrupted steps are marked", async () => {
@@ -86,12 +85,12 @@ test("an open incident is continued after a restart, its interrupted steps are m
   journal.step("haproxy1", "launch haproxy1 anew");
   // Written with the next change; here the monitor dies first, and the file shows what was known.
   await files.settled();
-  const next = journalOf(await readIncidents(folder));
+  const next = journalOf(await incidentsNow());
   expect(next.openMachines).toEqual(["haproxy1"]);
   next.open("haproxy1", "noticed again", undefined);
   next.close("haproxy1");
   await files.settled();
-  const incidents = await readIncidents(folder);
+  const incidents = await incidentsNow();
   expect(incidents).toHaveLength(1);
   expect(incidents[0]).toMatchObject({ because: "gone", endedAt: expect.any(String) });
 });
@@ -100,5 +99,5 @@ test("steps of no incident are not recorded, and strange files are no incidents"
   journalOf().step("redis1", "set servers")("done");
   await writeFile(join(folder, "notes.json"), "{}");
   await files.settled();
-  expect(await readIncidents(folder)).toEqual([]);
+  expect(await incidentsNow()).toEqual([]);
 });

@@ -8,6 +8,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import type { Clock } from "../../../recovery/clock.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import type { Cloud, Instance } from "../../../recovery/cloud/cloud.ts";
@@ -21,7 +22,7 @@ import { createLog } from "../../../recovery/log.ts";
 import { Reconciler } from "../../../recovery/loop/reconciler.ts";
 import type { Status } from "../../../recovery/report/status.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
-import { BackgroundFiles, readJson } from "../../../recovery/storage/files.ts";
+import { DiskFiles, readKept } from "../../../recovery/storage/files.ts";
 import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import { startNameServer } from "../../infra/servers.ts";
 import { type FakeMachine, recordName, startMachine } from "./machines.ts";
@@ -164,6 +165,7 @@ export class TestWorld {
       { write: (text) => this.lines.push(`${Math.round(performance.now())} ${self ?? ""} ${text.trim()}`) },
       {},
     );
+    const files = new DiskFiles({ log });
     const reconciler = new Reconciler({
       topology: this.topology,
       credentials,
@@ -173,11 +175,11 @@ export class TestWorld {
       remote: this.#remote(),
       clock,
       log,
-      files: new BackgroundFiles((error) => this.lines.push(error.message)),
+      files,
       stateDir,
       self,
-      memory: revive(await readJson(join(stateDir, "memory.json")), clock.now()),
-      incidents: await readIncidents(join(stateDir, "incidents")),
+      memory: revive(await readKept(files, join(stateDir, "memory.json"), z.unknown(), log), clock.now()),
+      incidents: await readIncidents(files, join(stateDir, "incidents"), log),
       hooks: { afterStep },
     });
     this.#recoveries.push(reconciler);

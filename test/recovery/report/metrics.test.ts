@@ -35,6 +35,7 @@ const status: Status = {
     },
   ],
   incidents: [incident],
+  notKept: [],
 };
 
 const gauges: Gauges = {
@@ -66,6 +67,13 @@ test("the state is told", () => {
     'barton_replacements_left{machine="haproxy2"} 10',
   ])
     expect(lines).toContain(line);
+});
+
+test("files that cannot be written are counted", () => {
+  const notKept = [{ path: "/var/lib/barton/memory.json", why: "ENOSPC", failures: 3 }];
+  const page = metricsPage(new Counters(), { ...gauges, status: { ...status, notKept } });
+  expect(page).toContain("\nbarton_files_not_written 1\n");
+  expect(metricsPage(new Counters(), gauges)).toContain("\nbarton_files_not_written 0\n");
 });
 
 test("a pause is told", () => {
