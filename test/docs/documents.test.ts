@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { tables } from "../../recovery/cli/explain.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -51,4 +52,10 @@ test("docs/decisions/README.md lists every decision, and each has the four parts
     const headings = [...read(join("docs/decisions", page)).matchAll(/^## (.*)$/gm)].map(([, name]) => name);
     expect(headings, page).toEqual(["Context", "Options", "Decision", "Trade-offs"]);
   }
+});
+
+test("docs/runbook.md has a heading for every situation that an alert can carry", () => {
+  const alerts = tables.flatMap(({ rows }) => rows.filter(({ opens, holds }) => opens || holds));
+  const headings = [...read("docs/runbook.md").matchAll(/^### (\S+)$/gm)].map(([, name]) => name);
+  expect(headings).toEqual(expect.arrayContaining([...alerts.map(({ situation }) => situation), "UNKNOWN"]));
 });
