@@ -3,6 +3,7 @@
  * data, by replication and in the append-only file. So after a loss of power on both machines, when every process counts its
  * replication offset from anew, it tells which file reaches further (rule 3), to within one beat.
  */
+import { shardIn } from "../decide/memory/memory.ts";
 import { type ShardView, soleMaster } from "../decide/view/view.ts";
 import { beatKey } from "../observe/redis-link.ts";
 import type { RedisMachine } from "../topology.ts";
@@ -48,7 +49,7 @@ export class Beats {
 /** The master that recovery made, in the term that the shard has reached: nobody else's data are to look newer. */
 function servingMachine(view: ShardView): RedisMachine | undefined {
   const master = soleMaster(view);
-  const last = view.known.memory.durable.masters[view.shard.index];
+  const last = shardIn(view.known.memory, view.shard.index).master;
   const isServing = last?.machine === master?.machine && last?.runId === master?.info?.runId;
   return isServing && view.epoch > 0 && (master?.info?.epoch ?? 0) >= view.epoch
     ? master?.machine

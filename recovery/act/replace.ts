@@ -53,7 +53,7 @@ export async function powerOff(
   { machine, instanceId }: { machine: MachineName; instanceId?: string },
 ): Promise<void> {
   if (instanceId) await world.cloud.powerOff(instanceId);
-  world.remember({ event: "power-off requested", machine });
+  world.remember({ event: "power-off accepted", machine });
 }
 
 /**

@@ -1,12 +1,11 @@
 /** A direct look at everything, without the monitor: for `barton status` while none runs. Changes nothing. */
 import { join } from "node:path";
-import { z } from "zod";
 import { systemClock } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { decide } from "../decide/decide.ts";
-import { revive } from "../decide/memory/memory.ts";
 import { readIncidents } from "../incidents/journal.ts";
 import { createLog } from "../log.ts";
+import { keptMemory } from "../loop/kept-memory.ts";
 import { Pause, pauseFile, pauseSchema } from "../loop/pause.ts";
 import { cachedTopology } from "../loop/topology-cache.ts";
 import { Board } from "../observe/board.ts";
@@ -34,10 +33,7 @@ export async function lookDirectly(settings: Settings): Promise<Status> {
   await clock.sleep(lookMs);
   const facts = board.facts();
   board.stop();
-  const memory = revive(
-    await readKept(diskReader, join(settings.stateDir, "memory.json"), z.unknown(), log),
-    clock.now(),
-  );
+  const memory = await keptMemory(diskReader, settings.stateDir, clock, log);
   const incidents = (await readIncidents(diskReader, join(settings.stateDir, "incidents"), log)).slice(-5);
   const pause = new Pause(
     clock,

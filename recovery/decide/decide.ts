@@ -6,8 +6,8 @@
  */
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
-import { type MachineName, proxyMachines, redisMachines } from "../topology.ts";
-import { isGivenUp, type Memory } from "./memory/memory.ts";
+import { type MachineName, machineNames, proxyMachines, redisMachines } from "../topology.ts";
+import { isGivenUp, type Memory, replacementOf, verdictOn } from "./memory/memory.ts";
 import { remember } from "./memory/remember.ts";
 import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
 import {
@@ -183,10 +183,10 @@ function decideProxy(view: ProxyMachineView): Decision {
 }
 
 function decideReplacement(known: Known, shards: ShardView[]): Decision {
-  const pending = Object.entries(known.memory.durable.givenUp).map(([machine, givenUp]) => ({
-    machine: machine as MachineName,
-    givenUp,
-  }));
+  const pending = machineNames.flatMap((machine) => {
+    const replacement = replacementOf(known.memory, machine);
+    return replacement ? [{ machine, replacement }] : [];
+  });
   return decision("replacement", replacementSituations, { known, shards, pending }, () =>
     JSON.stringify(pending),
   );
@@ -229,7 +229,7 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
 
 /** Only what may soon become a verdict: who is out already is not waited for by the millisecond. */
 function isDoubtful({ facts, memory }: Known): boolean {
-  const servers = Object.entries(facts.servers).filter(([id]) => !memory.durable.out[id]);
+  const servers = Object.entries(facts.servers).filter(([id]) => !verdictOn(memory, id));
   const proxies = proxyMachines.filter((proxy) => !isGivenUp(facts, memory, proxy));
   const looks = [
     ...servers.flatMap(([, server]) => Object.values(server.looks)),

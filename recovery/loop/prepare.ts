@@ -1,12 +1,10 @@
 /** Everything that must be known before the first cycle, and the reconciler made from it. */
 import { join, resolve } from "node:path";
-import { z } from "zod";
 import { type Clock, systemClock } from "../clock.ts";
 import { ec2Cloud } from "../cloud/ec2.ts";
 import type { Engine } from "../cloud/engine.ts";
 import { pulumiEngine } from "../cloud/pulumi.ts";
 import { sshRemote } from "../cloud/remote.ts";
-import { revive } from "../decide/memory/memory.ts";
 import { readIncidents } from "../incidents/journal.ts";
 import type { Log } from "../log.ts";
 import type { Machines } from "../observe/machines.ts";
@@ -14,6 +12,7 @@ import type { Settings } from "../settings.ts";
 import { DiskFiles, readKept, removeLeftovers } from "../storage/files.ts";
 import { machineNames, type Topology } from "../topology.ts";
 import { crashPoint } from "./crash-point.ts";
+import { keptMemory } from "./kept-memory.ts";
 import { ownMonitorId } from "./monitor-id.ts";
 import { pauseFile, pauseSchema } from "./pause.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -48,7 +47,7 @@ export async function prepare(
   if (!topology) return undefined;
   const incidentsFolder = join(stateDir, "incidents");
   await Promise.all([stateDir, incidentsFolder].map(removeLeftovers));
-  const memory = revive(await readKept(files, join(stateDir, "memory.json"), z.unknown(), log), clock.now());
+  const memory = await keptMemory(files, stateDir, clock, log);
   // What the engine says is what the record names; a cached topology has the cloud's own word in it.
   if (!cached) memory.durable.recordedMonit = topology.machines.monit.instanceId;
   reconciler = new Reconciler({

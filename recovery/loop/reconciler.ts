@@ -14,7 +14,7 @@ import type { Engine } from "../cloud/engine.ts";
 import type { Remote } from "../cloud/remote.ts";
 import { type Decision, decide, type Outcome, reconsider, type Subject } from "../decide/decide.ts";
 import { apply, type Remembered } from "../decide/memory/events.ts";
-import { emptyMemory, type Memory } from "../decide/memory/memory.ts";
+import { emptyMemory, type Memory, orderFor, replacementOf } from "../decide/memory/memory.ts";
 import { whyBudgetSpent } from "../decide/rules/budget.ts";
 import { type Opinion, opinionOf } from "../decide/rules/opinion.ts";
 import type { Switches } from "../decide/rules/switchover.ts";
@@ -33,6 +33,7 @@ import type { Limits } from "../settings.ts";
 import type { Files } from "../storage/files.ts";
 import type { MachineName, RedisMachine, Topology } from "../topology.ts";
 import { Presence } from "./announce.ts";
+import { memoryFile } from "./kept-memory.ts";
 import { Pause, pauseFile, whyPaused } from "./pause.ts";
 
 export interface ReconcilerOptions {
@@ -242,7 +243,7 @@ export class Reconciler {
 
   /** Is the machine given up and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
-    return this.#memory.durable.givenUp[machine] !== undefined;
+    return replacementOf(this.#memory, machine) !== undefined;
   }
 
   /** What recovery itself thinks of a machine that somebody else takes for failed. */
@@ -252,8 +253,8 @@ export class Reconciler {
 
   /** The instance that a failover of this machine replaces: the one given up, or else the present one. */
   failedInstance(machine: MachineName): string | undefined {
-    const givenUp = this.#memory.durable.givenUp[machine];
-    return givenUp ? givenUp.instanceId : this.#board.facts().machines[machine].instanceId;
+    const replacement = replacementOf(this.#memory, machine);
+    return replacement ? replacement.instanceId : this.#board.facts().machines[machine].instanceId;
   }
 
   /** Is the machine in the desired state, with nothing left to do about it? */
@@ -268,9 +269,10 @@ export class Reconciler {
     if (paused && this.#executor.busy.size === 0) return paused;
     const own = this.decisions.find(({ subject }) => subject === machine);
     if (own?.situation === "machine-needed" || own?.situation === "needed") return own.because;
-    const { givenUp, ordered } = this.#memory.durable;
-    const waits = givenUp[machine] && !givenUp[machine].launched && ordered[machine] === undefined;
-    return givenUp[machine]?.held?.why ?? (waits ? this.whyBudgetSpent(machine) : undefined);
+    const replacement = replacementOf(this.#memory, machine);
+    if (replacement?.phase === "tainted" && replacement.held) return replacement.held.why;
+    const waits = replacement && replacement.phase !== "launched" && !orderFor(this.#memory, machine);
+    return waits ? this.whyBudgetSpent(machine) : undefined;
   }
 
   #isSettledAbout(machine: string): boolean {
@@ -365,7 +367,7 @@ export class Reconciler {
   }
 
   get #memoryFile(): string {
-    return join(this.#options.stateDir, "memory.json");
+    return memoryFile(this.#options.stateDir);
   }
 
   #persist(): void {

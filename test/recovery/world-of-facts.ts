@@ -1,7 +1,14 @@
 /** Facts for tests of `decide`: a healthy world, and the ways in which it can be unwell. */
 
 import { decide, type Outcome } from "../../recovery/decide/decide.ts";
-import { emptyMemory, type Memory } from "../../recovery/decide/memory/memory.ts";
+import {
+  emptyMemory,
+  entryOf,
+  type MachineMemory,
+  type Memory,
+  type ShardMemory,
+} from "../../recovery/decide/memory/memory.ts";
+import type { Phase } from "../../recovery/decide/memory/replacement.ts";
 import { holdAddress } from "../../recovery/decide/rules/proxy-changes.ts";
 import {
   type CloudState,
@@ -53,6 +60,10 @@ export function topologyOf(shards = 2): Topology {
     detection: { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 },
   } as Topology;
 }
+
+/** Phases of a replacement, as they are until its power-off is requested. */
+export const condemnedPhase: Phase = { phase: "condemned", powerOff: "not requested" };
+export const taintedPhase: Phase = { phase: "tainted", powerOff: "not requested" };
 
 export const up: Look = { state: "up" };
 export const none: Look = { state: "none" };
@@ -132,9 +143,12 @@ export class World {
     this.memory = structuredClone(emptyMemory);
     this.memory.sightSinceMs = 0;
     for (const { index } of topology.shards) {
-      this.memory.durable.epochs[index] = 1;
-      this.memory.durable.masters[index] = { machine: "redis1", runId: "run-redis1", epoch: 1 };
-      this.memory.durable.inSync[index] = { master: "run-redis1", replica: "run-redis2" };
+      this.memory.durable.shards[index] = {
+        epoch: 1,
+        attempted: 0,
+        master: { machine: "redis1", runId: "run-redis1", epoch: 1 },
+        inSync: { master: "run-redis1", replica: "run-redis2" },
+      };
     }
   }
 
@@ -148,6 +162,28 @@ export class World {
     const found = this.facts.proxies[proxy].view?.shards[shard];
     if (!found) throw new Error(`no lines of shard ${shard}`);
     return found;
+  }
+
+  /** What is remembered of the shard. */
+  remembered(shard: number): ShardMemory {
+    return entryOf(this.memory.durable.shards, shard, { epoch: 0, attempted: 0 });
+  }
+
+  /** What is remembered of the machine. */
+  machine(name: MachineName): MachineMemory {
+    return entryOf(this.memory.durable.machines, name, {});
+  }
+
+  /** Somebody orders the machine's failover. */
+  order(...names: MachineName[]): this {
+    for (const name of names) this.machine(name).ordered = "by hand";
+    return this;
+  }
+
+  /** The machine is being replaced, because of this instance. */
+  replacing(name: MachineName, phase: Phase, instanceId = `i-${name}`): this {
+    this.machine(name).replacement = { instanceId, because: "test", ...phase };
+    return this;
   }
 
   get shards(): number[] {

@@ -85,7 +85,7 @@ export class Monitor {
       ...(world.mutations.hasNoBudget ? { replacementsPerHourMax: 1_000 } : {}),
       ...(world.mutations.hasNoPatience ? { dataPatienceMs: 1 } : {}),
     };
-    this.#memory = kept.durable ? revive(structuredClone(kept.durable), world.nowMs) : emptyMemory;
+    this.#memory = kept.durable ? revive(structuredClone(kept.durable), world.nowMs).memory : emptyMemory;
     const topology = () => this.#topology();
     const life = this.#life;
     this.#board = new Board({ world, cloud, life, machines: kept.machines, onNews: () => this.#wake() });

@@ -1,6 +1,7 @@
 /** What acting adds to recovery's memory: each step that is done, so that nothing is done twice after a restart. */
 import { type MachineName, type ProxyMachine, proxyMachines, type RedisMachine } from "../../topology.ts";
-import { type Durable, type Memory, rollReason } from "./memory.ts";
+import { entryOf, type Memory, rollReason } from "./memory.ts";
+import { condemned, type Progress, progressed } from "./replacement.ts";
 
 /** What acting adds to memory: the steps that are done, so that nothing is done twice after a restart. */
 export type Remembered =
@@ -9,15 +10,18 @@ export type Remembered =
   /** A person has found out why the machine failed so often: its budget is whole again (rule 8). */
   | { event: "forgiven"; machine: MachineName }
   | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
-  | { event: "taken back"; machine: MachineName; because: string }
-  | { event: "tainted" | "untainted" | "power-off requested"; machine: MachineName }
-  /** `instanceId`: the new instance, as far as the engine says it. */
-  | { event: "launched"; machine: MachineName; instanceId?: string }
-  | { event: "held"; machine: MachineName; why: string; untilMs: number }
+  | ReplacementEvent
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
   | { event: "recorded"; instanceId?: string }
   | { event: "promoting"; shard: number; epoch: number }
   | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
+
+/** `instanceId` of `launched`: the new instance, as far as the engine says it. */
+type ReplacementEvent = { machine: MachineName } & (
+  | Exclude<Progress, { event: "launched" }>
+  | { event: "launched"; instanceId?: string }
+  | { event: "untainted" }
+);
 
 const hourMs = 3_600_000;
 
@@ -25,79 +29,75 @@ const hourMs = 3_600_000;
 export function apply(memory: Memory, event: Remembered, wallMs: number): Memory {
   const next = structuredClone(memory);
   const { durable } = next;
+  const machineOf = (name: MachineName) => entryOf(durable.machines, name, {});
+  const shardOf = (index: number) => entryOf(durable.shards, index, { epoch: 0, attempted: 0 });
   switch (event.event) {
     case "ordered":
-      durable.ordered[event.machine] = event.why;
+      machineOf(event.machine).ordered = event.why;
       break;
     case "withdrawn":
-      delete durable.ordered[event.machine];
+      delete machineOf(event.machine).ordered;
       break;
     case "forgiven":
       durable.replacements = durable.replacements.filter(({ machine }) => machine !== event.machine);
       break;
-    case "given up":
-      durable.givenUp[event.machine] = {
-        instanceId: event.instanceId,
-        because: event.because,
-        ...(durable.ordered[event.machine] === rollReason ? { planned: true } : {}),
-      };
-      if (isProxy(event.machine)) durable.newcomers[event.machine] = { configured: false, failedAttempts: 0 };
+    case "given up": {
+      const machine = machineOf(event.machine);
+      const planned = machine.ordered === rollReason && { planned: true as const };
+      const { instanceId, because } = event;
+      machine.replacement = condemned({ instanceId, because, ...planned });
+      if (isProxy(event.machine)) machine.newcomer = { configured: false, failedAttempts: 0 };
       break;
+    }
     case "registered":
-      delete durable.newcomers[event.proxy];
+      delete machineOf(event.proxy).newcomer;
       break;
     case "configured":
-      durable.newcomers[event.proxy] = { configured: true, failedAttempts: 0 };
+      machineOf(event.proxy).newcomer = { configured: true, failedAttempts: 0 };
       break;
-    case "configuration failed":
-      addFailedAttempt(durable, event.proxy);
+    case "configuration failed": {
+      const { newcomer } = machineOf(event.proxy);
+      if (newcomer) newcomer.failedAttempts += 1;
       break;
+    }
     case "recorded":
       durable.recordedMonit = event.instanceId;
       break;
-    case "promoting":
-      durable.attempted[event.shard] = Math.max(durable.attempted[event.shard] ?? 0, event.epoch);
+    case "promoting": {
+      const shard = shardOf(event.shard);
+      shard.attempted = Math.max(shard.attempted, event.epoch);
       break;
-    case "promoted":
-      durable.epochs[event.shard] = Math.max(durable.epochs[event.shard] ?? 0, event.epoch);
+    }
+    case "promoted": {
+      const shard = shardOf(event.shard);
+      shard.epoch = Math.max(shard.epoch, event.epoch);
       // It may die before a cycle has seen it serve: the old master must not pass for the last one then. Which
       // process it is, the next look tells.
-      durable.masters[event.shard] = { machine: event.machine, runId: "", epoch: event.epoch };
+      shard.master = { machine: event.machine, runId: "", epoch: event.epoch };
       break;
+    }
     default:
-      applyToGivenUp(durable, event, wallMs);
+      applyToReplacement(next, event, wallMs);
   }
   return next;
 }
 
-function addFailedAttempt(durable: Durable, proxy: ProxyMachine): void {
-  const newcomer = durable.newcomers[proxy];
-  if (newcomer) newcomer.failedAttempts += 1;
-}
-
-type ReplacementEvent = Extract<
-  Remembered,
-  { event: "taken back" | "tainted" | "untainted" | "power-off requested" | "launched" | "held" }
->;
-
-function applyToGivenUp(durable: Durable, event: ReplacementEvent, wallMs: number): void {
-  const givenUp = durable.givenUp[event.machine];
-  if (!givenUp) return;
-  if (event.event === "tainted") givenUp.tainted = true;
-  // Not simply forgotten: the taint must be taken away, and one may be under way this moment.
-  if (event.event === "taken back") Object.assign(givenUp, { takenBack: true, because: event.because });
-  // It may have been given up anew meanwhile.
-  if (event.event === "untainted" && givenUp.takenBack) delete durable.givenUp[event.machine];
-  if (event.event === "power-off requested") givenUp.powerOffRequested = true;
-  if (event.event === "held") givenUp.held = { why: event.why, untilMs: event.untilMs };
+function applyToReplacement({ durable }: Memory, event: ReplacementEvent, wallMs: number): void {
+  const machine = durable.machines[event.machine];
+  const before = machine?.replacement;
+  if (!before) return;
+  if (event.event === "untainted") {
+    // It may have been given up again meanwhile.
+    if (before.phase === "taken back") delete machine.replacement;
+    return;
+  }
   // The new instance may have failed and been given up while its launch was still under way: that one is to be
   // launched yet.
-  if (event.event === "launched" && event.instanceId !== givenUp.instanceId) {
-    givenUp.launched = true;
-    if (givenUp.planned) return;
-    const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
-    durable.replacements = [...recent, { machine: event.machine, wallMs }];
-  }
+  if (event.event === "launched" && event.instanceId === before.instanceId) return;
+  machine.replacement = progressed(before, event);
+  if (event.event !== "launched" || before.planned) return;
+  const recent = durable.replacements.filter((one) => wallMs - one.wallMs < hourMs);
+  durable.replacements = [...recent, { machine: event.machine, wallMs }];
 }
 
 function isProxy(machine: MachineName): machine is ProxyMachine {

@@ -5,48 +5,65 @@
  * (rule 6), with the epochs that the data themselves carry.
  */
 import type { Facts } from "../../observe/facts.ts";
-import type { MachineName, ProxyMachine, RedisMachine } from "../../topology.ts";
+import type { MachineName, RedisMachine } from "../../topology.ts";
 import type { Judgement } from "../view/verdict.ts";
-
-/** A machine that recovery has given up and is replacing. */
-export interface GivenUp {
-  /** The instance that failed; the machine is new as soon as its current instance is another one. */
-  instanceId?: string;
-  because: string;
-  /** The steps of the replacement that are done. */
-  tainted?: boolean;
-  powerOffRequested?: boolean;
-  launched?: boolean;
-  /** It is used again, and only its taint is still to be taken away. */
-  takenBack?: boolean;
-  /** A person renews all machines: it says nothing of how often this one fails. */
-  planned?: boolean;
-  /** Why the replacement waits, and when it is looked at again (monotonic milliseconds). */
-  held?: { why: string; untilMs: number };
-}
+import type { Replacement } from "./replacement.ts";
+import { readSaved, type SavedReplacement } from "./saved.ts";
 
 /** Why a machine is replaced by `barton roll`. Such a replacement does not count for the budget (rule 8). */
 export const rollReason = "barton roll";
 
+/** A verdict on a redis server, reached by this instance of its machine; `noticedMs` is when (monotonic milliseconds). */
+export type Verdict = Judgement & { noticedMs: number; instanceId?: string };
+
+/** The last server of a shard that was seen serving as master, with the process it was and the epoch it served. */
+export interface LastMaster {
+  machine: RedisMachine;
+  runId: string;
+  epoch?: number;
+}
+
+/** What is on disk of one redis server. */
+export interface ServerMemory {
+  /** Stands until the server answers again. */
+  verdict?: Verdict;
+}
+
+/** What is on disk of one shard. */
+export interface ShardMemory {
+  /** The highest epoch that its data were ever seen to carry. */
+  epoch: number;
+  /** The highest epoch with which a promotion was ever begun; one that never answered may still come true. */
+  attempted: number;
+  master?: LastMaster;
+  /** The processes of which one was seen to receive everything from the other. */
+  inSync?: { master: string; replica: string };
+}
+
+/** A proxy that takes the place of another one and was not registered yet: it has carried no traffic. */
+export interface Newcomer {
+  configured: boolean;
+  failedAttempts: number;
+}
+
+/** What is on disk of one machine. */
+export interface MachineMemory {
+  /** Somebody ordered its failover, for this reason. */
+  ordered?: string;
+  replacement?: Replacement;
+  /** Only of proxies. */
+  newcomer?: Newcomer;
+}
+
+/** What is kept on disk. */
 export interface Durable {
-  /** Per shard, the highest epoch that its data were ever seen to carry. */
-  epochs: Record<number, number>;
-  /** Per shard, the highest epoch with which a promotion was ever begun; one that never answered may still come true. */
-  attempted: Record<number, number>;
-  /** Per shard, the last server that was seen serving as master, with the process it was and the term it served. */
-  masters: Record<number, { machine: RedisMachine; runId: string; epoch?: number }>;
-  /** Per shard, the processes of which one was seen to receive everything from the other. */
-  inSync: Record<number, { master: string; replica: string } | undefined>;
-  givenUp: Partial<Record<MachineName, GivenUp>>;
-  /** Machines whose failover somebody ordered, with the reason given. */
-  ordered: Partial<Record<MachineName, string>>;
-  /** Proxies that were given up and whose replacement was not registered yet: they have carried no traffic. */
-  newcomers: Partial<Record<ProxyMachine, { configured: boolean; failedAttempts: number }>>;
-  /** Verdicts that stand until the server answers again, by `serverId`. */
-  out: Record<string, Judgement & { noticedMs: number; instanceId?: string }>;
+  /** By `serverId`. */
+  servers: Record<string, ServerMemory>;
+  shards: Record<number, ShardMemory>;
+  machines: Partial<Record<MachineName, MachineMemory>>;
   /** The instance that monit's record names, as far as is known: a new monit that its group has launched takes it over. */
   recordedMonit?: string;
-  /** Wall-clock milliseconds of the replacements of the last hour, for the budget (rule 8). */
+  /** The replacements of the last hour (wall-clock milliseconds), for the budget (rule 8). */
   replacements: { machine: MachineName; wallMs: number }[];
 }
 
@@ -57,49 +74,70 @@ export interface LinkMemory {
   offset: number;
 }
 
-/** How far data reach: a term, and a beat of it. */
+/** How far data reach: an epoch, and a beat of it. */
 export interface Reached {
   epoch: number;
   beat: number;
 }
 
+/** What this process has seen of one redis server; the next process begins without it. */
+export interface SeenServer {
+  /** A replica's link to its master. */
+  link?: LinkMemory;
+  /** The last offset of its process: a restarted process forgets its own. */
+  offset?: { runId: string; offset: number; instanceId?: string };
+  /** How far its data were last seen to reach, or may reach since. */
+  reached?: Reached;
+  /** A master's offsets of the last second and a bit, oldest first. */
+  trail?: { atMs: number; offset: number }[];
+}
+
 export interface Memory {
+  /** On disk. */
   durable: Durable;
-  /** The link of each replica to its master, by `serverId`. */
-  links: Record<string, LinkMemory>;
-  /** The last offset of each server's process, by `serverId`: a restarted process forgets its own. */
-  offsets: Record<string, { runId: string; offset: number; instanceId?: string }>;
-  /** How far each server's data were last seen to reach, or may reach since, by `serverId`. */
-  reached: Record<string, Reached>;
-  /** Offsets of masters of the last second and a bit, oldest first, by `serverId`. */
-  trails: Record<string, { atMs: number; offset: number }[]>;
-  /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. */
+  /** By `serverId`; gone when the process ends. */
+  seen: Record<string, SeenServer>;
+  /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. Gone when the process ends. */
   sightSinceMs?: number;
 }
 
 export const emptyMemory: Memory = {
-  durable: {
-    epochs: {},
-    attempted: {},
-    masters: {},
-    inSync: {},
-    givenUp: {},
-    ordered: {},
-    newcomers: {},
-    out: {},
-    replacements: [],
-  },
-  links: {},
-  offsets: {},
-  reached: {},
-  trails: {},
+  durable: { servers: {}, shards: {}, machines: {}, replacements: [] },
+  seen: {},
 };
+
+/** What is remembered of the shard; of a new one that nobody was ever promoted. */
+export function shardIn({ durable }: Memory, shard: number): Readonly<ShardMemory> {
+  return durable.shards[shard] ?? { epoch: 0, attempted: 0 };
+}
+
+/** The replacement of the machine, if it has one that is not finished. */
+export function replacementOf({ durable }: Memory, machine: MachineName): Replacement | undefined {
+  return durable.machines[machine]?.replacement;
+}
+
+/** Why somebody ordered the machine's failover; undefined when nobody did. */
+export function orderFor({ durable }: Memory, machine: MachineName): string | undefined {
+  return durable.machines[machine]?.ordered;
+}
+
+/** The verdict that stands on the server, by `serverId`. */
+export function verdictOn({ durable }: Memory, id: string): Verdict | undefined {
+  return durable.servers[id]?.verdict;
+}
+
+/** The entry of a map, made first if there is none: for those who write into a memory of their own. */
+export function entryOf<Key extends PropertyKey, T>(map: Partial<Record<Key, T>>, key: Key, made: T): T {
+  const entry = map[key] ?? made;
+  map[key] = entry;
+  return entry;
+}
 
 /** Is the machine's present instance the one that was given up? */
 export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): boolean {
-  const givenUp = memory.durable.givenUp[machine];
-  const isPresent = givenUp?.instanceId === facts.machines[machine].instanceId;
-  return givenUp !== undefined && isPresent && !givenUp.takenBack;
+  const replacement = replacementOf(memory, machine);
+  const isPresent = replacement?.instanceId === facts.machines[machine].instanceId;
+  return replacement !== undefined && isPresent && replacement.phase !== "taken back";
 }
 
 /**
@@ -107,9 +145,9 @@ export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): b
  * been killed before it knew of that instance: the next run will launch one more.
  */
 export function isUnfinished(facts: Facts, memory: Memory, machine: MachineName): boolean {
-  const givenUp = memory.durable.givenUp[machine];
-  const isAnother = givenUp?.instanceId !== facts.machines[machine].instanceId;
-  return givenUp !== undefined && isAnother && !givenUp.launched && !givenUp.takenBack;
+  const replacement = replacementOf(memory, machine);
+  if (replacement?.phase !== "condemned" && replacement?.phase !== "tainted") return false;
+  return replacement.instanceId !== facts.machines[machine].instanceId;
 }
 
 /** How far back a master's offset is remembered, in milliseconds. */
@@ -120,22 +158,33 @@ export const trailMs = 1_000;
  * younger may simply have been on its way when the master died.
  */
 export function offsetToHave(memory: Memory, id: string): number | undefined {
-  const trail = memory.trails[id] ?? [];
+  const trail = memory.seen[id]?.trail ?? [];
   const [oldest] = trail;
   const newest = trail.at(-1);
   return oldest && newest && newest.atMs - oldest.atMs >= trailMs ? oldest.offset : undefined;
 }
 
 /**
- * The memory that an earlier run of the monitor left on disk. Its monotonic times mean nothing any more:
- * patience and holds begin anew. Anything unreadable counts as no memory, which loses no data.
+ * The memory that an earlier run of the monitor left on disk. Its monotonic times mean nothing any more: patience begins
+ * again, and so do holds. A part that is damaged is left out, which loses no data; `dropped` has a sentence for each.
  */
-export function revive(saved: unknown, nowMs: number): Memory {
-  const memory = structuredClone(emptyMemory);
-  if (typeof saved !== "object" || saved === null) return memory;
-  Object.assign(memory.durable, saved);
-  const { out, givenUp } = memory.durable;
-  for (const verdict of Object.values(out)) Object.assign(verdict, { noticedMs: nowMs, sinceMs: nowMs });
-  for (const one of Object.values(givenUp)) delete one.held;
-  return memory;
+export function revive(saved: unknown, nowMs: number): { memory: Memory; dropped: string[] } {
+  const { servers, shards, machines, recordedMonit, replacements, dropped } = readSaved(saved);
+  const { durable, ...rest } = structuredClone(emptyMemory);
+  for (const [id, verdict] of servers) {
+    durable.servers[id] = { verdict: { ...verdict, noticedMs: nowMs, sinceMs: nowMs } };
+  }
+  for (const [index, { epoch = 0, attempted = 0, ...shard }] of shards) {
+    durable.shards[index] = { epoch, attempted, ...shard };
+  }
+  for (const [name, { replacement, ...machine }] of machines) {
+    durable.machines[name] = { ...machine, ...(replacement && { replacement: revived(replacement, nowMs) }) };
+  }
+  return { memory: { ...rest, durable: { ...durable, recordedMonit, replacements } }, dropped };
+}
+
+/** Nobody heard the answer to a power-off that was begun. */
+function revived(saved: SavedReplacement, nowMs: number): Replacement {
+  if (saved.phase !== "condemned" && saved.phase !== "tainted") return saved;
+  return { ...saved, powerOff: saved.powerOff === "begun" ? { inDoubtSinceMs: nowMs } : saved.powerOff };
 }

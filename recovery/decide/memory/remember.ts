@@ -3,7 +3,7 @@ import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import type { Limits } from "../../settings.ts";
 import {
   counterpartOf,
-  type MachineName,
+  machineNames,
   proxyMachines,
   type RedisMachine,
   redisMachines,
@@ -11,7 +11,7 @@ import {
 import { rememberSync } from "../view/in-sync.ts";
 import { isUsurper } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
-import { type Memory, type Reached, trailMs } from "./memory.ts";
+import { entryOf, type Memory, type Reached, shardIn, trailMs, verdictOn } from "./memory.ts";
 
 /** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
 export function remember(memory: Memory, facts: Facts, limits: Limits): Memory {
@@ -35,16 +35,18 @@ function rememberServer(
   const server = facts.servers[id];
   const judgement = judgeInTime(facts, limits, machine, shard);
   const { instanceId } = facts.machines[machine];
-  const out = memory.durable.out[id];
-  const answersAgain = server?.looks.monit.state === "up" && (server.askedMs ?? 0) > (out?.noticedMs ?? 0);
-  if (out && (answersAgain || out.instanceId !== instanceId)) delete memory.durable.out[id];
-  if (isOut(judgement.condition) && !memory.durable.out[id]) {
-    memory.durable.out[id] = { ...judgement, noticedMs: facts.nowMs, instanceId };
+  const remembered = entryOf(memory.durable.servers, id, {});
+  const { verdict } = remembered;
+  const answersAgain =
+    server?.looks.monit.state === "up" && (server.askedMs ?? 0) > (verdict?.noticedMs ?? 0);
+  if (verdict && (answersAgain || verdict.instanceId !== instanceId)) delete remembered.verdict;
+  if (isOut(judgement.condition) && !remembered.verdict) {
+    remembered.verdict = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
   if (server?.info) rememberInfo(memory, id, shard, server.info, instanceId);
   rememberReached(memory, facts, machine, shard);
   if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
-  if (server?.info?.role === "replica") delete memory.trails[id];
+  if (server?.info?.role === "replica") delete entryOf(memory.seen, id, {}).trail;
 }
 
 /** A server that monit alone watches has no second witness: it is given up after the time that a machine takes to boot. */
@@ -68,11 +70,12 @@ function rememberInfo(
   info: RedisInfo,
   instanceId: string | undefined,
 ): void {
-  const { epochs } = memory.durable;
-  epochs[shard] = Math.max(epochs[shard] ?? 0, info.epoch ?? 0);
-  const last = memory.offsets[id];
+  const remembered = entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 });
+  remembered.epoch = Math.max(remembered.epoch, info.epoch ?? 0);
+  const seen = entryOf(memory.seen, id, {});
+  const last = seen.offset;
   const ownHistory = !last || last.runId === info.runId || info.role === "master" || info.follows?.linkUp;
-  if (ownHistory) memory.offsets[id] = { runId: info.runId, offset: info.offset, instanceId };
+  if (ownHistory) seen.offset = { runId: info.runId, offset: info.offset, instanceId };
 }
 
 /**
@@ -86,11 +89,11 @@ function rememberReached(memory: Memory, facts: Facts, machine: RedisMachine, sh
   const seen = { epoch: server.info.epoch, beat: server.info.beat ?? 0 };
   const isHeard = server.looks.monit.state === "up";
   const masterId = serverId(counterpartOf(machine), shard);
-  const mayReceive = server.info.follows?.linkUp && !memory.durable.out[id];
-  const former = memory.reached[id] ?? seen;
-  const masters =
-    ((mayReceive || acknowledges(facts, machine, masterId)) && memory.reached[masterId]) || seen;
-  memory.reached[id] = isHeard ? seen : further(further(seen, former), masters);
+  const mayReceive = server.info.follows?.linkUp && !verdictOn(memory, id);
+  const former = memory.seen[id]?.reached ?? seen;
+  const isFed = mayReceive || acknowledges(facts, machine, masterId);
+  const masters = (isFed && memory.seen[masterId]?.reached) || seen;
+  entryOf(memory.seen, id, {}).reached = isHeard ? seen : further(further(seen, former), masters);
 }
 
 function acknowledges(facts: Facts, machine: RedisMachine, masterId: string): boolean {
@@ -107,8 +110,9 @@ const trailSpacingMs = 200;
 
 /** Keeps samples of the last second, and one that is older. */
 function rememberTrail(memory: Memory, id: string, askedMs: number, offset: number): void {
-  const trail = memory.trails[id] ?? [];
-  memory.trails[id] = trail;
+  const seen = entryOf(memory.seen, id, {});
+  const trail = seen.trail ?? [];
+  seen.trail = trail;
   const last = trail.at(-1);
   if (last && askedMs - last.atMs < trailSpacingMs) return;
   trail.push({ atMs: askedMs, offset });
@@ -126,7 +130,11 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
     (isUsurper(memory, machine, shard, info) && !hasResigned(facts, counterpartOf(machine), shard))
   )
     return;
-  memory.durable.masters[shard] = { machine, runId: info.runId, epoch: info.epoch };
+  entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 }).master = {
+    machine,
+    runId: info.runId,
+    epoch: info.epoch,
+  };
   rememberSync(memory, facts, machine, shard);
 }
 
@@ -136,7 +144,7 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
  */
 function isServingMaster(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): boolean {
   const server = facts.servers[serverId(machine, shard)];
-  const reached = memory.durable.epochs[shard] ?? 0;
+  const reached = shardIn(memory, shard).epoch;
   const isMaster = server?.looks.monit.state === "up" && server.info?.role === "master";
   return isMaster && reached > 0 && (server.info?.epoch ?? 0) >= reached;
 }
@@ -149,10 +157,12 @@ function hasResigned(facts: Facts, machine: RedisMachine, shard: number): boolea
 
 /** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */
 function forgetArrived(memory: Memory, facts: Facts): void {
-  for (const [name, givenUp] of Object.entries(memory.durable.givenUp)) {
-    const machine = name as MachineName;
-    if (facts.machines[machine].instanceId === givenUp.instanceId) continue;
-    delete memory.durable.ordered[machine];
-    if (givenUp.launched || givenUp.takenBack) delete memory.durable.givenUp[machine];
+  for (const name of machineNames) {
+    const machine = memory.durable.machines[name];
+    if (!machine?.replacement) continue;
+    if (facts.machines[name].instanceId === machine.replacement.instanceId) continue;
+    delete machine.ordered;
+    const { phase } = machine.replacement;
+    if (phase === "launched" || phase === "taken back") delete machine.replacement;
   }
 }

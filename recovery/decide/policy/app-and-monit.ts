@@ -1,7 +1,7 @@
 /** The tables of situations of app and of monit: nobody's data is on them, and no counterpart waits for them. */
 import type { MachineFacts } from "../../observe/facts.ts";
 import type { ProxyMachine } from "../../topology.ts";
-import { isGivenUp } from "../memory/memory.ts";
+import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
 import { silentMsOfApp, witnessesOfApp } from "../rules/app-witnesses.ts";
 import type { Known } from "../view/view.ts";
 import { list } from "../view/words.ts";
@@ -20,7 +20,7 @@ export const appSituations: Row<AppView>[] = [
     meaning: "The machine is out of use; it is being replaced (see the replacement).",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
-      `${machine} was given up: ${known.memory.durable.givenUp[machine]?.because}`,
+      `${machine} was given up: ${replacementOf(known.memory, machine)?.because}`,
     about: ({ machine }) => machine,
   },
   {
@@ -100,7 +100,7 @@ export const monitSituations: Row<MonitView>[] = [
 
 function whyAppLost({ known, machine }: AppView): string | undefined {
   const { facts, memory } = known;
-  if (memory.durable.ordered[machine]) return orderOf(known, machine);
+  if (orderFor(memory, machine)) return orderOf(known, machine);
   const gone = whyGoneForCloud(facts.machines[machine], machine, facts.app.look.state === "up");
   return gone ?? (isMissedByAll(known) ? silenceOf(known) : undefined);
 }

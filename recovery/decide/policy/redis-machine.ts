@@ -1,7 +1,8 @@
 /** The tables of situations of a redis machine and of a proxy. */
 import { clientLookAt, type Facts, type MachineFacts } from "../../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../../topology.ts";
-import { isGivenUp } from "../memory/memory.ts";
+import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
+import { isOnItsWayOut, isPoweredOff } from "../memory/replacement.ts";
 import { isDead } from "../rules/data-volume.ts";
 import { detoursOf } from "../rules/detour.ts";
 import { takesCommands } from "../rules/fence.ts";
@@ -24,7 +25,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
     situation: "needed-again",
     leadsTo: ["present"],
     meaning:
-      "It was given up, but lives, and nobody else can serve some shard: it is used again, unless its power-off was requested.",
+      "It was given up, but lives, and nobody else can serve some shard: it is used again, unless its power-off was begun.",
     when: (view) => whyTakenBack(view) !== undefined,
     steps: (view) => [
       { do: "take back", machine: view.machine, because: `taken back: ${whyTakenBack(view)}` },
@@ -39,7 +40,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
     meaning: "The machine is out of use; it is being replaced (see the replacement).",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
-      `${machine} was given up: ${known.memory.durable.givenUp[machine]?.because}`,
+      `${machine} was given up: ${replacementOf(known.memory, machine)?.because}`,
     about: ({ machine }) => machine,
   },
   {
@@ -148,7 +149,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     meaning: "The proxy is out of use; it is being replaced.",
     when: ({ known, machine }) => isGivenUp(known.facts, known.memory, machine),
     because: ({ known, machine }) =>
-      `${machine} was given up: ${known.memory.durable.givenUp[machine]?.because}`,
+      `${machine} was given up: ${replacementOf(known.memory, machine)?.because}`,
     about: ({ machine }) => machine,
   },
   {
@@ -247,7 +248,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     steps: (view) => putRight(view),
     because: (view) => `${view.machine} is put right: ${wrongLinesOf(view)}`,
     about: ({ known, machine, changes }) =>
-      known.memory.durable.newcomers[machine] ? machine : onlyMachineOf(changes),
+      known.memory.durable.machines[machine]?.newcomer ? machine : onlyMachineOf(changes),
   },
   {
     situation: "shut",
@@ -270,7 +271,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     when: (view) => !isRegistered(view) && view.somethingToServe,
     steps: ({ machine }) => [{ do: "register proxy", proxy: machine }],
     because: ({ machine }) => `${machine} is ready to serve`,
-    about: ({ known, machine }) => (known.memory.durable.newcomers[machine] ? machine : undefined),
+    about: ({ known, machine }) => (known.memory.durable.machines[machine]?.newcomer ? machine : undefined),
   },
   {
     situation: "detour",
@@ -351,9 +352,10 @@ function shutText(machine: ProxyMachine, { shut }: Defects): string {
 
 /** Why the machine is used again although it was given up, or undefined. */
 function whyTakenBack({ known, machine, shards }: RedisMachineView): string | undefined {
-  const { facts, memory } = known;
-  const isOnItsWayOut = memory.durable.givenUp[machine]?.powerOffRequested;
-  if (!isGivenUp(facts, memory, machine) || isOnItsWayOut) return undefined;
+  const { facts, memory, limits } = known;
+  const replacement = replacementOf(memory, machine);
+  if (!replacement || !isGivenUp(facts, memory, machine)) return undefined;
+  if (isOnItsWayOut(replacement, facts.nowMs, limits.bootMs)) return undefined;
   if (whyGoneForCloud(facts.machines[machine], machine, true)) return undefined;
   return whyNeededAgain(machine, shards);
 }
@@ -361,7 +363,7 @@ function whyTakenBack({ known, machine, shards }: RedisMachineView): string | un
 /** Why the redis machine is to be replaced, or undefined. */
 function whyRedisLost({ known, machine, servers }: RedisMachineView): string | undefined {
   const { facts, limits, memory } = known;
-  if (memory.durable.ordered[machine]) return orderOf(known, machine);
+  if (orderFor(memory, machine)) return orderOf(known, machine);
   const gone = whyGoneForCloud(
     facts.machines[machine],
     machine,
@@ -377,10 +379,11 @@ function whyRedisLost({ known, machine, servers }: RedisMachineView): string | u
 }
 
 /** Does a given-up proxy answer again that nobody has powered off yet? */
-const isBack = ({ known: { facts, memory }, machine }: ProxyMachineView) =>
-  isGivenUp(facts, memory, machine) &&
-  !memory.durable.givenUp[machine]?.powerOffRequested &&
-  takesCommands(facts, machine);
+function isBack({ known: { facts, memory }, machine }: ProxyMachineView): boolean {
+  const replacement = replacementOf(memory, machine);
+  const mayServe = replacement !== undefined && !isPoweredOff(replacement);
+  return mayServe && isGivenUp(facts, memory, machine) && takesCommands(facts, machine);
+}
 
 /** Why the proxy is to be replaced, or undefined. */
 function whyProxyLost(view: ProxyMachineView): string | undefined {
@@ -388,7 +391,7 @@ function whyProxyLost(view: ProxyMachineView): string | undefined {
   const { facts, limits, memory } = known;
   const { look } = facts.proxies[machine];
   if (look.state === "up") return undefined;
-  if (memory.durable.ordered[machine]) return orderOf(known, machine);
+  if (orderFor(memory, machine)) return orderOf(known, machine);
   const gone = whyGoneForCloud(facts.machines[machine], machine, false);
   if (gone) return gone;
   const wasNeverSeen = facts.proxies[machine].view === undefined;
@@ -430,7 +433,7 @@ function witnessOf(view: ProxyMachineView): string | undefined {
   const { known, machine } = view;
   const { look } = known.facts.proxies[machine];
   const { limits, facts } = known;
-  if (known.memory.durable.ordered[machine] || facts.machines[machine].cloud !== "running") return undefined;
+  if (orderFor(known.memory, machine) || facts.machines[machine].cloud !== "running") return undefined;
   if (look.state !== "down" || look.silence !== "silent" || isAstray(view)) return undefined;
   if (facts.nowMs - (look.sinceMs ?? facts.nowMs) < limits.proxyPatienceMs) return undefined;
   if (clientLookAt(facts, machine)?.usable) return "app does";
@@ -474,7 +477,7 @@ function sayersOf(facts: Facts, machine: ProxyMachine): string {
 const configurationAttemptsMax = 8;
 
 function isToBeConfigured({ known, machine }: ProxyMachineView): boolean {
-  const newcomer = known.memory.durable.newcomers[machine];
+  const newcomer = known.memory.durable.machines[machine]?.newcomer;
   return newcomer?.configured === false && newcomer.failedAttempts < configurationAttemptsMax;
 }
 
@@ -488,11 +491,10 @@ function isRegistered({ known, machine }: ProxyMachineView): boolean {
   return known.facts.proxies[machine].view?.registered === true;
 }
 
-const isOrdered = ({ known, machine }: ProxyMachineView) =>
-  known.memory.durable.ordered[machine] !== undefined;
+const isOrdered = ({ known, machine }: ProxyMachineView) => orderFor(known.memory, machine) !== undefined;
 /** The order of the machine's failover, in words. */
 export const orderOf = ({ memory }: Known, machine: MachineName) =>
-  `failover of ${machine} ordered (${memory.durable.ordered[machine]})`;
+  `failover of ${machine} ordered (${orderFor(memory, machine)})`;
 
 /** Why the twin cannot carry the traffic of a proxy that leaves; of two that leave, the backup goes first. */
 function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
@@ -503,7 +505,7 @@ function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
   if (defects.shut.length > 0) return shutText(twin, defects);
   if (detoursOf(twin, view.shards).length > 0)
     return `${twin} itself needs ${view.machine} to reach a master`;
-  const leavesFirst = twin === "haproxy2" && view.known.memory.durable.ordered[twin] !== undefined;
+  const leavesFirst = twin === "haproxy2" && orderFor(view.known.memory, twin) !== undefined;
   return leavesFirst && view.detours.length === 0 ? `${twin} is to be replaced first` : undefined;
 }
 

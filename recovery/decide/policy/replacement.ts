@@ -1,6 +1,7 @@
 /** The table of situations of the replacement: Pulumi's work, one run at a time, for all given-up machines. */
 import { type MachineName, type RedisMachine, redisMachines } from "../../topology.ts";
-import { type GivenUp, isGivenUp } from "../memory/memory.ts";
+import { isGivenUp, orderFor } from "../memory/memory.ts";
+import type { Replacement } from "../memory/replacement.ts";
 import { whyBudgetSpent } from "../rules/budget.ts";
 import { isDead } from "../rules/data-volume.ts";
 import { powerOff } from "../rules/power-off.ts";
@@ -9,11 +10,16 @@ import type { Known, ShardView } from "../view/view.ts";
 import { list } from "../view/words.ts";
 import type { Row } from "./table.ts";
 
+interface Pending {
+  machine: MachineName;
+  replacement: Replacement;
+}
+
 export interface ReplacementView {
   known: Known;
   shards: ShardView[];
   /** Machines whose replacement is not finished. */
-  pending: { machine: MachineName; givenUp: GivenUp }[];
+  pending: Pending[];
 }
 
 export const replacementSituations: Row<ReplacementView>[] = [
@@ -75,10 +81,8 @@ export const replacementSituations: Row<ReplacementView>[] = [
     holds: true,
     meaning:
       "The replacement waits: for a person (budget, another program than the last up ran), or for the counterpart.",
-    when: (view) =>
-      view.pending.some(({ machine, givenUp }) => whyHeld(view, machine, givenUp) !== undefined),
-    because: (view) =>
-      list(view.pending.flatMap(({ machine, givenUp }) => whyHeld(view, machine, givenUp) ?? [])),
+    when: (view) => view.pending.some((one) => whyHeld(view, one) !== undefined),
+    because: (view) => list(view.pending.flatMap((one) => whyHeld(view, one) ?? [])),
     about: firstPending,
   },
   {
@@ -101,35 +105,31 @@ function firstPending({ pending }: ReplacementView): MachineName | undefined {
   return pending[0]?.machine;
 }
 
-function toBeTainted({ pending }: ReplacementView): MachineName[] {
-  return namesIn(pending.filter(({ givenUp }) => !givenUp.tainted && !givenUp.takenBack));
-}
-
-function takenBack({ pending }: ReplacementView): MachineName[] {
-  return namesIn(pending.filter(({ givenUp }) => givenUp.takenBack));
-}
+const inPhase = ({ pending }: ReplacementView, phase: Replacement["phase"]) =>
+  namesIn(pending.filter(({ replacement }) => replacement.phase === phase));
+const toBeTainted = (view: ReplacementView) => inPhase(view, "condemned");
+const takenBack = (view: ReplacementView) => inPhase(view, "taken back");
 
 function launchable(view: ReplacementView): MachineName[] {
   return namesIn(
-    view.pending.filter(
-      ({ machine, givenUp }) => !givenUp.launched && whyHeld(view, machine, givenUp) === undefined,
-    ),
+    view.pending.filter((one) => one.replacement.phase === "tainted" && whyHeld(view, one) === undefined),
   );
 }
 
 /** Why this machine is not launched anew now, or undefined. */
-function whyHeld(view: ReplacementView, machine: MachineName, givenUp: GivenUp): string | undefined {
+function whyHeld(view: ReplacementView, { machine, replacement }: Pending): string | undefined {
+  if (replacement.phase !== "tainted") return undefined;
+  const { held } = replacement;
   const { known } = view;
   const { durable } = known.memory;
   const { wallMs } = known.facts;
-  if (givenUp.launched) return undefined;
-  if (givenUp.held && known.facts.nowMs < givenUp.held.untilMs) {
-    return `the replacement of ${machine} holds: ${givenUp.held.why}`;
+  if (held && known.facts.nowMs < held.untilMs) {
+    return `the replacement of ${machine} holds: ${held.why}`;
   }
   // An `up` whose instance is there but which failed later must still be finished, whatever the budget. It may launch
   // one more and end that instance, so the counterpart is looked at all the same.
   const isBegun = !isGivenUp(known.facts, known.memory, machine);
-  const isOrdered = durable.ordered[machine] !== undefined;
+  const isOrdered = orderFor(known.memory, machine) !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
   if (spent && !isOrdered && !isBegun) return `the replacement of ${machine} holds: ${spent}`;
   const reason = isRedis(machine) ? whyRedisIsNeeded(view, machine, isBegun) : undefined;

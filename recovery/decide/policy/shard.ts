@@ -1,5 +1,6 @@
 /** The table of situations of one shard: who is master, and what is done when nobody or somebody else is. */
 import type { RedisMachine } from "../../topology.ts";
+import { shardIn } from "../memory/memory.ts";
 import { compareCopies, describeCopy } from "../rules/copies.ts";
 import { planFence, powerOffsForFence } from "../rules/fence.ts";
 import { lagged, whyNotPromotable } from "../rules/promotable.ts";
@@ -295,7 +296,7 @@ function masterOf(view: ShardView): ServerView {
 /** Of an earlier term, and not simply the serving process whose epoch key somebody removed. */
 function isStale(view: ShardView): boolean {
   const master = soleMaster(view);
-  const last = view.known.memory.durable.masters[view.shard.index];
+  const last = shardIn(view.known.memory, view.shard.index).master;
   return master !== undefined && epochOf(master) < view.epoch && last?.runId !== master.info?.runId;
 }
 
@@ -427,7 +428,7 @@ function demote(view: ShardView, loser: ServerView, winner: ServerView): Step[] 
 function winnerOf(view: ShardView): ServerView {
   const [a, b] = view.masters;
   if (!a || !b) throw new Error(`shard ${view.shard.index} does not have two masters`);
-  const last = view.known.memory.durable.masters[view.shard.index];
+  const last = shardIn(view.known.memory, view.shard.index).master;
   if (epochOf(a) !== epochOf(b)) return epochOf(a) > epochOf(b) ? a : b;
   return last?.machine === b.machine ? b : a;
 }

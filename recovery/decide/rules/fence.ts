@@ -77,7 +77,7 @@ function whyUnableToCarry(
   const { cloud, othersAlive } = facts.machines[proxy];
   if (othersAlive.length > 0) return undefined;
   if (isOff(cloud)) return `${proxy} is off, says the cloud`;
-  const isNew = memory.durable.newcomers[proxy] !== undefined && !isGivenUp(facts, memory, proxy);
+  const isNew = memory.durable.machines[proxy]?.newcomer !== undefined && !isGivenUp(facts, memory, proxy);
   if (isNew && !takesCommands(facts, proxy)) return `${proxy} is new and was never registered`;
   return undefined;
 }

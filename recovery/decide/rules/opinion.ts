@@ -2,7 +2,7 @@
 import { type Facts, serverId } from "../../observe/facts.ts";
 import { type MachineName, type RedisMachine, redisMachines } from "../../topology.ts";
 import type { Decision } from "../decide.ts";
-import type { Memory } from "../memory/memory.ts";
+import { type Memory, replacementOf } from "../memory/memory.ts";
 
 /**
  * failed: there is a verdict on it, or it is being replaced. open: recovery has not made up its mind yet, or a verdict waits
@@ -26,8 +26,8 @@ export function opinionOf(
 ): Opinion {
   const situation = decisions.find(({ subject }) => subject === machine)?.situation;
   if (situation === undefined || open.includes(situation)) return "open";
-  const givenUp = memory.durable.givenUp[machine];
-  const isBeingReplaced = givenUp !== undefined && !givenUp.takenBack && situation !== "needed-again";
+  const { phase = "taken back" } = replacementOf(memory, machine) ?? {};
+  const isBeingReplaced = phase !== "taken back" && situation !== "needed-again";
   if (isBeingReplaced || failed.includes(situation)) return "failed";
   return hasMadeUpItsMind(machine, situation, facts) ? "sound" : "open";
 }

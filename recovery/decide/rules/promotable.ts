@@ -1,7 +1,7 @@
 /** Rules 3 and 4 as a question: why may this server not become master? */
 import { serverId } from "../../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../../topology.ts";
-import { offsetToHave } from "../memory/memory.ts";
+import { offsetToHave, shardIn } from "../memory/memory.ts";
 import { isInSync, isSurpassed } from "../view/in-sync.ts";
 import { otherOf, type ServerView, type ShardView } from "../view/view.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
@@ -62,7 +62,7 @@ export function lagged(view: ShardView, server: ServerView): boolean {
   const shard = view.shard.index;
   const master = counterpartOf(server.machine);
   if (view.lastMaster?.machine !== master) return false;
-  if (memory.durable.masters[shard] && !isInSync(memory, facts, server.machine, shard)) return true;
+  if (shardIn(memory, shard).master && !isInSync(memory, facts, server.machine, shard)) return true;
   const needed = offsetToHave(memory, serverId(master, shard));
   return needed !== undefined && server.copy !== undefined && server.copy.offset < needed;
 }

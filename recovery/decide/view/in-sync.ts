@@ -6,7 +6,7 @@
  */
 import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../../topology.ts";
-import type { Memory } from "../memory/memory.ts";
+import { entryOf, type Memory, shardIn, verdictOn } from "../memory/memory.ts";
 
 /** A link must be down this long while the master answers, before the replica counts as behind. */
 const linkDownPatienceMs = 1_000;
@@ -18,21 +18,22 @@ const linkDownPatienceMs = 1_000;
  * is down makes the replica one that lags behind only when the master goes on answering.
  */
 export function rememberSync(memory: Memory, facts: Facts, master: RedisMachine, shard: number): void {
-  const { inSync, out } = memory.durable;
+  const remembered = entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 });
   const id = serverId(counterpartOf(master), shard);
   const replica = facts.servers[id];
   const server = facts.servers[serverId(master, shard)];
-  if (out[id]) delete inSync[shard];
+  if (verdictOn(memory, id)) delete remembered.inSync;
   if (replica?.looks.monit.state !== "up" || !replica.info || !server?.info) return;
   const { info } = replica;
-  const before = memory.links[id];
+  const seen = entryOf(memory.seen, id, {});
+  const before = seen.link;
   const up = info.follows?.linkUp === true && !info.loading;
   const link = before?.up === up ? before : { up, sinceMs: facts.nowMs, offset: info.offset };
-  memory.links[id] = link;
+  seen.link = link;
   const isNewLink = up && before?.up === false;
   const isLongDown = !up && (server.askedMs ?? 0) - link.sinceMs > linkDownPatienceMs;
-  if (isNewLink || isLongDown) delete inSync[shard];
-  if (up && info.offset > link.offset) inSync[shard] = { master: server.info.runId, replica: info.runId };
+  if (isNewLink || isLongDown) delete remembered.inSync;
+  if (up && info.offset > link.offset) remembered.inSync = { master: server.info.runId, replica: info.runId };
 }
 
 /** Between two looks a copy may have received so many beats unseen. */
@@ -44,9 +45,9 @@ const beatsUnseenMax = 2;
  * was seen last with an earlier beat than the file has. Whoever was not seen since recovery started may have anything.
  */
 export function isSurpassed(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
-  const last = memory.durable.masters[shard];
+  const last = shardIn(memory, shard).master;
   if (last?.machine !== machine || last.runId === info.runId) return false;
-  const other = memory.reached[serverId(counterpartOf(machine), shard)];
+  const other = memory.seen[serverId(counterpartOf(machine), shard)]?.reached;
   if (!other) return true;
   const epoch = info.epoch ?? 0;
   return other.epoch > epoch || (other.epoch === epoch && other.beat + beatsUnseenMax >= (info.beat ?? 0));
@@ -54,8 +55,7 @@ export function isSurpassed(memory: Memory, machine: RedisMachine, shard: number
 
 /** Was this replica's present process seen to receive everything from its master's last known process? */
 export function isInSync(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): boolean {
-  const seen = memory.durable.inSync[shard];
-  const master = memory.durable.masters[shard];
+  const { inSync: seen, master } = shardIn(memory, shard);
   const runId = facts.servers[serverId(machine, shard)]?.info?.runId;
   return (
     seen !== undefined &&

@@ -5,7 +5,15 @@
 import { type Facts, type RedisInfo, serverId, type Vantage } from "../../observe/facts.ts";
 import type { Limits } from "../../settings.ts";
 import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../../topology.ts";
-import { isGivenUp, isUnfinished, type Memory, offsetToHave } from "../memory/memory.ts";
+import {
+  isGivenUp,
+  isUnfinished,
+  type Memory,
+  offsetToHave,
+  orderFor,
+  shardIn,
+  verdictOn,
+} from "../memory/memory.ts";
 import type { Copy } from "../rules/copies.ts";
 import { isInSync } from "./in-sync.ts";
 import { isUsurper } from "./mastership.ts";
@@ -73,7 +81,8 @@ export function viewShard(known: Known, shard: Shard): ShardView {
     redis2: viewServer(known, "redis2", shard),
   };
   const all = redisMachines.map((machine) => servers[machine]);
-  const last = known.memory.durable.masters[shard.index]?.machine ?? targetOfAny(known.facts, shard.index);
+  const { epoch, attempted, master } = shardIn(known.memory, shard.index);
+  const last = master?.machine ?? targetOfAny(known.facts, shard.index);
   const isMaster = ({ machine, answers, info }: ServerView) =>
     answers &&
     info?.role === "master" &&
@@ -84,8 +93,8 @@ export function viewShard(known: Known, shard: Shard): ShardView {
     masters: all.filter(isMaster),
     answering: all.filter(({ answers }) => answers),
     lastMaster: last && servers[last],
-    epoch: known.memory.durable.epochs[shard.index] ?? 0,
-    attempted: known.memory.durable.attempted[shard.index] ?? 0,
+    epoch,
+    attempted,
     known,
   };
 }
@@ -94,7 +103,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
   const { facts, memory } = known;
   const id = serverId(machine, shard.index);
   const server = facts.servers[id];
-  const standing = memory.durable.out[id];
+  const standing = verdictOn(memory, id);
   const judgement = standing ?? judgeServer(facts, machine, shard.index);
   const { info, refusal } = server ?? {};
   const monit = server?.looks.monit.state;
@@ -115,7 +124,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
     givenUp,
-    leaving: memory.durable.ordered[machine] !== undefined || isUnfinished(facts, memory, machine),
+    leaving: orderFor(memory, machine) !== undefined || isUnfinished(facts, memory, machine),
     info,
     followsCounterpart: follows,
     synced:
@@ -156,7 +165,7 @@ function isBehind(memory: Memory, machine: RedisMachine, shard: number, info: Re
  * that former self.
  */
 function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, info: RedisInfo): Copy {
-  const former = memory.offsets[serverId(machine, shard)];
+  const former = memory.seen[serverId(machine, shard)]?.offset;
   // Another instance had to be powered off, so that its volume lacks an unknown part of what its former self had.
   const isSameInstance = former?.instanceId === facts.machines[machine].instanceId;
   const isRestarted = former !== undefined && former.runId !== info.runId;
@@ -164,7 +173,7 @@ function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, 
   const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
   const isCredited = isSameInstance && !isCovered;
   const offset = isCredited ? Math.max(info.offset, former?.offset ?? 0) : info.offset;
-  const wasMaster = memory.durable.masters[shard]?.machine === machine;
+  const wasMaster = shardIn(memory, shard).master?.machine === machine;
   return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset, wasMaster };
 }
 

@@ -5,7 +5,17 @@ import { describeStep } from "../../../recovery/decide/steps.ts";
 import type { Look } from "../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
 import type { ProxyMachine } from "../../../recovery/topology.ts";
-import { down, failing, masterInfo, none, replicaInfo, up, World } from "../world-of-facts.ts";
+import {
+  condemnedPhase,
+  down,
+  failing,
+  masterInfo,
+  none,
+  replicaInfo,
+  taintedPhase,
+  up,
+  World,
+} from "../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
   world
@@ -118,7 +128,7 @@ describe("a proxy that somebody changed by hand", () => {
 
   test("it is put right also while its own failover waits for its twin", () => {
     const world = new World();
-    world.memory.durable.ordered.haproxy1 = "by hand";
+    world.order("haproxy1");
     view(world, "haproxy2").registered = false;
     expect(world.situation("haproxy1")).toBe("needed");
     Object.assign(world.lines("haproxy1", 1).redis1.traffic, drains);
@@ -131,13 +141,13 @@ describe("a proxy that somebody changed by hand", () => {
     const moved = ["drain haproxy1", "unregister haproxy1", "reload haproxy1"];
     expect(stepsOf(world, "haproxy1")).toEqual(moved);
     expect(world.decide().sentence).toBe("haproxy1's frontend shard2 was shut down: it is reloaded");
-    world.memory.durable.ordered.haproxy2 = "by hand";
+    world.order("haproxy2");
     expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
     expect(world.situation("haproxy2")).toBe("needed");
-    world.memory.durable.ordered = {};
-    world.memory.durable.givenUp.haproxy2 = { instanceId: "i-haproxy2", because: "test" };
+    world.memory.durable.machines = {};
+    world.replacing("haproxy2", condemnedPhase);
     expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
-    world.memory.durable.givenUp = {};
+    world.memory.durable.machines = {};
     view(world, "haproxy2").frontends.shard1 = "shut";
     expect(stepsOf(world, "haproxy1")).toEqual(["reload haproxy1"]);
     expect(stepsOf(world, "haproxy2")).toEqual(["reload haproxy2"]);
@@ -193,12 +203,12 @@ describe("the master machine is silent", () => {
   });
 
   describe("… and the proxy or the machine is given up, and its replacement waits (Pulumi's lock, program, budget)", () => {
-    const held = { tainted: true, held: { why: "another program", untilMs: Number.POSITIVE_INFINITY } };
+    const held = { ...taintedPhase, held: { why: "another program", untilMs: Number.POSITIVE_INFINITY } };
     const blocked = (...givenUp: ("haproxy1" | "redis1")[]) => {
       const world = lost();
       world.facts.proxies.haproxy1.look = down("silent");
       for (const machine of givenUp) {
-        world.memory.durable.givenUp[machine] = { instanceId: `i-${machine}`, because: "test", ...held };
+        world.replacing(machine, held);
       }
       return world;
     };
@@ -212,7 +222,7 @@ describe("the master machine is silent", () => {
       const powerOffs = ["power off haproxy1 (i-haproxy1)", "power off redis1 (i-redis1)"];
       expect(stepsOf(world, "shard 1")).toEqual(powerOffs);
       for (const machine of ["haproxy1", "redis1"] as const) {
-        world.memory = apply(world.memory, { event: "power-off requested", machine }, 0);
+        world.memory = apply(world.memory, { event: "power-off accepted", machine }, 0);
       }
       expect(stepsOf(world, "shard 1")).toEqual([]);
       world.facts.machines.haproxy1.cloud = "shutting-down";
@@ -311,7 +321,7 @@ describe("how far a replica's data may reach that nobody but its master can reac
     const world = new World().look("redis2", 1, down("silent")).look("redis2", 2, down("silent"));
     world.server("redis1", 1).info = masterInfo({ beat: 30, acknowledgedBy });
     world.decide();
-    return world.decide().memory.reached["redis2/1"]?.beat ?? 0;
+    return world.decide().memory.seen["redis2/1"]?.reached?.beat ?? 0;
   };
 
   test("as far as its master's, while that says that it acknowledges", () => {
@@ -349,7 +359,7 @@ describe("a promotion that was begun and never answered", () => {
 
   test("outlives the monitor", () => {
     const { durable } = unanswered().memory;
-    expect(revive(JSON.parse(JSON.stringify(durable)), 0).durable.attempted).toEqual({ 1: 2 });
+    expect(revive(JSON.parse(JSON.stringify(durable)), 0).memory.durable.shards[1]?.attempted).toBe(2);
   });
 });
 
@@ -391,7 +401,7 @@ describe("a server that monit alone watches", () => {
     const one = new World();
     one.server("redis2", 1).looks = { haproxy1: none, haproxy2: none, monit: down("silent", sinceMs) };
     one.server("redis2", 1).info = replicaInfo("redis1", 9001, { loading: true });
-    return one.decide().memory.durable.out["redis2/1"];
+    return one.decide().memory.durable.servers["redis2/1"]?.verdict;
   };
 
   test("has the time to boot, since it answered last", () => {
@@ -407,7 +417,7 @@ describe("old masters and wrong roles", () => {
   test("an old master that comes back is fenced and demoted", () => {
     const world = new World();
     world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", epoch: 2 });
-    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2", epoch: 2 };
+    world.remembered(1).master = { machine: "redis2", runId: "run-redis2", epoch: 2 };
     expect(stepsOf(world, "shard 1")).toEqual([
       "fence redis1's server of shard 1",
       "make redis1 replica of redis2 for shard 1",
@@ -443,14 +453,14 @@ describe("old masters and wrong roles", () => {
     const world = new World();
     world.server("redis1", 1).info = replicaInfo("redis2", 9001, { runId: "run-redis1" });
     world.server("redis2", 1).info = masterInfo({ runId: "run-redis2", offset: 5000 });
-    expect(world.decide().memory.durable.masters[1]?.machine).toBe("redis2");
+    expect(world.decide().memory.durable.shards[1]?.master?.machine).toBe("redis2");
   });
 
   test("a replica whose link is up, but which lacks what its master had a second ago, is not one that has a copy", () => {
     const world = new World();
     const { nowMs } = world.facts;
     world.server("redis1", 1).info = masterInfo({ offset: 9000 });
-    world.memory.trails["redis1/1"] = [{ atMs: nowMs - 1500, offset: 8000 }];
+    world.memory.seen["redis1/1"] = { trail: [{ atMs: nowMs - 1500, offset: 8000 }] };
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { offset: 8000 });
     expect(world.situation("shard 1")).toBe("served");
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { offset: 7999 });
@@ -474,8 +484,8 @@ describe("old masters and wrong roles", () => {
 
   test("the old term's master alone is not used: better data may exist", () => {
     const world = new World().look("redis2", 1, down("refused"));
-    world.memory.durable.epochs[1] = 5;
-    world.memory.durable.masters[1] = { machine: "redis2", runId: "run-redis2", epoch: 5 };
+    world.remembered(1).epoch = 5;
+    world.remembered(1).master = { machine: "redis2", runId: "run-redis2", epoch: 5 };
     expect(world.situation("shard 1")).toBe("stale-master");
     const changes = world.decide().decisions.find(({ subject }) => subject === "haproxy1")?.steps ?? [];
     expect(changes.map(describeStep).join()).toContain("traffic 1/redis1 out");
@@ -496,7 +506,7 @@ describe("old masters and wrong roles", () => {
 
   test("a replica that lagged behind waits for its master to come back, but not for ever", () => {
     const world = new World();
-    delete world.memory.durable.inSync[1];
+    delete world.remembered(1).inSync;
     world.look("redis1", 1, down("refused"));
     expect(world.situation("shard 1")).toBe("nothing-promotable");
     expect(world.decide().sentence).toContain(
@@ -531,7 +541,7 @@ describe("old masters and wrong roles", () => {
 
     test("also when recovery itself has restarted and has not seen that replica", () => {
       const world = restarted(down("silent"));
-      world.memory = revive(world.memory.durable, world.facts.nowMs);
+      world.memory = revive(world.memory.durable, world.facts.nowMs).memory;
       world.memory.sightSinceMs = 0;
       world.facts.machines.redis2.knownSinceMs = world.facts.nowMs;
       delete world.server("redis2", 1).info;
@@ -540,7 +550,7 @@ describe("old masters and wrong roles", () => {
 
     test("also when somebody has ordered its machine's failover, which brings its data back", () => {
       const world = restarted(down("silent"));
-      world.memory.durable.ordered.redis2 = "by hand";
+      world.order("redis2");
       expect(world.situation("shard 1")).toBe("nothing-promotable");
     });
 
@@ -558,7 +568,7 @@ describe("old masters and wrong roles", () => {
 describe("a given-up machine that is back", () => {
   const back = () => {
     const world = new World();
-    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test", tainted: true };
+    world.replacing("redis1", taintedPhase);
     return world;
   };
   const withoutCounterpart = () => back().lookAll("redis2", down("silent"));
@@ -574,7 +584,9 @@ describe("a given-up machine that is back", () => {
     expect(world.situation("redis2")).toBe("machine-lost");
     expect(stepsOf(world, "replacement")).toEqual(["untaint redis1"]);
     world.memory = apply(world.memory, { event: "untainted", machine: "redis1" }, 0);
-    expect(world.memory.durable.givenUp).toEqual({});
+    expect(Object.values(world.memory.durable.machines).map(({ replacement }) => replacement)).toEqual([
+      undefined,
+    ]);
   });
 
   test("is used again when it has the better copy", () => {
@@ -590,7 +602,7 @@ describe("a given-up machine that is back", () => {
 
   test("is not used again once its power-off was requested", () => {
     const world = withoutCounterpart();
-    Object.assign(world.memory.durable.givenUp.redis1 ?? {}, { powerOffRequested: true });
+    world.replacing("redis1", { phase: "tainted", powerOff: "accepted" });
     expect(world.situation("redis1")).toBe("given-up");
   });
 
@@ -608,7 +620,7 @@ describe("a given-up machine that is back", () => {
 
   test("given up anew before its taint was taken away: tainted again", () => {
     const world = new World();
-    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test", takenBack: true };
+    world.replacing("redis1", { phase: "taken back" });
     const event = { event: "given up", machine: "redis1", instanceId: "i-redis1", because: "test" } as const;
     world.memory = apply(world.memory, event, 0);
     world.memory = apply(world.memory, { event: "untainted", machine: "redis1" }, 0);
@@ -696,7 +708,7 @@ describe("proxies", () => {
 
   test("ordered: drained and unregistered first; refused while its twin does not serve", () => {
     const world = new World();
-    world.memory.durable.ordered.haproxy1 = "by hand";
+    world.order("haproxy1");
     const register = (registered: boolean) =>
       Object.assign(world.facts.proxies.haproxy1.view ?? {}, { registered });
     const steps = ["drain haproxy1", "unregister haproxy1", "stop monitoring haproxy1"];
@@ -712,7 +724,7 @@ describe("proxies", () => {
   describe("one that is given up and answers again while its replacement waits", () => {
     const back = () => {
       const world = new World();
-      world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+      world.replacing("haproxy1", taintedPhase);
       return world;
     };
 
@@ -734,7 +746,7 @@ describe("proxies", () => {
 
     test("and is left alone when it is being powered off", () => {
       const world = back();
-      Object.assign(world.memory.durable.givenUp.haproxy1 ?? {}, { powerOffRequested: true });
+      world.replacing("haproxy1", { phase: "tainted", powerOff: "accepted" });
       expect(world.situation("haproxy1")).toBe("given-up");
     });
   });
@@ -838,8 +850,8 @@ describe("proxies", () => {
       ],
       [
         "was given up",
-        ({ memory }) => {
-          memory.durable.givenUp.haproxy2 = { instanceId: "i-haproxy2", because: "test" };
+        (world) => {
+          world.replacing("haproxy2", condemnedPhase);
         },
       ],
     ])("makes no detour, and ends one, when its twin %s", (_, change) => {
@@ -855,7 +867,7 @@ describe("proxies", () => {
 
     test("keeps its twin from being replaced, and may itself be", () => {
       const world = onDetour();
-      world.memory.durable.ordered = { haproxy1: "by hand", haproxy2: "by hand" };
+      world.order("haproxy1", "haproxy2");
       expect(world.situation("haproxy2")).toBe("needed");
       expect(world.decide().sentence).toContain("haproxy1 itself needs haproxy2 to reach a master");
       expect(world.situation("haproxy1")).toBe("leaves");
@@ -864,7 +876,7 @@ describe("proxies", () => {
 
   test("both ordered: the backup leaves first, or each would drain until it saw the other drain", () => {
     const world = new World();
-    world.memory.durable.ordered = { haproxy1: "by hand", haproxy2: "by hand" };
+    world.order("haproxy1", "haproxy2");
     expect(stepsOf(world, "haproxy2")).toContain("drain haproxy2");
     expect(world.situation("haproxy1")).toBe("needed");
     expect(world.decide().sentence).toContain("haproxy1 is not replaced: haproxy2 is to be replaced first");
@@ -874,7 +886,7 @@ describe("proxies", () => {
 describe("replacement", () => {
   const givenUp = () => {
     const world = new World().lookAll("redis1", down("silent"));
-    world.memory.durable.givenUp.redis1 = { instanceId: "i-redis1", because: "test" };
+    world.replacing("redis1", condemnedPhase);
     return world;
   };
 
@@ -884,7 +896,7 @@ describe("replacement", () => {
 
   test("the launch waits until the counterpart serves every shard", () => {
     const world = givenUp();
-    Object.assign(world.memory.durable.givenUp.redis1 ?? {}, { tainted: true });
+    world.replacing("redis1", taintedPhase);
     expect(world.decide().sentence).toContain(
       "the replacement of redis1 waits: redis2 is not master of shard 1",
     );
@@ -899,20 +911,20 @@ describe("replacement", () => {
 
   test("a spent budget holds it, loudly, unless somebody orders it", () => {
     const world = new World();
-    world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+    world.replacing("haproxy1", taintedPhase);
     world.memory.durable.replacements = Array.from({ length: 10 }, () => ({
       machine: "haproxy1" as const,
       wallMs: world.facts.wallMs - 1,
     }));
     expect(world.decide().sentence).toContain("haproxy1 was replaced 10 times within an hour");
-    world.memory.durable.ordered.haproxy1 = "by hand";
+    world.order("haproxy1");
     expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
   });
 
   describe("an up that was killed after it had launched another instance", () => {
     const unfinished = () => {
       const world = new World();
-      world.memory.durable.givenUp.redis2 = { instanceId: "i-older", because: "test", tainted: true };
+      world.replacing("redis2", taintedPhase, "i-older");
       return world;
     };
 
@@ -930,14 +942,14 @@ describe("replacement", () => {
 
     test("a master on that instance is relieved first", () => {
       const world = new World();
-      world.memory.durable.givenUp.redis1 = { instanceId: "i-older", because: "test", tainted: true };
+      world.replacing("redis1", taintedPhase, "i-older");
       expect(world.situation("shard 1")).toBe("master-leaves");
     });
   });
 
   test("a spent budget says what to do, and that does it", () => {
     const world = new World();
-    world.memory.durable.givenUp.haproxy1 = { instanceId: "i-haproxy1", because: "test", tainted: true };
+    world.replacing("haproxy1", taintedPhase);
     const spend = (machine: "haproxy1" | "redis1") => ({ machine, wallMs: world.facts.wallMs - 1 });
     world.memory.durable.replacements = Array.from({ length: 10 }, () => [
       spend("haproxy1"),
@@ -952,14 +964,11 @@ describe("replacement", () => {
 
   test("a new instance in its place ends it", () => {
     const world = new World();
-    world.memory.durable.givenUp.redis2 = {
-      instanceId: "i-older",
-      because: "test",
-      tainted: true,
-      launched: true,
-    };
+    world.replacing("redis2", { phase: "launched" }, "i-older");
     expect(world.decide().settled).toBe(true);
-    expect(world.memory.durable.givenUp).toEqual({});
+    expect(Object.values(world.memory.durable.machines).map(({ replacement }) => replacement)).toEqual([
+      undefined,
+    ]);
   });
 
   test("a new machine joins: it is told whom to follow, and its probe lines get its address once it has everything", () => {
@@ -976,7 +985,7 @@ describe("replacement", () => {
       server.info = replicaInfo("redis1", 9000 + shard, { runId: "new" });
     }
     expect(world.situation("shard 1")).toBe("replica-syncing");
-    world.memory.durable.inSync[1] = { master: "run-redis1", replica: "new" };
+    world.remembered(1).inSync = { master: "run-redis1", replica: "new" };
     const steps = stepsOf(world, "haproxy1").join();
     expect(steps).toContain("probe 1/redis2 at 10.42.2.99:9001 ready");
     expect(steps).toContain("probe 2/redis2 out");
@@ -985,7 +994,7 @@ describe("replacement", () => {
 
   test("ordered while the master works: a planned switch, and only with a replica that has everything", () => {
     const world = new World();
-    world.memory.durable.ordered.redis1 = "by hand";
+    world.order("redis1");
     expect(stepsOf(world, "shard 1")).toEqual([
       "fence redis1's server of shard 1",
       "wait until redis2 has everything of shard 1",
@@ -993,7 +1002,7 @@ describe("replacement", () => {
       "send the traffic of shard 1 to redis2",
       "cut old sessions of shard 1 with redis1",
     ]);
-    delete world.memory.durable.inSync[2];
+    delete world.remembered(2).inSync;
     expect(world.situation("redis1")).toBe("machine-needed");
   });
 });
@@ -1003,7 +1012,7 @@ test("facts that no row covers are reported by name, and the other subjects are 
   world.server("redis1", 1).info = replicaInfo("redis2", 9001);
   world.server("redis1", 1).refusal = "NOPERM";
   world.look("redis2", 1, failing("refused"));
-  delete world.memory.durable.masters[1];
+  delete world.remembered(1).master;
   world.freshProxy("haproxy1").freshProxy("haproxy2");
   const { decisions } = world.decide();
   expect(decisions.length).toBe(2 + 2 + 2 + 2 + 1);

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Outcome } from "../../../recovery/decide/decide.ts";
+import type { Phase, PowerOff } from "../../../recovery/decide/memory/replacement.ts";
 import type { Step } from "../../../recovery/decide/steps.ts";
 import type { CloudState, Look, RedisInfo, Silence } from "../../../recovery/observe/facts.ts";
 import {
@@ -57,6 +58,10 @@ const server: fc.Arbitrary<ServerCase> = fc.record({
   }),
 });
 const machineCase = fc.record({ cloud, servers: fc.array(server, { minLength: 2, maxLength: 2 }) });
+const powerOff = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<PowerOff>("not requested") },
+  fc.constantFrom<PowerOff>("begun", "accepted", { inDoubtSinceMs: startMs }, { inDoubtSinceMs: 0 }),
+);
 const proxyLook = fc.oneof({ weight: 4, arbitrary: fc.constant(up) }, look);
 const proxyCase = fc.record({
   cloud,
@@ -75,8 +80,13 @@ const worldCase = fc.record({
   app: fc.record({ cloud, look, known: mostly(true) }),
   epochReached: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
   inSync: mostly(true),
-  tainted: fc.boolean(),
-  takenBack: mostly(false),
+  phase: fc.oneof(
+    {
+      weight: 7,
+      arbitrary: fc.record({ phase: fc.constantFrom("condemned" as const, "tainted" as const), powerOff }),
+    },
+    fc.constantFrom<Phase>({ phase: "taken back" }, { phase: "launched" }),
+  ),
   /** Another instance than the given-up one is there, though its launch is not known to have ended. */
   isUnfinished: mostly(false),
   attempted: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
@@ -130,16 +140,16 @@ function build(given: WorldCase): World {
   world.facts.app.look = given.app.look;
   if (!given.app.known) delete world.facts.app.view;
   for (const shard of world.shards) {
-    world.memory.durable.epochs[shard] = given.epochReached;
-    world.memory.durable.attempted[shard] = given.attempted;
+    const { epochReached: epoch, attempted } = given;
+    Object.assign(world.remembered(shard), { epoch, attempted });
     if (given.lastOnRedis2)
-      world.memory.durable.masters[shard] = { machine: "redis2", runId: "run-redis2", epoch: 1 };
-    if (!given.inSync) delete world.memory.durable.inSync[shard];
+      world.remembered(shard).master = { machine: "redis2", runId: "run-redis2", epoch: 1 };
+    if (!given.inSync) delete world.remembered(shard).inSync;
   }
-  const { givenUp: machine, tainted, takenBack, isUnfinished } = given;
+  const { givenUp: machine, phase, isUnfinished } = given;
   const instanceId = isUnfinished ? "i-former" : `i-${machine}`;
-  if (machine) world.memory.durable.givenUp[machine] = { instanceId, because: "test", tainted, takenBack };
-  if (given.ordered) world.memory.durable.ordered[given.ordered] = "test";
+  if (machine) world.replacing(machine, phase, instanceId);
+  if (given.ordered) world.order(given.ordered);
   return world;
 }
 
@@ -190,13 +200,13 @@ test("rule 3: nobody is promoted who is incomplete, of an earlier term than was 
   holds((world, outcome) => {
     for (const { machine, shard, epoch } of stepsOf(outcome, "promote")) {
       const { info, looks } = world.server(machine, shard);
-      const reached = world.memory.durable.epochs[shard] ?? 0;
+      const reached = world.remembered(shard).epoch;
       expect(looks.monit.state).toBe("up");
       expect(info?.loading).toBe(false);
       expect(info?.follows?.syncing ?? false).toBe(false);
       expect(info?.epoch ?? -1).toBeGreaterThanOrEqual(reached);
       // Later also than any term that was begun in vain: that promotion may still come true.
-      expect(epoch).toBe(Math.max(reached, world.memory.durable.attempted[shard] ?? 0) + 1);
+      expect(epoch).toBe(Math.max(reached, world.remembered(shard).attempted) + 1);
     }
   });
 });
@@ -207,7 +217,7 @@ test("rule 4: no traffic line becomes ready but the one of the only master, whic
       for (const { line, ready, machine, shard } of changes) {
         if (line !== "traffic" || !ready) continue;
         expect(world.server(machine, shard).info?.role).toBe("master");
-        expect(world.memory.durable.out[`${machine}/${shard}`]).toBeUndefined();
+        expect(world.memory.durable.servers[`${machine}/${shard}`]?.verdict).toBeUndefined();
       }
     }
   });
@@ -217,7 +227,7 @@ test("rule 4: no traffic line becomes ready but the one of the only master, whic
 const serves = (world: World, machine: RedisMachine) =>
   world.shards.some((shard) => {
     const { looks, info } = world.server(machine, shard);
-    const isOut = world.memory.durable.out[`${machine}/${shard}`] !== undefined;
+    const isOut = world.memory.durable.servers[`${machine}/${shard}`]?.verdict !== undefined;
     return looks.monit.state === "up" && info !== undefined && !isOut;
   });
 

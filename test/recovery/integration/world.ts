@@ -8,21 +8,20 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import type { Clock } from "../../../recovery/clock.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import type { Cloud, Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Engine } from "../../../recovery/cloud/engine.ts";
 import type { Remote } from "../../../recovery/cloud/remote.ts";
 import { serve, stopServing } from "../../../recovery/control/server.ts";
-import { revive } from "../../../recovery/decide/memory/memory.ts";
 import type { Step } from "../../../recovery/decide/steps.ts";
 import { readIncidents } from "../../../recovery/incidents/journal.ts";
 import { createLog } from "../../../recovery/log.ts";
+import { keptMemory } from "../../../recovery/loop/kept-memory.ts";
 import { Reconciler } from "../../../recovery/loop/reconciler.ts";
 import type { Status } from "../../../recovery/report/status.ts";
 import { defaultLimits, type Limits } from "../../../recovery/settings.ts";
-import { DiskFiles, readKept } from "../../../recovery/storage/files.ts";
+import { DiskFiles } from "../../../recovery/storage/files.ts";
 import { type Detection, type MachineName, machineNames, type Topology } from "../../../recovery/topology.ts";
 import { startNameServer } from "../../infra/servers.ts";
 import { type FakeMachine, recordName, startMachine } from "./machines.ts";
@@ -178,7 +177,7 @@ export class TestWorld {
       files,
       stateDir,
       self,
-      memory: revive(await readKept(files, join(stateDir, "memory.json"), z.unknown(), log), clock.now()),
+      memory: await keptMemory(files, stateDir, clock, log),
       incidents: await readIncidents(files, join(stateDir, "incidents"), log),
       hooks: { afterStep },
     });

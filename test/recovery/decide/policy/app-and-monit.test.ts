@@ -4,7 +4,7 @@ import { describeStep } from "../../../../recovery/decide/steps.ts";
 import { whyNoFailover } from "../../../../recovery/orders/failover.ts";
 import { defaultLimits } from "../../../../recovery/settings.ts";
 import { proxyMachines } from "../../../../recovery/topology.ts";
-import { down, failing, up, World } from "../../world-of-facts.ts";
+import { down, failing, taintedPhase, up, World } from "../../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
   world
@@ -66,7 +66,7 @@ describe("app", () => {
   test("the budget holds it (rule 8)", () => {
     const world = new World();
     world.facts.machines.app.cloud = "stopped";
-    world.memory.durable.givenUp.app = { instanceId: "i-app", because: "it is off", tainted: true };
+    world.replacing("app", taintedPhase);
     world.memory.durable.replacements = Array.from({ length: defaultLimits.replacementsPerHourMax }, () => ({
       machine: "app" as const,
       wallMs: world.facts.wallMs,

@@ -4,7 +4,7 @@ import { describeStep } from "../../../../recovery/decide/steps.ts";
 import type { RedisInfo } from "../../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../../recovery/settings.ts";
 import { counterpartOf, type RedisMachine, redisMachines } from "../../../../recovery/topology.ts";
-import { down, none, replicaInfo, up, World } from "../../world-of-facts.ts";
+import { down, none, replicaInfo, taintedPhase, up, World } from "../../world-of-facts.ts";
 
 const stepsOf = (world: World, subject: string) =>
   world
@@ -49,8 +49,7 @@ describe("both redis machines are lost", () => {
       expect(stepsOf(world, machine)).toEqual([`stop monitoring ${machine}`]);
     }
     expect(world.situation("shard 1")).toBe("shard-lost");
-    for (const machine of redisMachines)
-      world.memory.durable.givenUp[machine] = { instanceId: `i-${machine}`, because: "test", tainted: true };
+    for (const machine of redisMachines) world.replacing(machine, taintedPhase);
     expect(stepsOf(world, "replacement")).toEqual([
       "compare the program with the one that the last up ran",
       "power off redis1 (i-redis1)",
@@ -120,7 +119,8 @@ describe("after a total loss, when the machines come back with their volumes", (
 
   test.each(redisMachines)("within a beat the former master wins: %s", (machine) => {
     const world = bothOff();
-    for (const master of Object.values(world.memory.durable.masters)) master.machine = machine;
+    for (const { master } of Object.values(world.memory.durable.shards))
+      Object.assign(master ?? {}, { machine });
     world.decide();
     for (const one of redisMachines) comesBack(world, one, { beat: 901, offset: 0 });
     expect(stepsOf(world, "shard 1")[1]).toBe(`make ${machine} master of shard 1 (epoch 2)`);
@@ -146,7 +146,7 @@ describe("after a total loss, when the machines come back with their volumes", (
 
   test("a later term wins over any beat", () => {
     const world = bothOff();
-    world.memory.durable.epochs[1] = 2;
+    world.remembered(1).epoch = 2;
     comesBack(world, "redis1", { epoch: 1, beat: 900 });
     comesBack(world, "redis2", { epoch: 2, beat: 5 });
     expect(stepsOf(world, "shard 1")[1]).toBe("make redis2 master of shard 1 (epoch 3)");
@@ -165,7 +165,7 @@ describe("after a total loss, when the machines come back with their volumes", (
 
 test("a replica without everything brings its lost master back from its volume, instead of taking over", () => {
   const world = new World().lookAll("redis1", down("silent"));
-  for (const shard of world.shards) delete world.memory.durable.inSync[shard];
+  for (const shard of world.shards) delete world.remembered(shard).inSync;
   expect(world.situation("redis1")).toBe("machine-needed");
   world.later(defaultLimits.graceMs + 100);
   expect(world.situation("shard 1")).toBe("nothing-promotable");
@@ -174,8 +174,7 @@ test("a replica without everything brings its lost master back from its volume, 
 
 test("a successor that is lost before it was ever seen is given up in its turn", () => {
   const world = new World().lookAll("redis2", down("silent"));
-  const done = { tainted: true, powerOffRequested: true, launched: true };
-  world.memory.durable.givenUp.redis2 = { instanceId: "i-redis2", because: "test", ...done };
+  world.replacing("redis2", { phase: "launched" });
   expect(world.situation("replacement")).toBe("arriving");
   Object.assign(world.facts.machines.redis2, { instanceId: "i-new-redis2", cloud: "terminated" });
   expect(stepsOf(world, "redis2")).toEqual(["stop monitoring redis2"]);
