@@ -1,7 +1,7 @@
-/** Asking a person before something irreversible. */
+/** Asks a person before something that cannot be undone. */
 import { createInterface } from "node:readline/promises";
 
-/** Whether the person types exactly `word`. @throws when nobody can be asked; `instead` says what to do then. */
+/** True if the person types exactly `word`. @throws without a terminal; `instead` tells the person what to do then. */
 export async function isTyped(question: string, word: string, instead: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new Error(`nobody can be asked here: ${instead}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

@@ -1,4 +1,4 @@
-/** The status and a list of incidents as people read them. */
+/** The status, and a list of incidents, as text for people. */
 import type { Incident } from "../incidents/record.ts";
 import { whyPaused } from "../loop/pause.ts";
 import type { Status } from "../report/status.ts";
@@ -35,7 +35,7 @@ export function incidentLine({ id, because, endedAt, tookMs }: Incident): string
   return `${id}  ${endedAt ? `over${took}` : "OPEN"}  ${because}`;
 }
 
-/** A replication lag in a unit that can be read at a glance. */
+/** A replication lag in bytes, KB or MB. */
 export function lagText(bytes: number | null): string {
   if (bytes === null) return "-";
   if (bytes < 1024) return `${bytes} B`;

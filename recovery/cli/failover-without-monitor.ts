@@ -1,4 +1,4 @@
-/** A failover while no monitor runs: the same code in this process, under the same lock. */
+/** A failover while no monitor runs. This process runs the same code under the same lock. */
 import { systemClock } from "../clock.ts";
 import { createLog } from "../log.ts";
 import { tryLock } from "../loop/lock.ts";
@@ -8,7 +8,10 @@ import { failoverIfFailed } from "../orders/failover-if-failed.ts";
 import { readSettings } from "../settings.ts";
 import type { MachineName } from "../topology.ts";
 
-/** Runs the reconciler until the machine is replaced, or `ifFailed` is not the case. Ctrl-C ends it anywhere; a monitor then continues. */
+/**
+ * Runs the reconciler until the machine is replaced. With `ifFailed`: also until recovery has decided that it has not failed.
+ * Ctrl-C may end it at any point; a monitor continues later (rule 6).
+ */
 export async function failoverAlone(
   machine: string,
   say: (line: string) => void,

@@ -1,4 +1,4 @@
-/** `barton` on the monit machine. `status`, `plan`, `incidents`, `incident` and `explain` only look. */
+/** `barton` on the monit machine. `status`, `plan`, `incidents`, `incident` and `explain` change nothing. */
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../clock.ts";
@@ -26,14 +26,14 @@ const viewTimeoutMs = 700;
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const asJson = (value: unknown) => JSON.stringify(value, null, 2);
 
-/** A mistake in the command line, as short as every other error. */
+/** An error in the command line, on one line like every other error. */
 const asOneLine = (text: string) =>
   `barton: ${text
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", " ")}`;
 
-/** Neither done nor failed: there was nothing to do. */
+/** Exit status of `failover --if-failed` when recovery has no verdict, so that nothing was done. */
 const notFailedStatus = 3;
 const resultAsJson = "how it ended as JSON; what happens meanwhile goes to standard error";
 
@@ -187,7 +187,7 @@ function duration(text: string): number {
 const recordedIncidents = () =>
   readIncidents(diskReader, join(stateDir, "incidents"), createLog(process.stderr));
 
-/** Does something else when no monitor runs; other errors stay errors. */
+/** Handles the error "no monitor runs" with `otherwise`; passes other errors on. */
 const withoutMonitor = (otherwise: () => Promise<string>) => (error: Error) =>
   error instanceof NoMonitor ? otherwise() : Promise.reject(error);
 
@@ -199,7 +199,7 @@ async function lookWithoutMonitor(error: Error): Promise<Status> {
     : { ...status, sentence: `${error.message}; ${status.sentence}` };
 }
 
-/** The same code in this process, under the same lock. */
+/** Runs the failover in this process, with the same code and under the same lock. */
 async function failoverWithoutMonitor(
   machine: string,
   tell: (line: string) => void,
@@ -209,7 +209,7 @@ async function failoverWithoutMonitor(
   return failoverAlone(machine, tell, ifFailed);
 }
 
-/** Prints how an order ended; one that was not carried out is an error. */
+/** Prints the result of an order. An order that was not carried out is an error, except `notFailed`. */
 function conclude({ ok, message, notFailed }: FailoverResult, json: boolean | undefined): void {
   if (!json && !ok && !notFailed) throw new Error(message);
   say(json ? asJson({ ok, message, notFailed }) : message);

@@ -1,4 +1,4 @@
-/** `barton rehearse KIND TARGET`. */
+/** The command `barton rehearse KIND TARGET`: checks that it is allowed, asks, and runs the rehearsal. */
 import { type Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../clock.ts";
 import { getView } from "../control/client.ts";
@@ -30,7 +30,7 @@ interface Flags {
 
 const statusTimeoutMs = 2_000;
 
-/** Adds the command to `program`. `socket`: the running monitor's. */
+/** Adds the command to `program`. `socket` is the path of the running monitor's socket. */
 export function rehearseCommand(program: Command, socket: string, say: (text: string) => void): void {
   program
     .command("rehearse")
@@ -86,7 +86,11 @@ async function perform(
   return report;
 }
 
-/** @param mode the stack's barton:rehearsal, as monit's environment has it. */
+/**
+ * Why this stack does not allow the rehearsal, or undefined.
+ *
+ * @param mode value of barton:rehearsal, from monit's environment.
+ */
 export function whyNotAllowed(mode: string | undefined, { yes }: Pick<Flags, "yes">): string | undefined {
   if (mode === "free" || (mode === "confirmed" && !yes)) return undefined;
   if (mode === "confirmed") return "--yes is for a lab; here a person types the machine's name";

@@ -1,4 +1,4 @@
-/** `barton roll`: what people do to a system that is well. */
+/** The command `barton roll`: shows the plan, asks, and runs the roll. */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../clock.ts";
@@ -16,7 +16,7 @@ type Say = (text: string) => void;
 
 const statusTimeoutMs = 2_000;
 
-/** Adds the commands to `program`. `socket`: the running monitor's. */
+/** Adds the command to `program`. `socket` is the path of the running monitor's socket. */
 export function maintenanceCommands(program: Command, socket: string, say: Say): void {
   program
     .command("roll")
@@ -57,7 +57,7 @@ async function runRoll(socket: string, only: MachineName[], flags: RollFlags, sa
   abortOnSignals(stop);
   const result = await roll(tools, only);
   say(flags.json ? JSON.stringify(result, null, 2) : result.message);
-  // The connection to the monitor would keep an interrupted command waiting for the machine under way.
+  // Without this, the open connection to the monitor would make an interrupted command wait for the present machine.
   process.exit(result.ok ? 0 : 1);
 }
 
@@ -66,7 +66,7 @@ async function rollTools(socket: string, say: Say, signal: AbortSignal): Promise
   const { pulumiEngine } = await import("../cloud/pulumi.ts");
   const programDir = resolve(import.meta.dirname, "../..");
   const log = createLog(process.stderr, { BARTON_LOG_LEVEL: "warn" });
-  // Only outputs are read here, which needs no lock.
+  // This engine only reads outputs, which needs no lock.
   const mayJudgeLocks = () => false;
   const engine = pulumiEngine({ stack, projectDir, programDir, log, clock: systemClock, mayJudgeLocks });
   return {

@@ -1,9 +1,10 @@
 /**
- * `barton roll`: every machine that the program would make otherwise by now (image, configuration, type, disk) is replaced,
- * one after the other, in the planned way: its masters are moved first, its counterpart serves meanwhile.
+ * `barton roll` replaces every outdated machine: one whose image, configuration, type or disk the present program would make
+ * differently. It replaces one machine after the other. The masters of a machine are moved first, and its counterpart serves
+ * meanwhile.
  *
- * The monitor does each replacement; this only orders the next one. So whatever ends it, nothing is left half done, and a
- * second run goes on with the machines that are left.
+ * The monitor does each replacement. This code only orders the next one, so it may be interrupted at any point. A second run
+ * continues with the machines that are left.
  */
 
 import type { Clock } from "../clock.ts";
@@ -19,16 +20,16 @@ import {
   type Topology,
 } from "../topology.ts";
 
-/** The commands and looks that a roll is made of. Both commands end when the machine is in the desired state again. */
+/** What a roll needs. Both commands end when the machine is in the desired state again. */
 export interface RollTools {
-  /** What the last `up` built, read anew. */
+  /** What the last `up` built; reads the stack each time. */
   topology(): Promise<Topology | undefined>;
   /** @throws NoMonitor while the monitor is away. */
   status(): Promise<Status>;
   switchover(machine: RedisMachine): Promise<FailoverResult>;
   failover(machine: MachineName): Promise<FailoverResult>;
   clock: Clock;
-  /** Gets a line for everything that happens. */
+  /** Called with one line for each event. */
   say: (line: string) => void;
   /** Aborted by Ctrl-C: no further machine is begun. */
   signal: AbortSignal;
@@ -43,23 +44,25 @@ export interface RollResult {
   left: { machine: MachineName; why?: string }[];
 }
 
-/** What is to be done, in the order in which it is done. */
+/** The machines of a roll, in the order in which they are replaced. */
 export interface RollPlan {
-  /** Replicas before masters, and the proxy that clients use last of the pair. */
+  /** Replicas before masters; of the proxies, the one that clients use comes last. */
   replace: MachineName[];
-  /** To be replaced too, but not by this command. */
+  /** Outdated too, but not replaced by this command; `why` says what replaces them. */
   left: { machine: MachineName; why: string }[];
 }
 
-/** A machine boots within minutes, a copy of its data may take longer. */
+/** A machine boots within minutes. The full copy of its data may take longer. */
 const wellMs = 1_800_000;
 const lookMs = 500;
-/** How often a machine is ordered when the monitor itself is restarted in the middle of it. */
+/** How often a machine is ordered if the monitor restarts in the middle of its replacement. */
 const attemptsMax = 3;
 
 /**
- * @param only the machines that are asked for; empty for all.
- * @throws with a sentence when there is no telling what a machine was made from.
+ * Which machines are outdated, and in which order they are replaced.
+ *
+ * @param only the machines to consider; empty means all.
+ * @throws if the stack does not say what a machine was made from.
  */
 export function planRoll(topology: Topology, status: Status, only: readonly MachineName[] = []): RollPlan {
   const outdated = machineNames.filter((name) => {
@@ -76,7 +79,7 @@ export function planRoll(topology: Topology, status: Status, only: readonly Mach
   return { replace: replaceable.sort((a, b) => turnOf(a, status) - turnOf(b, status)), left };
 }
 
-/** Redis machines first, the one with fewer masters before the other; haproxy1 after its backup; then the rest. */
+/** Position in the order: the redis machine with fewer masters, the other one, haproxy2 (the backup), haproxy1, then the rest. */
 function turnOf(machine: MachineName, status: Status): number {
   if (isRedis(machine)) return mastersOn(machine, status) / (status.shards.length + 1);
   const turns: Partial<Record<MachineName, number>> = { haproxy2: 1, haproxy1: 2, app: 3 };
@@ -95,7 +98,7 @@ export function whyNoRoll(status: Status): string | undefined {
   return undefined;
 }
 
-/** Replaces what is to be replaced; see the file's head. Refuses while not all is well. */
+/** Replaces the outdated machines; see the head of this file. Refuses while not all is well or recovery is paused. */
 export async function roll(tools: RollTools, only: readonly MachineName[] = []): Promise<RollResult> {
   const replaced: RollResult["replaced"] = [];
   let attempts = 0;
@@ -135,15 +138,15 @@ async function planAnew(tools: RollTools, status: Status, only: readonly Machine
   return planRoll(topology, status, only);
 }
 
-/** How it went with a machine; neither is set when it was replaced. */
+/** Result for one machine. Neither field is set if it was replaced. */
 interface Replacement {
-  /** It was not. */
+  /** The machine was not replaced, for this reason. */
   why?: string;
-  /** It may be, or not yet, or not at all: how the monitor's work on it ended nobody has seen, and why. */
+  /** The result is unknown, for this reason: the machine may be replaced, not yet, or not at all. */
   interrupted?: string;
 }
 
-/** One machine, masters moved away first. */
+/** Replaces one machine, after its masters were moved to the counterpart. */
 async function replace(tools: RollTools, machine: MachineName, status: Status): Promise<Replacement> {
   if (isRedis(machine) && mastersOn(machine, status) > 0) {
     const moved = outcomeOf(await unlessAborted(tools, machine, tools.switchover(machine)));
@@ -159,7 +162,7 @@ function outcomeOf({ ok, interrupted, message }: FailoverResult): Replacement {
   return interrupted ? { interrupted: message } : { why: message };
 }
 
-/** Ctrl-C ends the command at once; what the monitor has begun it finishes. */
+/** Ctrl-C ends the command at once. The monitor finishes what it has begun. */
 async function unlessAborted(
   { signal }: RollTools,
   machine: MachineName,
@@ -173,7 +176,7 @@ async function unlessAborted(
   return Promise.race([work.catch(whileAway), aborted]);
 }
 
-/** A monitor that is away just now is waited for, like one that ends in the middle. */
+/** A missing monitor counts as an interruption: the roll waits until it is back. */
 function whileAway(error: Error): FailoverResult {
   if (!(error instanceof NoMonitor)) throw error;
   return { ok: false, interrupted: true, message: error.message };
@@ -182,7 +185,7 @@ function whileAway(error: Error): FailoverResult {
 /**
  * Waits for the desired state, also while the monitor is restarted.
  *
- * @returns the last status that was seen (`before`, if none was), and why the desired state did not come.
+ * @returns the last status (`before` if there was none), and why the desired state was not reached.
  */
 async function untilWell(tools: RollTools, before: Status): Promise<{ status: Status; why?: string }> {
   const { clock, signal } = tools;

@@ -1,4 +1,4 @@
-/** A direct look at everything, without the monitor: for `barton status` while none runs. Changes nothing. */
+/** `barton status` while no monitor runs: this process probes everything itself, once. It changes nothing. */
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
@@ -13,10 +13,10 @@ import { type Status, statusOf } from "../report/status.ts";
 import type { Settings } from "../settings.ts";
 import { diskReader, readKept } from "../storage/files.ts";
 
-/** Long enough for an answer of everybody who lives. */
+/** Long enough for an answer of every server that is well, in milliseconds. */
 const lookMs = 400;
 
-/** The cloud is not asked: its client alone takes longer to load than a status may take. */
+/** The cloud is not asked: only to load its client takes longer than a status may take. */
 const silentCloud: Cloud = {
   describe: () => new Promise(() => {}),
   powerOff: async () => {},

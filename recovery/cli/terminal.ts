@@ -1,9 +1,9 @@
-/** What the commands and the monitor share towards whoever runs them: Ctrl-C, and progress beside a result. */
+/** Signals and output that the commands and the monitor share. */
 
-/** Aborts when the process is told to stop: by Ctrl-C, or by systemd. A second Ctrl-C ends it at once. */
+/** Aborts `stop` at the first Ctrl-C, or when systemd stops the process. A second Ctrl-C ends the process at once. */
 export function abortOnSignals(stop: AbortController): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 }
 
-/** Says a line of progress beside a result that a machine reads: to standard error. */
+/** Writes a line of progress to standard error, because standard output has a result that a machine reads. */
 export const sayBeside = (text: string) => void process.stderr.write(`${text}\n`);

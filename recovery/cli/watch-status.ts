@@ -1,20 +1,20 @@
-/** `barton status --watch`: the status again and again, for a person at a terminal or for a log. */
+/** `barton status --watch`: shows the status every second, at a terminal or in a log. */
 import { type Clock, systemClock } from "../clock.ts";
 import type { Status } from "../report/status.ts";
 import { describeStatus } from "./describe-status.ts";
 import { abortOnSignals } from "./terminal.ts";
 
 export interface WatchOptions {
-  /** A line of JSON for every change, whatever the output is. */
+  /** Writes a line of JSON for every change, also at a terminal. */
   json?: boolean;
   output: Pick<NodeJS.WriteStream, "write" | "isTTY">;
-  /** Ends the watch; Ctrl-C, unless given. */
+  /** Ends the watch. Default: Ctrl-C. */
   signal?: AbortSignal;
   intervalMs?: number;
   clock?: Clock;
 }
 
-/** A lag is told in steps of this size where nobody watches a picture. */
+/** In a log, a lag is rounded down to a multiple of this. */
 const notedLagBytes = 16 * 1024 ** 2;
 
 const escapes = {
@@ -26,8 +26,8 @@ const escapes = {
 };
 
 /**
- * Looks until the signal aborts. At a terminal the picture is drawn over the last one; elsewhere each change is a line with
- * its time, and nothing is said while nothing changes. A look that fails is shown like a status.
+ * Shows the status until the signal aborts. At a terminal each picture is drawn over the last one. Elsewhere each change is a
+ * line with its time, and nothing is written while nothing changes. An error is shown like a status.
  */
 export async function watchStatus(look: () => Promise<Status>, options: WatchOptions): Promise<void> {
   const { json, output, intervalMs = 1_000, signal = untilInterrupted(), clock = systemClock } = options;
@@ -51,20 +51,20 @@ export async function watchStatus(look: () => Promise<Status>, options: WatchOpt
   }
 }
 
-/** Line by line over the last picture: clearing the screen first would flicker. */
+/** Draws line by line over the last picture. Clearing the screen first would flicker. */
 function picture(text: string, at: Date): string {
   const lines = [...text.split("\n"), "", `${at.toISOString()}, Ctrl-C ends`];
   return escapes.home + lines.map((line) => line + escapes.clearLine).join("\n") + escapes.clearBelow;
 }
 
-/** Bytes that are on their way to a replica come and go with every look, and are no event in a log. */
+/** Rounds the lag: bytes on their way to a replica change with every look and would fill a log. */
 function withoutRipples(status: Status): Status {
   const calm = (lagBytes: number | null) => lagBytes && Math.floor(lagBytes / notedLagBytes) * notedLagBytes;
   const shards = status.shards.map((shard) => ({ ...shard, lagBytes: calm(shard.lagBytes) }));
   return { ...status, shards };
 }
 
-/** The lines of `after` that were not in `before`, each with the time. */
+/** The lines of `after` that are not in `before`, each with the time. */
 function changes(before: string, after: string, at: Date): string {
   const known = new Set(before.split("\n"));
   const fresh = after.split("\n").filter((line) => !known.has(line));

@@ -1,4 +1,4 @@
-/** Asking the running monitor through its socket. */
+/** The client side of the running monitor's socket. */
 import { request } from "node:http";
 import { createInterface } from "node:readline";
 import type { FailoverResult } from "../orders/failover.ts";
@@ -32,7 +32,7 @@ export function getView<T>(socketPath: string, view: "status" | "plan", timeoutM
   });
 }
 
-/** Tells the monitor something that it does at once; see `getView` for errors. @returns its answer in words. */
+/** Sends the monitor a command that it carries out at once. For errors see `getView`. @returns its answer, one sentence. */
 export function tellMonitor(socketPath: string, path: string, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = request({ socketPath, path, method: "POST", timeout: timeoutMs }, (response) => {
@@ -54,8 +54,9 @@ export function tellMonitor(socketPath: string, path: string, timeoutMs: number)
 }
 
 /**
- * Asks the monitor to do something, perhaps with a reason (see `rollReason`), and passes every line of progress on; see
- * `getView` for errors.
+ * Sends the monitor an order that takes time, and calls `say` with every line of progress. For errors see `getView`.
+ *
+ * @param why reason for the order; only `rollReason` has a meaning.
  */
 export function order(
   socketPath: string,
@@ -79,10 +80,10 @@ export function order(
         else if (event.message !== undefined) result = resultIn(event);
       });
       lines.on("close", () => resolve(result));
-      // It passes the response's errors on.
+      // The line reader passes the errors of the response on.
       lines.on("error", () => lines.close());
     });
-    // Whether a monitor that ended at this moment had taken the order nobody knows.
+    // If the monitor ended at this moment, nobody knows whether it had accepted the order.
     const isCutOff = ({ code }: NodeJS.ErrnoException) => code === "ECONNRESET" || code === "EPIPE";
     sent.on("error", (error) => (isCutOff(error) ? resolve(result) : reject(asNoMonitor(error))));
     sent.end();
@@ -105,7 +106,7 @@ function asNoMonitor(error: NodeJS.ErrnoException): Error {
     : error;
 }
 
-/** Asks the monitor for the failover of a machine, perhaps only if recovery too takes it for failed; see `order`. */
+/** Orders the failover of a machine; with `ifFailed` only if recovery takes it for failed as well. See `order`. */
 export function orderFailover(
   socketPath: string,
   machine: string,

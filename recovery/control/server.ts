@@ -1,4 +1,4 @@
-/** The running monitor's socket: its view for `barton`, and orders from `failover`. HTTP, for root only. */
+/** The server side of the running monitor's socket: views for `barton`, and orders. HTTP over a unix socket, for root only. */
 import { once } from "node:events";
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -12,7 +12,7 @@ import { failoverIfFailed } from "../orders/failover-if-failed.ts";
 import { switchover } from "../orders/switchover.ts";
 import type { MachineName } from "../topology.ts";
 
-/** Begins to listen; whoever holds recovery's lock may replace a socket that a dead process left. */
+/** Begins to listen. The caller holds recovery's lock, so it may replace a socket that a dead process left. */
 export async function serve(path: string, options: Omit<FailoverOptions, "say">): Promise<Server> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
@@ -30,10 +30,10 @@ export async function serve(path: string, options: Omit<FailoverOptions, "say">)
   return server;
 }
 
-/** How long a monitor that stops waits for its answers to be read. */
+/** How long a stopping monitor waits until its last answers are read, in milliseconds. */
 const lastWordMs = 200;
 
-/** Every order under way is answered when the monitor stops; what takes longer is cut off, which is an answer too. */
+/** Gives every order under way its answer, then closes. A connection that takes longer is cut; its client reports an interruption. */
 export async function stopServing(server: Server, clock: Clock): Promise<void> {
   const closed = once(server, "close");
   server.close();
@@ -49,7 +49,7 @@ async function answer(
 ): Promise<void> {
   const [, verb = "", argument = "", text = ""] = (request.url ?? "").split("/").map(decodeURIComponent);
   const { reconciler, signal } = options;
-  // A monitor that stops has only the view of its last cycle, in which what it has begun since then does not show.
+  // A stopping monitor has only the view of its last cycle. Steps that began after it are missing there.
   if (request.method === "GET" && signal.aborted) return json(response, undefined);
   if (request.method === "GET" && verb === "status") return json(response, reconciler.status());
   if (request.method === "GET" && verb === "plan") return json(response, reconciler.plan());
@@ -94,7 +94,7 @@ function json(response: ServerResponse, value: unknown): void {
   response.end(JSON.stringify(value ?? {}));
 }
 
-/** Streams one JSON object per line: `{line}` for each event, and the result at the end. */
+/** Streams one JSON object per line: `{line}` for each event, then the result. */
 async function stream(
   response: ServerResponse,
   work: (say: (line: string) => void) => Promise<FailoverResult>,

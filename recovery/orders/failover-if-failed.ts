@@ -1,6 +1,6 @@
 /**
- * `failover --if-failed MACHINE`, for other monitors: what such a monitor sees from one place, on monit, is no verdict. So
- * nothing is ordered here. Recovery looks with all its vantage points and does what it would do by itself; this only says what
+ * `failover --if-failed MACHINE`, for other monitors. Such a monitor probes from one place, monit, and that is no verdict. So
+ * nothing is ordered here. Recovery uses all its vantage points and does what it would do by itself. This code reports what
  * that is, and follows it to its end.
  */
 
@@ -8,12 +8,12 @@ import { until } from "../loop/until.ts";
 import type { MachineName } from "../topology.ts";
 import { type FailoverOptions, type FailoverResult, follow, refusedNow, stopped } from "./failover.ts";
 
-/** Longer than the longest patience before a verdict: a machine that was never seen may still be booting. */
+/** Longer than the longest patience before a verdict (`bootMs`, for a machine that may be booting), in milliseconds. */
 const mindMs = 300_000;
-/** What recovery knows may be older than the failure: every watcher looks once in this time. */
+/** Recovery's facts may be older than the failure. Every watcher probes at least once in this time (milliseconds). */
 const freshMs = 1_000;
 
-/** Follows the replacement of a machine that recovery too takes for failed; refuses for any other one. */
+/** Follows the replacement of a machine that recovery takes for failed as well. Refuses for any other machine. */
 export async function failoverIfFailed(
   machine: MachineName,
   options: FailoverOptions,
@@ -31,7 +31,7 @@ export async function failoverIfFailed(
     await until(clock, mindMs, signal, () => !isSame() || reconciler.opinionOf(machine) !== "open");
     if (signal.aborted) return stopped(machine);
     if (isSame() && reconciler.opinionOf(machine) !== "failed") return notFailed(machine, options);
-    // Its process may come back in the very moment before it is given up.
+    // Its process may come back just before the machine is condemned.
     const isSoundAgain = () => isSame() && reconciler.opinionOf(machine) === "sound";
     const result = await follow(machine, options, failed, isSoundAgain);
     return isSoundAgain() && !signal.aborted ? notFailed(machine, options) : result;

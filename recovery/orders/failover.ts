@@ -1,4 +1,4 @@
-/** `failover MACHINE`: what the monitor does by itself, started by a person or by another monitor. */
+/** `failover MACHINE`: a person or another monitor starts what the monitor does by itself after a failure. */
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../cloud/engine.ts";
 import { rollReason } from "../decide/memory/memory.ts";
@@ -11,7 +11,7 @@ export interface FailoverOptions {
   reconciler: Reconciler;
   engine: Engine;
   clock: Clock;
-  /** Gets a line for every event of the failover. */
+  /** Called with one line for each event of the failover. */
   say: (line: string) => void;
   signal: AbortSignal;
 }
@@ -19,17 +19,17 @@ export interface FailoverOptions {
 export interface FailoverResult {
   ok: boolean;
   message: string;
-  /** It was not followed to its end: the monitor ended in the middle of it, or it takes long. Recovery goes on with it. */
+  /** The command did not see the end: the monitor stopped in the middle, or it takes too long. Recovery continues it. */
   interrupted?: true;
-  /** `--if-failed`: recovery has no verdict on the machine, so that nothing was done. */
+  /** `--if-failed`: recovery has no verdict on the machine. Nothing was done. */
   notFailed?: true;
 }
 
-/** How long the reconciler may take to see the world, before an order makes sense. */
+/** How long the reconciler may take until its first decisions, in milliseconds. Before that an order makes no sense. */
 const firstSightMs = 10_000;
 const timeoutMs = 900_000;
 
-/** Why there is no failover of something by this name, or undefined. */
+/** Why a failover of `name` is not possible (no such machine, or monit), or undefined. */
 export function whyNoFailover(name: string): string | undefined {
   const replaceable: string[] = [...replaceableMachines];
   if (replaceable.includes(name)) return undefined;
@@ -69,7 +69,7 @@ export async function failover(
   });
   try {
     if (!reconciler.isBeingReplaced(machine)) {
-      // The budget is for whoever asks again and again, other monitors included; a roll asks once.
+      // The budget stops callers that ask again and again, other monitors included. A roll asks once.
       const spent = why === rollReason ? undefined : reconciler.whyBudgetSpent(machine);
       const refusal = spent ?? (await engine.whyProgramDiffers());
       if (refusal) return { ok: false, message: `${machine} is not replaced: ${refusal}` };
@@ -81,7 +81,7 @@ export async function failover(
   }
 }
 
-/** Until another instance than `failed` is there and well, or cannot be, or `isMoot`. */
+/** Waits until another instance than `failed` is there and well, or that is not possible, or `isMoot` says that it is not needed. */
 export async function follow(
   machine: MachineName,
   { reconciler, clock, signal }: FailoverOptions,
@@ -91,7 +91,7 @@ export async function follow(
   const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
   let refusal: string | undefined;
   const ended = await until(clock, timeoutMs, signal, () => {
-    // A recovery that stops decides nothing any more: whether a person is needed its next run will see.
+    // A stopping recovery decides nothing any more. Its next run sees whether a person is needed.
     refusal = signal.aborted ? undefined : reconciler.whyStuck(machine);
     return refusal !== undefined || isReplaced() || isMoot();
   });
@@ -105,7 +105,7 @@ export async function follow(
   return { ok: false, interrupted: true, message: slow };
 }
 
-/** Recovery was stopped in the middle. */
+/** The result if recovery was stopped in the middle. */
 export function stopped(machine: MachineName): FailoverResult {
   const message = `${machine} is not replaced yet: recovery was stopped meanwhile; its next run goes on: see "barton status"`;
   return { ok: false, interrupted: true, message };

@@ -1,4 +1,4 @@
-/** `barton switchover MACHINE|SHARD`: other masters, by order of a person, without error and without loss. */
+/** `barton switchover MACHINE|SHARD`: a person moves masters to the counterpart, without error and without loss. */
 import { whyNoSwitchover } from "../decide/rules/switchover.ts";
 import { otherOf, type ShardView, soleMaster } from "../decide/view/view.ts";
 import { list } from "../decide/view/words.ts";
@@ -10,7 +10,7 @@ import type { FailoverOptions, FailoverResult } from "./failover.ts";
 
 export type SwitchoverOptions = Pick<FailoverOptions, "reconciler" | "clock" | "say" | "signal">;
 
-/** What is to be done for one shard. */
+/** The planned switch of one shard. */
 export interface Move {
   shard: number;
   from: RedisMachine;
@@ -18,9 +18,9 @@ export interface Move {
 }
 
 const firstSightMs = 10_000;
-/** For the steps of one shard; they take a fraction of a second. */
+/** Limit for the steps of one shard, in milliseconds. They take a fraction of a second. */
 const moveMs = 20_000;
-/** For the old master to become a replica that has everything, perhaps by a full copy. */
+/** Limit for the old master to become a replica in sync, perhaps by a full copy, in milliseconds. */
 const syncMs = 120_000;
 
 /** Orders the switches, all shards side by side, and follows them to their end. */
@@ -56,7 +56,7 @@ export async function switchover(target: string, options: SwitchoverOptions): Pr
 
 /**
  * The moves that the target asks for: all shards whose master is on that machine, or one shard by its index.
- * A text says why they cannot be made now; all of them are possible, or none is begun.
+ * A text says why they are not possible now. Either all moves are possible, or none begins.
  */
 export function movesFor(target: string, shards: ShardView[]): Move[] | string {
   const wanted = redisMachines.some((machine) => machine === target)
@@ -82,7 +82,7 @@ async function follow(move: Move, { reconciler, clock, signal }: SwitchoverOptio
   try {
     const isOver = () => {
       if (isMoved(reconciler, move)) return true;
-      // A monitor that stops begins none of the steps that are left: what it sees then is no reason against the switch.
+      // A stopping monitor begins no further step. What it sees then is no reason against the switch.
       trouble = signal.aborted ? undefined : whyStuck(reconciler, move);
       return trouble !== undefined;
     };
@@ -100,7 +100,7 @@ async function follow(move: Move, { reconciler, clock, signal }: SwitchoverOptio
   return { ok: true, message: `shard ${shard}: ${to} is master, ${from} is still receiving its copy` };
 }
 
-/** The order is forgotten, but what was begun is gone on with from what the next run sees. */
+/** The order is forgotten. The next run continues from what it observes. */
 const stoppedText = ({ shard, from }: Move) =>
   `shard ${shard}: the monitor was stopped in the middle of the switch; "barton status" says who is master when it is back, ` +
   `and if that is ${from}, order it again`;
