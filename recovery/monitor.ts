@@ -24,6 +24,9 @@ async function main(): Promise<void> {
   const prepared = await prepare(settings, log, stop.signal);
   if (!prepared) return;
   const { reconciler, engine } = prepared;
+  // What nobody awaits must not end the process either: the next cycle decides from what it observes.
+  for (const event of ["unhandledRejection", "uncaughtException"] as const)
+    process.on(event, (error: unknown) => reconciler.bugs.report("the background", error));
   const options = { reconciler, engine, clock: systemClock, signal: stop.signal };
   const server = await serve(monitorSocket(settings.runDir), options);
   const metrics = await report(reconciler, settings, log);

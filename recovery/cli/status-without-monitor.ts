@@ -41,7 +41,7 @@ export async function lookDirectly(settings: Settings): Promise<Status> {
     await readKept(diskReader, pauseFile(settings.stateDir), pauseSchema, log),
   );
   const outcome = decide(facts, memory, settings.limits);
-  const status = statusOf(facts, outcome, false, incidents, pause.current);
+  const status = statusOf(facts, outcome, { inProgress: false, incidents, paused: pause.current });
   return {
     ...status,
     healthy: false,

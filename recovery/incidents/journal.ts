@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Clock, wallTimeOf } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { Bugs } from "../report/bugs.ts";
 import { type Files, readKept } from "../storage/files.ts";
 import { type Incident, incidentId, incidentSchema, interrupted } from "./record.ts";
 
@@ -10,6 +11,8 @@ export interface JournalOptions {
   files: Pick<Files, "write">;
   clock: Clock;
   log: Log;
+  /** Where listeners' exceptions are reported; a step must not fail by them. */
+  bugs: Pick<Bugs, "guard">;
 }
 
 /** Something that was recorded. Steps are told also when no incident is open; `kind` is the step without its operands. */
@@ -102,13 +105,14 @@ export class Journal {
   }
 
   #tell(event: JournalEvent): void {
-    for (const watcher of this.#watchers) watcher(event);
+    for (const watcher of this.#watchers) this.#options.bugs.guard("reporting", () => watcher(event));
   }
 
   #changed(machine: string, line: string): void {
     const incident = this.#open.get(machine)?.incident;
     if (incident) this.#options.files.write(join(this.#options.folder, `${incident.id}.json`), incident);
-    for (const listener of this.#listeners) listener(machine, line);
+    for (const listener of this.#listeners)
+      this.#options.bugs.guard("answering an order", () => listener(machine, line));
   }
 }
 

@@ -26,9 +26,10 @@ import { Board } from "../observe/board.ts";
 import type { Links } from "../observe/links.ts";
 import type { Machines } from "../observe/machines.ts";
 import type { RedisCredentials } from "../observe/redis-link.ts";
+import { Bugs } from "../report/bugs.ts";
 import type { Gauges } from "../report/metrics.ts";
 import { type PlannedSubject, planOf } from "../report/plan.ts";
-import { type Status, statusOf } from "../report/status.ts";
+import { type Status, statusOf, statusWithoutCycle } from "../report/status.ts";
 import type { Limits } from "../settings.ts";
 import type { Files } from "../storage/files.ts";
 import type { MachineName, RedisMachine, Topology } from "../topology.ts";
@@ -71,6 +72,8 @@ const gapMaxMs = 100;
 const pausedMs = 1_000;
 /** How long a step may wait for the disk; what is not on it by then counts as not kept. */
 const keptMs = 500;
+/** Pause after the announcement of this monitor has thrown. */
+const announceAgainMs = 1_000;
 /** Closed incidents that the status still shows. */
 const closedShown = 5;
 
@@ -83,6 +86,8 @@ export class Reconciler {
   readonly #policy: { decide: typeof decide; reconsider: typeof reconsider };
   readonly journal: Journal;
   readonly pause: Pause;
+  /** Exceptions that nobody expected; the simulation fails on each. */
+  readonly bugs: Bugs;
   #memory: Memory;
   #outcome: Outcome | undefined;
   #switches: Switches = {};
@@ -99,7 +104,9 @@ export class Reconciler {
     this.#memory = memory;
     this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined);
     const open = incidents.filter(({ endedAt }) => endedAt === undefined);
-    this.journal = new Journal({ folder: join(stateDir, "incidents"), files, clock, log }, open);
+    this.bugs = new Bugs({ clock, log });
+    const { bugs } = this;
+    this.journal = new Journal({ folder: join(stateDir, "incidents"), files, clock, log, bugs }, open);
     const savePause = (pause: unknown) => files.write(pauseFile(stateDir), pause);
     this.pause = new Pause(clock, savePause, options.pause);
     this.#board = new Board({ ...options, onLook: () => this.#wake() });
@@ -120,16 +127,25 @@ export class Reconciler {
     const { clock } = this.#options;
     signal.addEventListener("abort", () => this.#executor.stop(), { once: true });
     this.#board.start();
-    void this.#presence.run(signal);
+    void this.#announce(signal);
     let lastMs = clock.now();
     while (!signal.aborted) {
       this.#forgiveAfterPause(clock.now() - lastMs);
       lastMs = clock.now();
-      this.#cycle();
+      this.bugs.guard("a cycle", () => this.#cycle());
       await this.#nextCycle(signal);
     }
     this.#board.stop();
     await this.#options.files.settled();
+  }
+
+  /** No step is begun without the announcement: one that ends by an exception is begun again. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#presence.run(signal).catch((error) => this.bugs.report("announcing this monitor", error));
+      if (this.#options.self === undefined) return;
+      await this.#options.clock.sleep(announceAgainMs, signal);
+    }
   }
 
   /** After `run`: resolves when the steps that were under way have ended too, and what they noted is on disk. */
@@ -140,12 +156,14 @@ export class Reconciler {
 
   /** The last cycle's view; undefined before the first. */
   status(): Status | undefined {
-    if (!this.#outcome) return undefined;
+    const { bugs } = this;
+    const notKept = this.#options.files.failing;
+    if (!this.#outcome) return bugs.all.length > 0 ? statusWithoutCycle({ bugs, notKept }) : undefined;
     const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
     const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
-    const notKept = this.#options.files.failing;
-    return statusOf(this.#board.facts(), outcome, inProgress, incidents, this.pause.current, notKept);
+    const paused = this.pause.current;
+    return statusOf(this.#board.facts(), outcome, { inProgress, incidents, paused, notKept, bugs });
   }
 
   /** What is or would be done about every subject that is not as it should be; undefined before the first cycle. */
@@ -294,11 +312,13 @@ export class Reconciler {
       this.#sentence = sentence;
       log.info(sentence);
     }
-    this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard));
-    this.#openIncidents(outcome.decisions);
-    for (const watcher of this.#watchers) watcher(outcome.decisions);
+    // Each part by itself: a record that cannot be made is no reason not to heal.
+    const { bugs } = this;
+    bugs.guard("the heartbeat", () => this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard)));
+    bugs.guard("opening incidents", () => this.#openIncidents(outcome.decisions));
+    for (const watcher of this.#watchers) bugs.guard("reporting", () => watcher(outcome.decisions));
     if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);
-    this.#closeIncidents(outcome);
+    bugs.guard("closing incidents", () => this.#closeIncidents(outcome));
     this.#persist();
   }
 

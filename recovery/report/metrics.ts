@@ -5,6 +5,7 @@
 import { recentReplacements } from "../decide/rules/budget.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
 import { type MachineName, redisMachines, replaceableMachines } from "../topology.ts";
+import type { Bug } from "./bugs.ts";
 import type { Status } from "./status.ts";
 
 type Labels = Record<string, string | number>;
@@ -116,6 +117,12 @@ function stateLines({ status, holds }: Gauges): string[] {
     ...family("barton_files_not_written", "gauge", "Files that recovery cannot write and tries again.", [
       [{}, status?.notKept.length ?? 0],
     ]),
+    ...family(
+      "barton_bugs_total",
+      "counter",
+      "Exceptions that nobody expected, by the part of recovery that threw.",
+      bugSamples(status?.bugs ?? []),
+    ),
     ...family("barton_in_progress", "gauge", "1 while recovery is at work.", truth(status?.inProgress)),
     ...family(
       "barton_incident_open",
@@ -130,6 +137,12 @@ function stateLines({ status, holds }: Gauges): string[] {
       holds.map((subject) => [{ subject }, 1]),
     ),
   ];
+}
+
+function bugSamples(bugs: Bug[]): Sample[] {
+  const times = new Map<string, number>();
+  for (const { where, times: more } of bugs) times.set(where, (times.get(where) ?? 0) + more);
+  return [...times].map(([where, count]) => [{ where }, count]);
 }
 
 function shardLines(status: Status | undefined): string[] {

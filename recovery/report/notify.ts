@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import type { Decision } from "../decide/decide.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
+import { type Bug, describeBug } from "./bugs.ts";
 import type { Notification } from "./webhook.ts";
 
 /** A hold is told after this time: many end within moments, as when the cloud confirms a power-off. */
@@ -58,6 +59,11 @@ export class Notifier {
       if (told)
         this.#tell({ event: "hold-end", about: subject, sentence: `${subject} holds no longer`, situation });
     }
+  };
+
+  /** Takes in a bug of recovery itself, each kind once. */
+  readonly takeBug = (bug: Bug): void => {
+    this.#tell({ event: "bug", about: "recovery", sentence: describeBug(bug) });
   };
 
   #tell(notification: Omit<Notification, "at" | "stack">): void {

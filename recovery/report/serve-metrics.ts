@@ -26,7 +26,12 @@ export async function serveMetrics(port: number, page: () => string, log: Log): 
       response.writeHead(404).end("see /metrics\n");
       return;
     }
-    response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(page());
+    try {
+      const text = page();
+      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
+    } catch (error) {
+      response.writeHead(500).end(`${(error as Error).message}\n`);
+    }
   });
   server.requestTimeout = 5_000;
   server.maxConnections = 16;

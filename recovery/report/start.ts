@@ -34,6 +34,7 @@ function notifyBy(url: string, reconciler: Reconciler, stack: string, log: Log):
   const notifier = new Notifier({ send: (notification) => webhook.send(notification), clock, stack });
   reconciler.journal.watch(notifier.take);
   reconciler.watch(notifier.takeDecisions);
+  reconciler.bugs.watch(notifier.takeBug);
 }
 
 function measure(reconciler: Reconciler, port: number, log: Log): Promise<Server | undefined> {

@@ -7,6 +7,7 @@ import type { PauseView } from "../loop/pause.ts";
 import type { Facts } from "../observe/facts.ts";
 import type { FailedWrite } from "../storage/files.ts";
 import { machineNames, type ProxyMachine, type RedisMachine } from "../topology.ts";
+import { type Bug, type Bugs, describeBug } from "./bugs.ts";
 
 export interface Status {
   /** The desired state, with nothing in progress. */
@@ -21,6 +22,8 @@ export interface Status {
   incidents: Incident[];
   /** Files that recovery cannot write now (disk full, read-only); it tries again until it can. */
   notKept: FailedWrite[];
+  /** Exceptions that nobody expected, since the monitor began; recovery goes on. */
+  bugs: Bug[];
 }
 
 export interface ShardStatus {
@@ -39,19 +42,29 @@ export interface ShardStatus {
   proxies: Record<ProxyMachine, RedisMachine | null>;
 }
 
-/** The status after a cycle. `inProgress`: steps are under way. */
+/** What a status tells beside what the cycle found. */
+export interface Circumstances {
+  /** Steps are under way. */
+  inProgress: boolean;
+  incidents: Incident[];
+  paused?: PauseView;
+  notKept?: FailedWrite[];
+  bugs?: Pick<Bugs, "all" | "recent">;
+}
+
+const noBugs = { all: [], recent: [] };
+
+/** The status after a cycle. */
 export function statusOf(
   facts: Facts,
   outcome: Outcome,
-  inProgress: boolean,
-  incidents: Incident[],
-  paused?: PauseView,
-  notKept: FailedWrite[] = [],
+  { inProgress, incidents, paused, notKept = [], bugs = noBugs }: Circumstances,
 ): Status {
+  const troubles = [...bugs.recent.map(describeBug), ...whyNotKept(notKept)];
   const open = incidents.some(({ endedAt }) => endedAt === undefined);
   return {
-    healthy: outcome.settled && !inProgress && !open && notKept.length === 0,
-    sentence: [outcome.sentence, ...(whyNotKept(notKept) ?? [])].join("; "),
+    healthy: outcome.settled && !inProgress && !open && troubles.length === 0,
+    sentence: [...troubles, outcome.sentence].join("; "),
     inProgress: inProgress || open,
     paused: paused ?? null,
     machines: machineNames.map((name) => {
@@ -61,13 +74,35 @@ export function statusOf(
     shards: outcome.shards.map((view) => shardStatus(facts, view)),
     incidents,
     notKept,
+    bugs: bugs.all,
+  };
+}
+
+/** The status while no cycle has come to its end yet, because of an exception. */
+export function statusWithoutCycle({
+  notKept,
+  bugs,
+}: {
+  notKept: FailedWrite[];
+  bugs: Pick<Bugs, "all" | "recent">;
+}): Status {
+  return {
+    healthy: false,
+    sentence: [...bugs.all.map(describeBug), ...whyNotKept(notKept)].join("; "),
+    inProgress: false,
+    paused: null,
+    machines: [],
+    shards: [],
+    incidents: [],
+    notKept,
+    bugs: bugs.all,
   };
 }
 
 /** What a person must know of files that cannot be written. */
-function whyNotKept(notKept: FailedWrite[]): [string] | undefined {
+function whyNotKept(notKept: FailedWrite[]): string[] {
   const [first] = notKept;
-  if (!first) return undefined;
+  if (!first) return [];
   const others = notKept.length > 1 ? ` and ${notKept.length - 1} more` : "";
   return [
     `recovery cannot write ${first.path}${others} (${first.why}) and tries again: it promotes, but switches no machine off, ` +

@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 
 /** What the receiver gets. */
 export interface Notification {
-  event: "incident-start" | "incident-hold" | "incident-end" | "hold-end";
+  event: "incident-start" | "incident-hold" | "incident-end" | "hold-end" | "bug";
   /** When it was noticed (ISO 8601). */
   at: string;
   stack: string;

@@ -3,7 +3,8 @@ import { describeStatus, lagText } from "../../../recovery/cli/describe-status.t
 import { statusOf } from "../../../recovery/report/status.ts";
 import { World } from "../world-of-facts.ts";
 
-const statusIn = (world: World) => statusOf(world.facts, world.decide(), false, []);
+const calm = { inProgress: false, incidents: [] };
+const statusIn = (world: World) => statusOf(world.facts, world.decide(), calm);
 
 test("the status tells how far a replica is behind its master", () => {
   const world = new World();
@@ -32,4 +33,15 @@ test.each([
   [3 * 1024 ** 2, "3.0 MB"],
 ])("a lag of %s bytes is %s", (bytes, text) => {
   expect(lagText(bytes)).toBe(text);
+});
+
+test("a file that cannot be written is told, with what that means and what to do", () => {
+  const world = new World();
+  expect(statusIn(world)).toMatchObject({ healthy: true, notKept: [] });
+  const notKept = [{ path: "/var/lib/barton/memory.json", why: "ENOSPC: no space left", failures: 3 }];
+  const status = statusOf(world.facts, world.decide(), { ...calm, notKept });
+  expect(status).toMatchObject({ healthy: false, notKept });
+  expect(status.sentence).toMatch(
+    /^recovery cannot write \/var\/lib\/barton\/memory.json \(ENOSPC: no space left\) and tries again: it promotes, but switches no machine off, and after a restart of the monitor it may not know what it did; make room on monit's disk; /,
+  );
 });

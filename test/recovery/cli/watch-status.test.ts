@@ -13,6 +13,7 @@ const statusOf = (sentence: string, healthy = true) =>
     shards: [],
     incidents: [],
     notKept: [],
+    bugs: [],
   }) as Status;
 
 /** Watches the given looks, then is interrupted as by Ctrl-C. @returns what was written. */

@@ -12,6 +12,7 @@ import { DiskFiles, type Files } from "../../../recovery/storage/files.ts";
 let folder: string;
 let files: Files;
 let nowMs: number;
+const bugs = { guard: (_: string, work: () => void) => work() };
 let wallMs: number;
 const clock: Clock = { now: () => nowMs, date: () => new Date(wallMs), sleep: async () => {} };
 const pass = (ms: number) => {
@@ -29,7 +30,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const incidentsNow = () => readIncidents(files, folder, silentLog);
 const journalOf = (reopened?: Awaited<ReturnType<typeof readIncidents>>) =>
-  new Journal({ folder, files, clock, log: silentLog }, reopened);
+  new Journal({ folder, files, clock, log: silentLog, bugs }, reopened);
 
 test("an incident is recorded with each step's start, end and outcome", async () => {
   const journal = journalOf();

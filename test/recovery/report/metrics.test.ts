@@ -36,6 +36,7 @@ const status: Status = {
   ],
   incidents: [incident],
   notKept: [],
+  bugs: [],
 };
 
 const gauges: Gauges = {
@@ -74,6 +75,13 @@ test("files that cannot be written are counted", () => {
   const page = metricsPage(new Counters(), { ...gauges, status: { ...status, notKept } });
   expect(page).toContain("\nbarton_files_not_written 1\n");
   expect(metricsPage(new Counters(), gauges)).toContain("\nbarton_files_not_written 0\n");
+});
+
+test("bugs are counted by where they were", () => {
+  const bug = { where: "a cycle", message: "x", times: 3, firstAt: "", lastAt: "" };
+  const bugs = [bug, { ...bug, message: "y", times: 1 }];
+  const page = metricsPage(new Counters(), { ...gauges, status: { ...status, bugs } });
+  expect(page).toContain('\nbarton_bugs_total{where="a cycle"} 4\n');
 });
 
 test("a pause is told", () => {
@@ -133,6 +141,22 @@ describe("the server", () => {
     expect(await answer.text()).toBe("barton_healthy 1\n");
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(404);
     expect((await fetch(`http://127.0.0.1:${port}/metrics`, { method: "POST" })).status).toBe(404);
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  test("a page that cannot be made is an answer, and no end of the process", async () => {
+    const free = createServer().listen(0);
+    await once(free, "listening");
+    const { port } = free.address() as AddressInfo;
+    free.close();
+    await once(free, "close");
+    const page = () => {
+      throw new Error("a bug");
+    };
+    const server = await serveMetrics(port, page, silentLog);
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect([answer.status, await answer.text()]).toEqual([500, "a bug\n"]);
     server?.closeAllConnections();
     server?.close();
   });
