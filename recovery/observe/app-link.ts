@@ -1,6 +1,6 @@
 /**
- * Asking app's local proxy how it sees the two proxies. It stands for all clients, so its word is the second one in a
- * verdict on a proxy: what monit alone cannot see may serve everybody.
+ * Asks app's local haproxy how it sees the two proxies. It stands for all clients, so it is the second vantage point in a
+ * verdict on a proxy: a proxy that only monit cannot see may serve everybody.
  */
 import type { ProxyMachine } from "../topology.ts";
 import type { ClientLook } from "./facts.ts";
@@ -10,12 +10,12 @@ import { RuntimeApi } from "./runtime-api.ts";
 import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
 
-/** What a look at app brings: its view, or why its answer makes no sense. */
+/** The answer of app: its view of the proxies, or why the answer cannot be understood. */
 export type AppAnswer = { view: Record<ProxyMachine, ClientLook> } | { refusal: string };
 
 export interface AppLinkOptions {
   address: string;
-  /** Knocked at when it is silent. The first is the runtime API. */
+  /** Ports to try when app is silent. The first is the runtime API. */
   ports: [runtime: number, ...others: number[]];
   connectTimeoutMs: number;
   nowMs: () => number;
@@ -36,7 +36,7 @@ export class AppLink implements Watched<AppAnswer> {
     const answer = await this.#api.ask(showStat);
     try {
       const { servers, leaving } = parseStat(answer);
-      // After a reload the old process keeps this connection: its successor must be asked next time.
+      // After a reload the old process keeps this connection. The next question must go to its successor.
       if (leaving) this.#api.drop();
       return { view: clientViewOf(servers, this.#failing.since) };
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * The board: all watchers, each in its own loop, and the snapshot of what they know.
- * When a machine gets a new address (it was replaced), its watchers are made anew for that address.
+ * The board has all watchers, each in its own loop, and gives a snapshot of what they know (`facts`).
+ * When a machine gets a new address because it was replaced, the board makes new watchers for that address.
  */
 import type { Clock } from "../clock.ts";
 import type { Cloud, Instance } from "../cloud/cloud.ts";
@@ -36,11 +36,11 @@ export interface BoardOptions {
   clock: Clock;
   /** Instead of links over TCP. */
   links?: Links;
-  /** This monitor's id; see decide/presence.ts. */
+  /** This monitor's id; see decide/rules/one-monitor.ts. */
   self?: string;
-  /** Called after every look of any watcher, and when the cloud's view has changed. */
+  /** Called after each probe of any watcher, and when the cloud's view has changed. */
   onLook: () => void;
-  /** Called when the cloud told something new about the machines, for the cache on disk. */
+  /** Called when the cloud has news about the machines, for the cache on disk. */
   onMachines?: (machines: Machines) => void;
   /** Machines as they were last known, if newer than the topology. */
   machines?: Machines;
@@ -84,13 +84,13 @@ export class Board {
     for (const watcher of this.#watchers()) watcher.stop();
   }
 
-  /** How urgently to look at servers and proxies (somebody is in doubt), and at the cloud (something is under way). */
+  /** Sets how often to probe servers and proxies (faster while in doubt), and to ask the cloud (faster while not settled). */
   setPace(pace: Pace, cloudPace: Pace): void {
     this.#pace = pace;
     this.#cloud.setPace(cloudPace);
   }
 
-  /** Why the cloud's view is old, or undefined. */
+  /** Why the cloud's view is out of date, or undefined. */
   get cloudTrouble(): string | undefined {
     return this.#cloud.trouble;
   }
@@ -105,7 +105,7 @@ export class Board {
     return this.#proxies.get(machine)?.link;
   }
 
-  /** Everything that is known now. */
+  /** Snapshot of everything that is known now. */
   facts(): Facts {
     const { clock, topology, self } = this.#options;
     return {
@@ -120,7 +120,7 @@ export class Board {
     };
   }
 
-  /** Takes in which instances an `up` has just built, in case the cloud's own view is late or fails. */
+  /** Takes in the instances that an `up` has just built. The cloud's own view may be late, or its API may fail. */
   learn(topology: Topology, machines: MachineName[]): void {
     for (const machine of machines) {
       const { instanceId, address } = topology.machines[machine];
@@ -132,7 +132,7 @@ export class Board {
     this.#retarget();
   }
 
-  /** Looks again at app, the proxies and at these shards' servers (rule 7); who does not answer is not waited for. */
+  /** Probes app, the proxies and the servers of these shards again (rule 7), for at most `timeoutMs`. */
   async refresh(shards: number[], timeoutMs: number): Promise<void> {
     const ids = shards.flatMap((shard) => redisMachines.map((machine) => serverId(machine, shard)));
     const parties = [
@@ -143,7 +143,7 @@ export class Board {
     await Promise.all(parties.map(({ watcher }) => watcher.refresh(timeoutMs)));
   }
 
-  /** Forgets all rows of failures: recovery itself was paused. */
+  /** Forgets all rows of failures, because recovery itself was not running. */
   forgive(): void {
     for (const watcher of this.#watchers()) watcher.forgive();
   }
@@ -180,7 +180,7 @@ export class Board {
     };
   }
 
-  /** A proxy's look counts while the proxy answers and probes the address that the machine has now. */
+  /** A proxy's probe counts only while the proxy answers, and probes the address that the machine has now. */
   #lookThrough(proxy: ProxyMachine, machine: RedisMachine, shard: number) {
     const { look, view } = this.#proxyFacts(proxy);
     const probe = view?.shards[shard]?.[machine].probe;
@@ -218,7 +218,7 @@ export class Board {
     this.#options.onLook();
   }
 
-  /** Makes a watcher for every address that has none, and stops those of addresses that are gone. */
+  /** Makes a watcher for every address that has none, and stops the watchers of former addresses. */
   #retarget(): void {
     for (const machine of redisMachines) {
       for (const shard of this.#options.topology.shards) {
@@ -262,7 +262,7 @@ export class Board {
     return link;
   }
 
-  /** Proxies that monit cannot see: the redis servers may know whether they still carry traffic. */
+  /** Addresses of the proxies that monit cannot see. The redis servers may know whether they still carry traffic. */
   #doubtedProxyAddresses(): string[] {
     return [...this.#proxies.values()]
       .filter(({ watcher }) => watcher.look.state === "failing" || watcher.look.state === "down")

@@ -1,10 +1,10 @@
-/** Asking the cloud for the machines, seldom in peace and often in trouble; its failures delay nobody. */
+/** Asks the cloud for the machines: every 5 s, or twice a second while not all is settled. Failures of the cloud delay nobody. */
 import type { Clock } from "../clock.ts";
 import type { Cloud, Instance } from "../cloud/cloud.ts";
 import type { Pace } from "./pace.ts";
 
 const pauseMs: Record<Pace, number> = { calm: 5_000, hurry: 500 };
-/** After failures in a row the pause grows up to this. */
+/** Failures in a row double the pause, up to this (milliseconds). */
 const pauseMaxMs = 10_000;
 
 export interface CloudWatcherOptions {
@@ -19,7 +19,7 @@ export class CloudWatcher {
   #wake = new AbortController();
   #pace: Pace = "calm";
   #failures = 0;
-  /** What the last call said when it failed; undefined after a success. */
+  /** Why the last call failed; undefined after a success. */
   trouble: string | undefined;
 
   constructor(options: CloudWatcherOptions) {
@@ -35,7 +35,7 @@ export class CloudWatcher {
     this.#wake.abort();
   }
 
-  /** In a hurry, the present pause ends at once. */
+  /** A change to `hurry` ends the present pause at once. */
   setPace(pace: Pace): void {
     if (pace === "hurry" && this.#pace === "calm") this.#wake.abort();
     this.#pace = pace;

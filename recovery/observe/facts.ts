@@ -1,21 +1,22 @@
 /**
  * Facts: everything that one cycle knows about the world, as plain data.
- * `observe/` fills them in, `decide/` reads them; neither sockets nor clocks travel along.
+ * `observe/` writes them, `decide/` reads them. They contain no socket and no clock.
  */
 import type { MachineName, ProxyMachine, RedisMachine, Topology } from "../topology.ts";
 
 /**
- * The three kinds of silence (docs/architecture.md, "Verdicts"): nobody listens on the port (the process is gone, the
- * machine answers); no answer at all; accepted, but no reply (fork, long script, swap, a stopped process).
+ * The three kinds of silence (docs/architecture.md, "Verdicts"):
+ * refused: nobody listens on the port, so the process is gone and the machine answers.
+ * silent: no answer at all. stalled: accepted, but no reply (fork, long script, swap, a stopped process).
  */
 export type Silence = "refused" | "silent" | "stalled";
 
-/** Who looks: each proxy by its own checks, and monit directly. */
+/** A vantage point on redis servers: each proxy with its own checks, and monit directly. */
 export type Vantage = ProxyMachine | "monit";
 
 /** How one vantage point sees one server. */
 export interface Look {
-  /** `down` is that vantage point's verdict after enough failures in a row; `none`: it is not looking. */
+  /** `failing`: some failed probes. `down`: enough failed probes in a row. `none`: this vantage point does not probe. */
   state: "up" | "failing" | "down" | "none";
   silence?: Silence;
   /** When the present row of failures began (monotonic milliseconds). */
@@ -24,73 +25,73 @@ export interface Look {
 
 export const noLook: Look = { state: "none" };
 
-/** What a redis server says of itself. */
+/** What a redis server reports about itself. */
 export interface RedisInfo {
   runId: string;
   role: "master" | "replica";
-  /** Reading its data from disk: answers, but its copy is incomplete. */
+  /** It reads its data from disk. It answers, but its copy is incomplete. */
   loading: boolean;
-  /** Of a replica: whom it follows, whether that link is up, whether a full copy is under way. */
+  /** Of a replica: its master, whether that link is up, and whether a full copy is under way. */
   follows?: { host: string; port: number; linkUp: boolean; syncing: boolean };
-  /** Replication offset: of what was written (master) or received (replica). */
+  /** Replication offset: bytes written (master) or received (replica). */
   offset: number;
-  /** Recovery's epoch as the data themselves carry it; 0 in data that never had one, undefined if unreadable. */
+  /** Recovery's epoch in the data (key `barton:epoch`); 0 if there is none, undefined if it cannot be read. */
   epoch?: number;
-  /** Recovery's beat, as the data themselves carry it, likewise. */
+  /** Recovery's heartbeat in the data (key `barton:beat`); 0 and undefined as for the epoch. */
   beat?: number;
   /** Of a master: the addresses of replicas that acknowledged what they received within the last second or two. */
   acknowledgedBy?: string[];
-  /** It cannot write to its disk, which is full: it refuses its clients' writes. */
+  /** Its disk is full, so it refuses its clients' writes. */
   refusesWrites?: boolean;
   /** Seconds since a session of that address was last active, for the addresses that were asked about. */
   sessionsIdleSeconds?: Record<string, number>;
 }
 
-/** One redis server, seen from everywhere. */
+/** One redis server, as all vantage points see it. */
 export interface ServerFacts {
   looks: Record<Vantage, Look>;
-  /** The latest answer that monit got, however old. */
+  /** The latest answer that monit received; it may be old. */
   info?: RedisInfo;
   /** When that answer was asked for (monotonic milliseconds). */
   askedMs?: number;
-  /** Set while the server answers but refuses recovery's credentials or commands. */
+  /** What the server says while it answers but refuses recovery's credentials or commands. */
   refusal?: string;
 }
 
 /**
- * One server line of a proxy: where it points and whether it may be used. One that drains is neither ready nor in
- * maintenance: it gets no new connections, but what it has may still write.
+ * One server line of a proxy: its address, and whether it may be used. A line that drains is neither ready nor in
+ * maintenance: it gets no new connections, but its open sessions may still write.
  */
 export interface ProxyServer {
   address: string;
   port: number;
-  /** New connections may go there; of a probe line: it probes. */
+  /** Traffic line: new connections may go there. Probe line: it probes. */
   ready: boolean;
-  /** Out, as a fence leaves it. */
+  /** In maintenance, as after a fence. */
   maintenance: boolean;
 }
 
-/** `shut` is one that was ended by `shutdown frontend`: only a new process opens it again. */
+/** `paused`: does not listen now. `shut`: ended by `shutdown frontend`; only a new process opens it again. */
 export type FrontendState = "open" | "paused" | "shut";
 
-/** Who asks for a proxy's health page, as app does all the time. */
+/** Who has asked for a proxy's health page. app asks several times a second. */
 export interface Hearing {
-  /** By address: has it asked lately? One that this process has never heard is not in here. */
+  /** By address: true if it has asked lately. An address that this process has never heard is missing. */
   lately: Record<string, boolean>;
   /** Since when monit has been in touch with this process, without a break (monotonic milliseconds). */
   sinceMs: number;
 }
 
-/** What one proxy says of itself: its registration, and per shard and machine the traffic and probe lines. */
+/** What one proxy reports about itself: its registration, and per shard and machine the traffic and probe lines. */
 export interface ProxyView {
   registered: boolean;
   /** Where clients and app's checks come in, by name. Recovery never closes one. */
   frontends: Record<string, FrontendState>;
-  /** By shard, the server where connections wait while there is no master. Recovery never changes it either. */
+  /** By shard, the line `hold`, where connections wait while there is no master. Recovery never takes it out. */
   holds: Record<number, ProxyServer>;
-  /** Ids of the monitors that are at work, as they have told it; undefined when the proxy keeps no such table. */
+  /** Ids of the monitors that have an entry; undefined if the proxy has no such table (an older program made it). */
   monitors?: string[];
-  /** Whom it hears; undefined when the proxy keeps no such table. */
+  /** Who asks for its health page; undefined if the proxy has no such table (an older program made it). */
   hearing?: Hearing;
   shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;
 }
@@ -100,17 +101,17 @@ export interface ProxyFacts {
   look: Look;
   /** The latest answer of its runtime API; stale unless `look.state` is up. */
   view?: ProxyView;
-  /** Set while the proxy answers something that makes no sense to recovery. */
+  /** Why recovery cannot understand the answer of the proxy; undefined if it can. */
   refusal?: string;
 }
 
-/** How app's local proxy sees one proxy, by its checks of the health page. */
+/** How app's local haproxy sees one proxy, by its checks of the health page. */
 export interface ClientLook {
-  /** Where it looks: the address that the name had when it last resolved it. */
+  /** The address that it checks: that of its last DNS lookup. */
   address: string;
   /** `up`: the machine answers, registered or not. */
   look: Look;
-  /** Registered: clients use it, or would. */
+  /** Registered, and checked without a failure: clients use it, or would. */
   usable: boolean;
 }
 
@@ -136,13 +137,13 @@ export interface MachineFacts {
   /** Undefined until the machine exists. */
   instanceId?: string;
   address?: string;
-  /** Undefined while the cloud has not said anything of this machine. */
+  /** Undefined while the cloud has not reported this machine. */
   cloud?: CloudState;
   /** When recovery first saw this instance (monotonic milliseconds). */
   knownSinceMs: number;
   /** Earlier instances of this machine that the cloud has not confirmed to be off. */
   othersAlive: string[];
-  /** Instances that this one came in the place of, as far as recovery has seen it: the cloud's word may come late. */
+  /** Instances that this one has replaced, as far as recovery has seen it. A late view of the cloud must not bring them back. */
   former?: string[];
 }
 
@@ -151,7 +152,7 @@ export interface Facts {
   /** Wall-clock milliseconds: only for limits per hour. */
   wallMs: number;
   topology: Topology;
-  /** This monitor's own id (see identity.ts); undefined while nobody asks whether there is another one. */
+  /** This monitor's own id (loop/monitor-id.ts); undefined if it does not ask whether there is another one. */
   self?: string;
   machines: Record<MachineName, MachineFacts>;
   /** By `serverId`. */
@@ -160,7 +161,7 @@ export interface Facts {
   app: AppFacts;
 }
 
-/** How the clients see the proxy, if they can be asked and look at the address that it has now. */
+/** How app sees the proxy; undefined if app does not answer, or checks another address than the present one. */
 export function clientLookAt({ app, machines }: Facts, proxy: ProxyMachine): ClientLook | undefined {
   const seen = app.look.state === "up" ? app.view?.[proxy] : undefined;
   return seen?.address === machines[proxy].address ? seen : undefined;

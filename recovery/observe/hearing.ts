@@ -1,12 +1,12 @@
 /**
- * Whom a proxy hears: the addresses that have asked for its health page (the table `clients` in haproxy.cfg). App's own proxy
- * asks several times a second, so each proxy can tell whether app lives, also when monit cannot see it.
+ * The addresses that have asked for a proxy's health page (the table `clients` in haproxy.cfg). app's own haproxy asks
+ * several times a second. So each proxy can tell whether app lives, also when monit cannot see app.
  */
 
-/** The command that lists them. */
+/** The runtime command that lists the table. */
 export const showClients = "show table clients";
 
-/** By address, has it asked lately? Undefined from a proxy without the table, as an older program has made it. */
+/** By address, true if it has asked lately. Undefined for a proxy without the table (an older program made it). */
 export function parseClients(text: string): Record<string, boolean> | undefined {
   if (!text.includes("# table: clients")) return undefined;
   const entries = text.matchAll(/^\S+ key=(\S+) .*http_req_rate\(\d+\)=(\d+)/gm);
@@ -15,10 +15,10 @@ export function parseClients(text: string): Record<string, boolean> | undefined 
   );
 }
 
-/** A process that took longer to answer stood still, and has heard nobody meanwhile. */
+/** A process that takes longer to answer (milliseconds) stood still, and has heard nobody meanwhile. */
 const answerMsMax = 1_000;
 
-/** Since when one process has been answering. A new one's table is empty, and that of one that stood still is out of date. */
+/** Since when one process has been answering. The table of a new process is empty; that of a process that stood still is out of date. */
 export class InTouchSince {
   readonly #nowMs: () => number;
   #connection: number | undefined;
@@ -28,7 +28,11 @@ export class InTouchSince {
     this.#nowMs = nowMs;
   }
 
-  /** Takes in an answer over this connection to a question of then; monotonic milliseconds since when it answers. */
+  /**
+   * Takes in an answer over connection number `connection` to a question asked at `askedMs` (monotonic milliseconds).
+   *
+   * @returns since when this process has been answering without a break.
+   */
   answered(connection: number, askedMs: number): number {
     const nowMs = this.#nowMs();
     const isBreak = connection !== this.#connection || nowMs - askedMs > answerMsMax;

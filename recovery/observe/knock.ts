@@ -1,19 +1,19 @@
 /**
- * A bare TCP connection attempt, which tells the kinds of silence apart: the kernel of a living machine
- * accepts or refuses for a stalled or dead process; a lost machine does neither.
+ * A bare TCP connection attempt. It tells the kinds of silence apart: the kernel of a living machine accepts for a stalled
+ * process and refuses for a dead one. A lost machine does neither.
  */
 import { connect } from "node:net";
 
 export type Knock = "open" | "refused" | "silent";
 
-/** Knocks at one port; never rejects. `timeoutMs` bounds the wait. */
+/** Tries to connect to one port, for at most `timeoutMs`. Never rejects. */
 export function knock(host: string, port: number, timeoutMs: number): Promise<Knock> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const timer = setTimeout(() => finish("silent"), timeoutMs);
     const finish = (answer: Knock) => {
       clearTimeout(timer);
-      // A reset leaves nothing behind in the stalled server's accept queue, and no TIME_WAIT here.
+      // A reset leaves nothing in the accept queue of a stalled server, and no TIME_WAIT here.
       socket.resetAndDestroy();
       resolve(answer);
     };
@@ -22,7 +22,7 @@ export function knock(host: string, port: number, timeoutMs: number): Promise<Kn
   });
 }
 
-/** The best answer of several ports of one machine: any sign of life outweighs silence elsewhere. */
+/** The best answer of several ports of one machine. Any sign of life counts more than silence elsewhere. */
 export async function knockAny(host: string, ports: number[], timeoutMs: number): Promise<Knock> {
   const answers = await Promise.all(ports.map((port) => knock(host, port, timeoutMs)));
   if (answers.includes("open")) return "open";

@@ -1,6 +1,6 @@
 /**
- * Which instance is which machine now. The program's topology is the start; the cloud's tags know better
- * as soon as a machine was replaced, long before the `up` that replaces it has ended.
+ * Which instance is which machine now. It starts with the program's topology. When a machine is replaced, the cloud's tags
+ * name the new instance, long before the `up` that replaces it has ended.
  */
 import type { Instance } from "../cloud/cloud.ts";
 import { type MachineName, machineNames, type Topology } from "../topology.ts";
@@ -17,8 +17,8 @@ export function machinesOf(topology: Topology, nowMs: number): Machines {
 }
 
 /**
- * The machine after the engine has told of the instance that it launched in the present one's place, which the cloud may not
- * show yet; nor does it say yet that the former one is off.
+ * The machine after the engine has reported the instance that replaces the present one. The cloud may not show the new
+ * instance yet, and may not say yet that the former one is off.
  */
 export function succeededBy(
   { instanceId: former, cloud, othersAlive, former: formers = [] }: MachineFacts,
@@ -35,9 +35,9 @@ export function succeededBy(
 }
 
 /**
- * The machines after the cloud was asked: the newest instance that is not on its way out counts. When the known one is gone
- * and no other lives, the newest counts all the same: one that was launched in its place, and lost before anybody saw it,
- * would otherwise be waited for for ever.
+ * The machines after the cloud was asked. The newest instance that is not on its way out counts. If the known instance is gone
+ * and no other one lives, the newest counts nevertheless: otherwise recovery would wait for ever for an instance that was
+ * launched as the successor and lost before anybody saw it.
  */
 export function withCloudView(machines: Machines, instances: Instance[], nowMs: number): Machines {
   return eachMachine((name) => {
@@ -45,7 +45,7 @@ export function withCloudView(machines: Machines, instances: Instance[], nowMs: 
     const own = instances.filter(({ machine }) => machine === name).sort(newestFirst);
     const known = own.find(({ instanceId }) => instanceId === before.instanceId);
     const { former = [] } = before;
-    // A view that is late may still call alive what recovery knows to be replaced.
+    // A late view may still show an instance as alive that recovery knows to be replaced.
     const newest = own.find((one) => isAlive(one) && !former.includes(one.instanceId));
     const current = newest ?? (known?.state === "terminated" ? own[0] : known);
     const othersAlive = own
@@ -68,14 +68,14 @@ export function withCloudView(machines: Machines, instances: Instance[], nowMs: 
 }
 
 /**
- * Off for good or until somebody starts it: nothing can run on it. Only these states prove a fence;
- * `missing` does not, because a tag that somebody removed makes a running instance look so.
+ * True if nothing can run on the instance: it is off for good, or until somebody starts it. Only these states prove a fence.
+ * `missing` does not: a running instance looks missing if somebody has removed its tag.
  */
 export function isOff(state: CloudState | undefined): boolean {
   return state === "stopped" || state === "terminated";
 }
 
-/** Neither off nor on its way there. */
+/** True if the instance is neither off nor about to be. */
 function isAlive({ state }: Instance): boolean {
   return state === "running" || state === "pending";
 }

@@ -1,2 +1,2 @@
-/** How urgently to look: `calm` at the configured interval, `hurry` at the fast one. */
+/** How often to probe: `calm` at the configured interval, `hurry` at the fast one. */
 export type Pace = "calm" | "hurry";

@@ -1,4 +1,4 @@
-/** Looking at one proxy, and acting on it, through its runtime API. */
+/** The connection to one proxy's runtime API: reads its state and changes it. */
 import type { ProxyView } from "./facts.ts";
 import { InTouchSince, parseClients, showClients } from "./hearing.ts";
 import { type Knock, knockAny } from "./knock.ts";
@@ -16,14 +16,14 @@ import { RuntimeApi } from "./runtime-api.ts";
 import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
 
-/** What a look at a proxy brings: its view, or why its answer makes no sense. */
+/** The answer of a proxy: its view, or why the answer cannot be understood. */
 export type ProxyAnswer = { view: ProxyView } | { refusal: string };
 
 const keepCommand = "keep servers";
 
 export interface ProxyLinkOptions {
   address: string;
-  /** Knocked at when the proxy is silent: any open port proves that the machine lives. The first is the runtime API. */
+  /** Ports to try when the proxy is silent: any open port proves that the machine lives. The first is the runtime API. */
   ports: [runtime: number, ...others: number[]];
   shards: number[];
   connectTimeoutMs: number;
@@ -56,7 +56,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     const stat = this.#parse(csv);
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
-      // After a reload the old process keeps this connection: its successor must be asked.
+      // After a reload the old process keeps this connection. The next question must go to its successor.
       this.#api.drop();
       throw new Error(`haproxy at ${this.#options.address} is being reloaded`);
     }
@@ -69,34 +69,34 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     }
   }
 
-  /** The process that answers: another one after a restart or a reload. */
+  /** Id of the process that answers. It changes with a restart or a reload. */
   async processId(timeoutMs: number): Promise<string | undefined> {
     return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
   }
 
-  /** Leaves or renews a monitor's entry; see decide/presence.ts. A process that restarts need not know it. */
+  /** Writes or renews a monitor's entry (decide/rules/one-monitor.ts). The entry is not stored for a restarting process. */
   introduce(monitor: string, timeoutMs: number): Promise<void> {
     return this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`], timeoutMs);
   }
 
   /**
-   * Changes something (see `RuntimeApi.tell`), and has the proxy keep it for a process that restarts: what was fenced is
-   * never used again, whenever the process dies (infra/roles/haproxy/keep.lua).
+   * Changes the proxy (see `RuntimeApi.tell`), and makes it store the new state for a process that restarts. So a fenced
+   * server is never used again, whenever the process dies (infra/roles/haproxy/keep.lua).
    */
   async tell(commands: string[], timeoutMs: number): Promise<void> {
     const told = this.#api.tell(commands, timeoutMs);
     const [, answer] = await Promise.all([told, this.#api.ask(keepCommand, timeoutMs)]);
     const complaint = answer.trim();
-    // A proxy that keeps nothing restores nothing.
+    // A proxy of an older program stores nothing and restores nothing.
     if (complaint === "" || complaint.startsWith("Unknown command")) return;
-    // The process that has taken over must be told instead.
+    // Another process has taken over: the next command must reach that one.
     this.#api.drop();
     throw new Error(`haproxy at ${this.#options.address} did not keep what it was told: ${complaint}`);
   }
 
   /**
-   * The sessions at a moment after this call. Callers that ask at the same time share one listing, so
-   * that ten shards that fail at once do not list all sessions ten times.
+   * The sessions, as listed after this call. Callers that ask at the same time share one listing, so ten shards that fail at
+   * once do not list all sessions ten times.
    */
   sessions(timeoutMs: number): Promise<Session[]> {
     if (!this.#listing) {
@@ -114,7 +114,7 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     return this.#nextListing;
   }
 
-  /** Cuts single sessions; one that has ended by itself meanwhile is as good as cut. */
+  /** Cuts single sessions. A session that has ended meanwhile is no error. */
   async cut(sessions: Session[], timeoutMs: number): Promise<void> {
     await Promise.all(sessions.map(({ id }) => this.#api.ask(`shutdown session ${id}`, timeoutMs)));
   }

@@ -1,4 +1,4 @@
-/** Parsing what haproxy says of itself: `show stat` (its frontends and servers, as CSV) and `show sess`. */
+/** Parses what haproxy reports: `show stat` (its frontends and servers, as CSV) and `show sess`. */
 import { type ProxyMachine, type RedisMachine, redisMachines } from "../topology.ts";
 import {
   type ClientLook,
@@ -13,10 +13,10 @@ import {
 /** The command that lists all frontends (1) and servers (4) of all proxies. */
 export const showStat = "show stat -1 5 -1";
 
-/** The command that lists the monitors which have left their id. */
+/** The command that lists the entries of the monitors. */
 export const showMonitors = "show table monitors";
 
-/** Their ids; undefined from a proxy without the table, as an older program has made it. */
+/** Ids of the monitors; undefined for a proxy without the table (an older program made it). */
 export function parseMonitors(text: string): string[] | undefined {
   if (!text.includes("# table: monitors")) return undefined;
   return [...text.matchAll(/^\S+ key=(\S+) /gm)].map(([, key = ""]) => key);
@@ -25,7 +25,7 @@ export function parseMonitors(text: string): string[] | undefined {
 export interface Stat {
   servers: StatServer[];
   frontends: Record<string, FrontendState>;
-  /** The process has stopped listening: it was reloaded, and only finishes what it has. */
+  /** The process was reloaded: it listens no more and only finishes its open sessions. */
   leaving: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface StatServer {
   port: number;
   /** Taken out by an administrator (or by recovery). */
   maintenance: boolean;
-  /** Gets no new connections (of `registered/self`: the proxy leaves by order). */
+  /** Gets no new connections (of `registered/self`: the proxy drains before it leaves). */
   draining: boolean;
   /** Gets new connections: it is neither out nor draining, not set down by hand, and has a weight. */
   usable: boolean;
@@ -114,7 +114,7 @@ function checkOf(cells: string[], column: Column, checkStatus: string): StatServ
     failures: healthMax - health,
     down,
     silence: silenceOf(checkStatus, column(cells, "last_chk")),
-    // L7OKC: it leaves, and says so (disable-on-404).
+    // L7OKC: the health page answers 404 because the proxy drains (disable-on-404).
     replied: ["L7OK", "L7OKC", "L7STS"].includes(checkStatus),
   };
 }
@@ -127,7 +127,7 @@ export function silenceOf(checkStatus: string, detail: string): Silence | undefi
   if (checkStatus === "L4CON") return /refused|reset/i.test(detail) ? "refused" : "silent";
   if (checkStatus === "L4TOUT") return "silent";
   if (checkStatus.endsWith("TOUT")) return "stalled";
-  // L7RSP and friends: the connection broke after it was made, as when the process dies in between.
+  // L7RSP and similar: the connection broke after it was made, for example because the process died.
   return checkStatus.endsWith("OK") || checkStatus === "INI" || checkStatus === "UNK" ? undefined : "stalled";
 }
 
@@ -137,7 +137,7 @@ function splitAddress(text: string): [string, string] {
 }
 
 /**
- * The proxy as recovery thinks of it.
+ * The state of the proxy in recovery's terms.
  *
  * @param failingSince when each probe's present row of failures was first seen, kept by the caller
  *   (haproxy itself only tells whole seconds).
@@ -156,7 +156,7 @@ export function proxyViewOf(
     const since = failingSince(`probe${shard}/${machine}`, probe.check?.silence !== undefined);
     return {
       traffic: lineOf(find(`shard${shard}/${machine}`)),
-      // It probes also while it drains.
+      // A probe line probes also while it drains.
       probe: { ...lineOf(probe), ready: !probe.maintenance, look: lookOfCheck(probe.check, since) },
     };
   };

@@ -1,4 +1,4 @@
-/** Parsing what redis says of itself: the text of INFO, and of CLIENT LIST. */
+/** Parses what redis reports: the text of INFO and of CLIENT LIST. */
 import type { RedisInfo } from "./facts.ts";
 
 /**

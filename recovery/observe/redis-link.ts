@@ -1,6 +1,6 @@
 /**
- * One persistent, authenticated connection to a redis server, for looking and for acting.
- * It is made on demand and never retried by itself: whoever needs it next makes it anew.
+ * One persistent, authenticated connection to a redis server, for probes and for commands.
+ * It is opened on demand. A broken connection is not retried by itself; the next question opens a new one.
  */
 import { Redis } from "ioredis";
 import type { RedisInfo } from "./facts.ts";
@@ -8,9 +8,9 @@ import { type Knock, knock } from "./knock.ts";
 import { idleSecondsByAddress, parseRedisInfo } from "./redis-info.ts";
 import type { Watched } from "./watcher.ts";
 
-/** The key in which recovery's epoch travels with the data themselves. */
+/** The key of recovery's epoch, in the data. */
 export const epochKey = "barton:epoch";
-/** Likewise the beat (act/beat.ts). */
+/** The key of the heartbeat, in the data (act/beat.ts). */
 export const beatKey = "barton:beat";
 
 export interface RedisCredentials {
@@ -18,7 +18,7 @@ export interface RedisCredentials {
   redisPassword: string;
 }
 
-/** What a look at a redis server brings: its information, or why it refuses recovery. */
+/** The answer of a redis server: its information, or why it refuses recovery. */
 export type RedisAnswer = { info: RedisInfo } | { refusal: string };
 
 export class RedisLink implements Watched<RedisAnswer> {
@@ -28,7 +28,7 @@ export class RedisLink implements Watched<RedisAnswer> {
   readonly #connectTimeoutMs: number;
   #client: Redis | undefined;
   #isClosed = false;
-  /** Addresses whose sessions the next looks ask about (see `RedisInfo.sessionsIdleSeconds`). */
+  /** Addresses whose sessions the next probes ask about (see `RedisInfo.sessionsIdleSeconds`). */
   watchedAddresses: () => string[] = () => [];
 
   constructor(address: string, port: number, credentials: RedisCredentials, connectTimeoutMs: number) {
@@ -119,7 +119,7 @@ export class RedisLink implements Watched<RedisAnswer> {
   }
 }
 
-/** An error that redis itself answered, as opposed to a connection that failed. */
+/** True for an error reply of redis, false for a failed connection. */
 function isReply(error: Error): boolean {
   return error.name === "ReplyError";
 }

@@ -1,8 +1,8 @@
 /**
  * A persistent connection to haproxy's runtime API over TCP.
  *
- * In its interactive mode (`prompt`) haproxy ends every answer with "\n> ", so commands can be sent one
- * behind the other on one connection and answers come back in order.
+ * In its interactive mode (`prompt`) haproxy ends every answer with "\n> ". So many commands can be sent on one connection,
+ * and the answers come back in order.
  */
 import { connect, type Socket } from "node:net";
 
@@ -33,9 +33,8 @@ export class RuntimeApi {
   /**
    * Sends one command (a single line) and resolves with its answer, without the prompt.
    *
-   * @throws when the connection cannot be made or breaks; `code` of the cause tells how. With
-   *   `timeoutMs`, also when the answer does not come in time; the connection is dropped then, because
-   *   later answers could not be told apart.
+   * @throws if the connection cannot be made or breaks; `code` of the cause says how. With `timeoutMs` also if the answer
+   *   does not come in time. The connection is dropped then, because later answers could not be assigned to their commands.
    */
   async ask(command: string, timeoutMs?: number): Promise<string> {
     const answer = this.#send(command);
@@ -47,7 +46,7 @@ export class RuntimeApi {
   /**
    * Sends commands that answer with nothing when they succeed (`set server … state …`).
    *
-   * @throws with haproxy's words when one of them complains; all have been sent.
+   * @throws with haproxy's answer if one command was refused. All commands have been sent.
    */
   async tell(commands: string[], timeoutMs: number): Promise<void> {
     const answers = await Promise.all(commands.map((command) => this.ask(command, timeoutMs)));
@@ -63,12 +62,12 @@ export class RuntimeApi {
     return this.#connections;
   }
 
-  /** Ends the connection; commands under way are rejected. The next command connects anew. */
+  /** Ends the connection and rejects the commands under way. The next command opens a new connection. */
   drop(): void {
     this.#drop(this.#error("closed by recovery"));
   }
 
-  /** Ends the connection for good. haproxy allows few connections to its runtime API: none may be left behind. */
+  /** Ends the connection for good. haproxy allows only few connections to its runtime API, so none may be left open. */
   close(): void {
     this.#isClosed = true;
     this.drop();
@@ -133,7 +132,7 @@ export class RuntimeApi {
   }
 }
 
-/** A changed address is announced in words although it succeeded; so is an address that was right already. */
+/** True if the command succeeded. haproxy announces a changed address, or one that was right already, although there is no error. */
 function isSilentSuccess(answer: string): boolean {
   const text = answer.trim();
   return text === "" || /^(IP changed from|port changed from|no need to change)/.test(text);

@@ -1,4 +1,4 @@
-/** When each row of failures was first seen: haproxy itself only tells whole seconds. */
+/** When each row of failures was first seen. haproxy itself reports whole seconds only. */
 export class FailingSince {
   readonly #nowMs: () => number;
   readonly #since = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Counting failures in a row, as the original did: one success forgets them all. */
+/** Counts failures in a row. One success resets the count. */
 import type { Look, Silence } from "./facts.ts";
 
 export type Outcome = "ok" | Silence;

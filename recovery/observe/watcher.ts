@@ -1,9 +1,9 @@
 /**
- * Watching one party (a redis server, a proxy) from monit, in a loop of its own: a silent machine delays
- * nobody else's observation, and no cycle ever waits for it.
+ * Probes one party (a redis server, a proxy, app) from monit, in a loop of its own. So a silent machine delays no other
+ * probe, and no cycle waits for it.
  *
- * One look asks over the persistent connection. When no answer comes, a bare TCP knock tells the kind
- * of silence, while the question stays open: a stalled server that wakes up is heard at once.
+ * A probe asks over the persistent connection. If no answer comes, a bare TCP connection attempt tells the kind of silence. The
+ * question stays open meanwhile, so a stalled server that wakes up is heard at once.
  */
 import { type Clock, within } from "../clock.ts";
 import type { Detection } from "../topology.ts";
@@ -11,7 +11,7 @@ import type { Look } from "./facts.ts";
 import type { Knock } from "./knock.ts";
 import { count, freshTally, lookOf, type Outcome, type Tally } from "./tally.ts";
 
-/** What is watched: how to ask it, how to knock at its door, how to forget its connection. */
+/** The party that is probed. */
 export interface Watched<T> {
   /** Asks over the persistent connection, making it if needed; rejects when the connection fails. */
   ask(): Promise<T>;
@@ -25,15 +25,15 @@ export interface WatcherOptions<T> {
   watched: Watched<T>;
   clock: Clock;
   detection: Detection;
-  /** Milliseconds until the next look at a party that answers. */
+  /** Milliseconds until the next probe of a party that answers. */
   paceMs: () => number;
-  /** Called after each look. */
+  /** Called after each probe. */
   onLook: () => void;
 }
 
 type Asked = "answered" | "broken";
 
-/** A party that has been down this long is looked at less often: nobody waits for it by the millisecond. */
+/** A party that has been down this long (milliseconds) is probed less often. */
 const longDownMs = 5_000;
 
 export class Watcher<T> {
@@ -49,7 +49,7 @@ export class Watcher<T> {
     this.#options = options;
   }
 
-  /** Begins to look, until `stop`. */
+  /** Begins to probe, until `stop`. */
   start(): void {
     void this.#loop();
   }
@@ -65,15 +65,15 @@ export class Watcher<T> {
     return lookOf(this.#tally, this.#options.detection.failures);
   }
 
-  /** Forgets failures in a row: recovery itself was not running for a while, so they prove nothing. */
+  /** Forgets failures in a row. Recovery itself was not running for a while, so they prove nothing. */
   forgive(): void {
     if (this.#tally.failures > 0) this.#tally = { ...freshTally, looked: true };
   }
 
-  /** Looks again now, for rule 7; gives up quietly after `timeoutMs` (the loop goes on by itself). */
+  /** Probes again now (rule 7). Resolves after `timeoutMs` at the latest; the loop continues by itself. */
   async refresh(timeoutMs: number): Promise<void> {
     if (!this.#connected) return;
-    // The answer under way may have been asked for before the lock was taken: ask once more behind it.
+    // The question under way may be older than the lock, so another one follows it.
     const again = (this.#asking ?? Promise.resolve()).then(() => this.#ask());
     await within(this.#options.clock, timeoutMs, again, undefined);
   }
@@ -95,7 +95,7 @@ export class Watcher<T> {
     const limitMs = detection.connectTimeoutMs;
     const firstMs = this.#connected ? limitMs / 2 : 0;
     let asked = await this.#answerWithin(firstMs);
-    // A broken connection alone is no failure: somebody may just have closed it.
+    // A broken connection alone is no failure: the server may just have closed it.
     if (asked === "broken") asked = await this.#answerWithin(limitMs / 2);
     if (asked === "answered") return "ok";
     const knockedMs = clock.now();
@@ -105,7 +105,7 @@ export class Watcher<T> {
     return rest === "answered" ? "ok" : "stalled";
   }
 
-  /** An answer that came in just before the connection is given up still counts. */
+  /** Drops the connection. An answer that came just before still counts. */
   #lost(door: "refused" | "silent"): Outcome {
     this.#connected = false;
     this.#options.watched.drop();
