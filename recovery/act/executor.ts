@@ -8,6 +8,7 @@ import { type Decision, type Outcome, type Subject, sentenceOf } from "../decide
 import { describeStep, type Step } from "../decide/steps.ts";
 import type { Journal } from "../incidents/journal.ts";
 import { perform } from "./perform.ts";
+import { PowerOffs } from "./power-offs.ts";
 import type { World } from "./world.ts";
 
 export interface ExecutorOptions {
@@ -40,12 +41,6 @@ export interface Trouble {
 
 const refreshMs = 150;
 const looksOnceMore: ReadonlySet<Step["do"]> = new Set(["power off", "launch", "unregister proxy"]);
-/**
- * Begun only when what recovery remembers is on disk: nothing takes them back, and a monitor that restarted without that
- * memory could use a machine again which the cloud is about to switch off. Everything else goes on while the disk is full or
- * stalls: traffic waits for a promotion, and what was promoted shows in the data themselves (their epoch).
- */
-const needsKeptMemory: ReadonlySet<Step["do"]> = new Set(["power off"]);
 /** These change which machines are to be replaced. */
 const changesReplacement: ReadonlySet<Step["do"]> = new Set(["stop monitoring", "take back"]);
 /** The first pause after a failure and the longest, by kind of subject. */
@@ -55,11 +50,13 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #running = new Map<Subject, { plan: Promise<void>; decision: Decision }>();
   readonly #troubles = new Map<Subject, Trouble>();
+  readonly #powerOffs: PowerOffs;
 
   #isStopped = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#powerOffs = new PowerOffs({ remember: options.world.remember, kept: options.kept });
   }
 
   /** No further step is begun; those under way are not waited for (rule 6). */
@@ -131,7 +128,8 @@ export class Executor {
           world.remember({ event: "promoting", shard: step.shard, epoch: step.epoch });
       }
       // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time. Where the
-      // disk does not take it, the status says so, and only needsKeptMemory waits.
+      // disk does not take it, the status says so, and only a power-off waits (power-offs.ts): traffic waits for a promotion, which shows in the data
+      // themselves (their epoch).
       await kept();
       for (const step of decision?.steps ?? []) {
         if (!this.#stillHolds(subject, step)) break;
@@ -160,10 +158,17 @@ export class Executor {
   }
 
   async #runStep(subject: Subject, step: Step, about: string | undefined): Promise<void> {
-    const { world, journal, kept, hooks } = this.#options;
-    if (needsKeptMemory.has(step.do) && !(await kept())) {
-      throw new Error(`not begun: recovery cannot keep on disk this step: ${describeStep(step)}`);
-    }
+    const { kept, hooks } = this.#options;
+    const act = () => this.#perform(subject, step, about);
+    await (step.do === "power off" ? this.#powerOffs.run(step, act) : act());
+    // What went wrong with the others is no reason to let one more machine wait, which may be another matter.
+    if (changesReplacement.has(step.do)) this.#troubles.delete("replacement");
+    await kept();
+    hooks?.afterStep?.(step);
+  }
+
+  async #perform(subject: Subject, step: Step, about: string | undefined): Promise<void> {
+    const { world, journal, hooks } = this.#options;
     if (this.#isStopped) throw new Error("recovery stops");
     hooks?.beforeStep?.(subject, step);
     const end = journal.step(about, describeStep(step), step.do);
@@ -174,10 +179,6 @@ export class Executor {
       end(`failed: ${(error as Error).message}`);
       throw error;
     }
-    // What went wrong with the others is no reason to let one more machine wait, which may be another matter.
-    if (changesReplacement.has(step.do)) this.#troubles.delete("replacement");
-    await kept();
-    hooks?.afterStep?.(step);
   }
 
   #failed(subject: Subject, error: Error): void {

@@ -124,9 +124,12 @@ function isReply(error: Error): boolean {
   return error.name === "ReplyError";
 }
 
-function numberFrom(reply: [Error | null, unknown] | undefined): number | undefined {
+/** The number in a key, 0 where there is no such key; undefined when it cannot be read or is no whole number. */
+export function numberFrom(reply: [Error | null, unknown] | undefined): number | undefined {
   if (!reply || reply[0]) return undefined;
-  return Number(reply[1] ?? 0);
+  const text = String(reply[1] ?? 0);
+  const number = Number(text);
+  return /^\d+$/.test(text) && Number.isSafeInteger(number) ? number : undefined;
 }
 
 function withLimit<T>(promise: Promise<T>, ms: number, what: () => string): Promise<T> {

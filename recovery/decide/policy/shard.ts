@@ -344,7 +344,7 @@ function isVirgin(view: ShardView): boolean {
     epoch === 0 &&
     masters.length === 0 &&
     answering.length > 0 &&
-    answering.every((one) => epochOf(one) === 0)
+    answering.every(({ info }) => info?.epoch === 0)
   );
 }
 

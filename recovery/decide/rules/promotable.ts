@@ -26,12 +26,18 @@ export function whyUnfit(view: ShardView, machine: RedisMachine): string | undef
   if (!server.answers || !info || !copy) return `${machine} does not answer`;
   if (info.loading) return `${machine} is still loading its data`;
   if (info.follows?.syncing) return `${machine} was still receiving its copy`;
-  if (info.epoch === undefined) return `${machine}'s epoch cannot be read`;
+  if (info.epoch === undefined) return unreadable(machine);
   if (info.epoch < view.epoch) {
     return `${machine}'s data are of epoch ${info.epoch}, but the shard has reached epoch ${view.epoch}`;
   }
+  const other = otherOf(view, server);
+  // Nobody remembers a master of this shard, and this copy never had one: the other may hold data of any epoch.
+  if (info.epoch === 0 && other.answers && other.info?.epoch === undefined) return unreadable(other.machine);
   return whyOtherIsBetter(view, server);
 }
+
+const unreadable = (machine: RedisMachine) =>
+  `${machine}'s epoch cannot be read, or is not a whole number (key barton:epoch)`;
 
 function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefined {
   const other = otherOf(view, server);
