@@ -7,16 +7,15 @@ import { pulumiEngine } from "../cloud/pulumi.ts";
 import { sshRemote } from "../cloud/remote.ts";
 import { readIncidents } from "../incidents/journal.ts";
 import type { Log } from "../log.ts";
-import type { Machines } from "../observe/machines.ts";
 import type { Settings } from "../settings.ts";
 import { DiskFiles, readKept, removeLeftovers } from "../storage/files.ts";
-import { machineNames, type Topology } from "../topology.ts";
+import type { Topology } from "../topology.ts";
 import { crashPoint } from "./crash-point.ts";
 import { keptMemory } from "./kept-memory.ts";
 import { ownMonitorId } from "./monitor-id.ts";
 import { pauseFile, pauseSchema } from "./pause.ts";
 import { Reconciler } from "./reconciler.ts";
-import { cachedTopology, topologyFile } from "./topology-cache.ts";
+import { cachedTopology, topologyFile, withMachines } from "./topology-cache.ts";
 
 export interface Prepared {
   reconciler: Reconciler;
@@ -92,19 +91,6 @@ async function firstTopology(
     await clock.sleep(retryMs, signal);
   }
   return undefined;
-}
-
-/** The topology with the machines as recovery knows them now. */
-export function withMachines(topology: Topology, machines: Machines): Topology {
-  const entries = machineNames.map((name) => {
-    const { instanceId, address } = machines[name];
-    const before = topology.machines[name];
-    return [
-      name,
-      { ...before, instanceId: instanceId ?? before.instanceId, address: address ?? before.address },
-    ];
-  });
-  return { ...topology, machines: Object.fromEntries(entries) };
 }
 
 /** Do two topologies differ in what a running monitor cannot take in? Instances and addresses it can. */

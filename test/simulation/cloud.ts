@@ -8,12 +8,8 @@ import {
   redisMachines,
   type Topology,
 } from "../../recovery/topology.ts";
+import type { Life } from "./life.ts";
 import { type Instance, isOneOf, type World } from "./world.ts";
-
-/** Whether the process that has begun something still lives. */
-export interface Life {
-  ended: boolean;
-}
 
 /** How the cloud and the engine are now. */
 export interface CloudMood {
@@ -57,9 +53,9 @@ export class SimulatedCloud {
   }
 
   /** The engine as a living process uses it: what is under way when that process dies stays half done. */
-  engine(life: Life, topology: () => Topology): Engine {
+  engine(life: Life): Engine {
     return {
-      topology: async () => topology(),
+      topology: async () => this.built(),
       whyProgramDiffers: async () => {
         await this.#reach(life, "engine", 20, 400);
         return undefined;
@@ -72,7 +68,10 @@ export class SimulatedCloud {
         await this.#reach(life, "engine", 20, 300);
         for (const machine of machines) this.state.tainted.delete(machine);
       },
-      updateRecords: () => this.#reach(life, "engine", 50, 300),
+      updateRecords: async () => {
+        await this.#reach(life, "engine", 50, 300);
+        this.state.instances.set("monit", this.#world.current("monit"));
+      },
       launch: async (machines) => {
         const replaced = machines.filter((machine) => this.state.tainted.has(machine));
         for (const machine of replaced) this.#takeAwayCheck(this.#world.current(machine));
@@ -81,7 +80,7 @@ export class SimulatedCloud {
         for (const machine of machines)
           if (isOneOf(redisMachines, machine)) await this.#attachVolume(life, machine);
         for (const machine of machines) this.#world.checks.launched(machine);
-        return this.#built(topology());
+        return this.built();
       },
     };
   }
@@ -139,15 +138,15 @@ export class SimulatedCloud {
           scheduler.in(250, end);
           return;
         }
-        scheduler.awaited();
-        if (mood === "failing") reject(new Error(`the ${what} fails`));
-        else resolve();
+        life.reach(mood === "failing" ? () => reject(new Error(`the ${what} fails`)) : resolve);
       };
       scheduler.in(random.int(minMs, maxMs), end);
     });
   }
 
-  #built(topology: Topology): Topology {
+  /** What the last `up` has built. */
+  built(): Topology {
+    const { topology } = this.#world;
     const machines = { ...topology.machines };
     for (const machine of machineNames) {
       const instance = this.state.instances.get(machine);

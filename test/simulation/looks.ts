@@ -1,10 +1,16 @@
 /** Rule 7 at its effect: which steps the looks under the lock have called for, by subject. */
 import type { Decision, Subject } from "../../recovery/decide/decide.ts";
 import { describeStep } from "../../recovery/decide/steps.ts";
+import { proxyMachines, redisMachines } from "../../recovery/topology.ts";
+import type { Party } from "./links.ts";
 
 /** What has happened about a subject since it was locked. */
 interface Lock {
   sinceMs: number;
+  /** Who was in touch then, and must be asked again; who owes an answer, or has no connection, is not waited for. */
+  inTouch: string[];
+  /** What was decided before. */
+  before?: Decision;
   /** The decision of the first look. */
   first?: Decision;
   /** When a look last called for a step. */
@@ -13,32 +19,55 @@ interface Lock {
 
 /** May take away the last copy, or the last way to it: a look long ago is not enough. */
 const mustBeFresh: ReadonlySet<string> = new Set(["power off", "launch", "unregister proxy"]);
+/** How long a step may wait for the disk after its look. */
+const keptMs = 500;
 
 export class Looks {
+  readonly #parties: ReadonlyMap<string, Party["connection"]>;
   readonly #locks = new Map<Subject, Lock>();
 
-  /** A plan about this subject begins. */
-  locked(subject: Subject, nowMs: number): void {
-    this.#locks.set(subject, { sinceMs: nowMs, calledForMs: new Map() });
+  constructor(parties: ReadonlyMap<string, Party["connection"]>) {
+    this.#parties = parties;
   }
 
-  /** It was decided upon once more; what was seen then was asked for at `askedMs`. */
-  looked(subject: Subject, decision: Decision | undefined, askedMs: number, nowMs: number): void {
+  /** A plan about this subject begins. */
+  locked(subject: Subject, before: Decision | undefined, nowMs: number): void {
+    const inTouch = partiesOf(subject).filter((name) => this.#parties.get(name)?.isIdle);
+    this.#locks.set(subject, { sinceMs: nowMs, inTouch, before, calledForMs: new Map() });
+  }
+
+  /** It was decided upon once more. */
+  looked(subject: Subject, decision: Decision | undefined, nowMs: number): void {
     const lock = this.#locks.get(subject);
-    if (!lock || askedMs < lock.sinceMs) return;
+    if (!lock || !this.#isFresh(lock)) return;
     lock.first ??= decision;
     for (const step of decision?.steps ?? []) lock.calledForMs.set(describeStep(step), nowMs);
   }
 
-  /** Did a look under the lock of one of these subjects call for this step? */
-  callFor(step: string, kind: string, subjects: ReadonlySet<Subject>, nowMs: number): boolean {
-    return [...subjects].some((subject) => {
-      const calledForMs = this.#locks.get(subject)?.calledForMs.get(step);
-      return calledForMs !== undefined && (calledForMs === nowMs || !mustBeFresh.has(kind));
-    });
+  /** Did a look under the lock of this subject call for this step? */
+  callFor(step: string, kind: string, subject: Subject, nowMs: number): boolean {
+    const calledForMs = this.#locks.get(subject)?.calledForMs.get(step);
+    return calledForMs !== undefined && (nowMs - calledForMs <= keptMs || !mustBeFresh.has(kind));
   }
 
   firstOf(subject: Subject): Decision | undefined {
     return this.#locks.get(subject)?.first;
   }
+
+  beforeLockOf(subject: Subject): Decision | undefined {
+    return this.#locks.get(subject)?.before;
+  }
+
+  #isFresh({ sinceMs, inTouch }: Lock): boolean {
+    return inTouch.every((name) => {
+      const connection = this.#parties.get(name);
+      return !connection?.isIdle || connection.askedMs >= sinceMs;
+    });
+  }
+}
+
+function partiesOf(subject: Subject): string[] {
+  const shard = /^shard (\d+)$/.exec(subject)?.[1];
+  const servers = shard === undefined ? [] : redisMachines.map((machine) => `${machine}/${shard}`);
+  return [...proxyMachines, "app", ...servers];
 }

@@ -1,11 +1,10 @@
 /**
- * The simulated monitor: the real decide, executor and steps, with eyes and hands in the model world. It may
- * die at any moment; its successor starts from the durable memory that was written.
+ * One process of the monitor: the real loop, with its board, watchers, executor, journal, pause and presence, over links into
+ * the model world. It may die at any moment; its successor starts from what was written to the disk.
  */
-import { Beats } from "../../recovery/act/beat.ts";
-import { Executor } from "../../recovery/act/executor.ts";
-import type { World as ActWorld } from "../../recovery/act/world.ts";
-import type { Clock } from "../../recovery/clock.ts";
+import { z } from "zod";
+import type { ExecutorHooks } from "../../recovery/act/executor.ts";
+import type { Engine } from "../../recovery/cloud/engine.ts";
 import {
   type Decision,
   decide,
@@ -13,20 +12,27 @@ import {
   reconsider,
   type Subject,
 } from "../../recovery/decide/decide.ts";
-import { apply, type Remembered } from "../../recovery/decide/memory/events.ts";
-import { emptyMemory, type Memory, revive } from "../../recovery/decide/memory/memory.ts";
-import type { Journal } from "../../recovery/incidents/journal.ts";
+import { apply } from "../../recovery/decide/memory/events.ts";
+import type { Memory } from "../../recovery/decide/memory/memory.ts";
+import { describeStep } from "../../recovery/decide/steps.ts";
+import { readIncidents } from "../../recovery/incidents/journal.ts";
 import { type Log, silentLog } from "../../recovery/log.ts";
+import { keptMemory } from "../../recovery/loop/kept-memory.ts";
+import { monitorId } from "../../recovery/loop/monitor-id.ts";
+import { newPause, pauseFile, pauseSchema } from "../../recovery/loop/pause.ts";
+import { Reconciler } from "../../recovery/loop/reconciler.ts";
+import { topologyFile, withMachines } from "../../recovery/loop/topology-cache.ts";
 import type { Facts } from "../../recovery/observe/facts.ts";
-import type { Machines } from "../../recovery/observe/machines.ts";
 import { defaultLimits, type Limits } from "../../recovery/settings.ts";
-import { type MachineName, machineNames, type RedisMachine, type Topology } from "../../recovery/topology.ts";
-import { Board } from "./board.ts";
+import { type Files, readKept } from "../../recovery/storage/files.ts";
+import type { MachineName, RedisMachine, Topology } from "../../recovery/topology.ts";
 import { budgetPerHour } from "./checks.ts";
-import type { Life, SimulatedCloud } from "./cloud.ts";
-import { remote } from "./links.ts";
+import type { SimulatedCloud } from "./cloud.ts";
+import type { Disk } from "./disk.ts";
+import { Life } from "./life.ts";
+import { remote, SimulatedLinks } from "./links.ts";
 import { Looks } from "./looks.ts";
-import type { World } from "./world.ts";
+import type { Instance, World } from "./world.ts";
 
 /** As in life, in the same order, but shorter. */
 const limits: Limits = {
@@ -40,131 +46,171 @@ const limits: Limits = {
 
 /** How long `barton switchover` waits. */
 const switchMaxMs = 5_000;
-
-/** What outlives the monitor's process. */
-export interface Kept {
-  durable?: unknown;
-  /** A person has paused recovery. */
-  isPaused?: boolean;
-  machines?: Machines;
-}
+/** After it has seen nobody, how long it may take to act again. */
+const sightMs = 2_000;
+const stateDir = "/state";
+const credentials = { redisUser: "recovery", redisPassword: "secret" };
 
 export interface MonitorOptions {
   world: World;
   cloud: SimulatedCloud;
-  kept: Kept;
+  disk: Disk;
+  instance: Instance;
   /** Called after each step; the monitor may die of it. */
   afterStep: () => void;
 }
 
 export class Monitor {
   readonly #world: World;
-  readonly #life: Life = { ended: false };
-  readonly #board: Board;
-  readonly #executor: Executor;
-  readonly #beats: Beats;
-  readonly #kept: Kept;
-  readonly #limits: Limits;
-  readonly #looks = new Looks();
-  #memory: Memory;
-  #outcome: Outcome | undefined;
-  #considered: Decision[] = [];
-  #isWoken = true;
-  #calmCycles = 0;
-  #nextCycleMs = 0;
-  #sentence = "";
-  /** The process is stopped: it neither looks nor decides. */
-  isStopped = false;
-  #switches: Record<number, RedisMachine> = {};
+  readonly #cloud: SimulatedCloud;
+  readonly #life: Life;
+  readonly #hooks: ExecutorHooks;
+  /** Undefined while the process begins. */
+  #reconciler: Reconciler | undefined;
+  readonly #links: SimulatedLinks;
+  readonly #looks: Looks;
+  readonly instance: Instance;
+  /** What the last cycle has decided. */
+  #last: Outcome | undefined;
+  /** Machines whose launch has begun; see `Mutations.remembersTooEarly`. */
+  #launching: MachineName[] = [];
 
-  constructor({ world, cloud, kept, afterStep }: MonitorOptions) {
+  constructor({ world, cloud, disk, instance, afterStep }: MonitorOptions) {
     this.#world = world;
-    this.#kept = kept;
-    this.#limits = {
-      ...limits,
-      ...(world.mutations.hasNoBudget ? { replacementsPerHourMax: 1_000 } : {}),
-      ...(world.mutations.hasNoPatience ? { dataPatienceMs: 1 } : {}),
-    };
-    this.#memory = kept.durable ? revive(structuredClone(kept.durable), world.nowMs).memory : emptyMemory;
-    const topology = () => this.#topology();
+    this.#cloud = cloud;
+    this.instance = instance;
+    this.#life = new Life(world.scheduler);
     const life = this.#life;
-    this.#board = new Board({ world, cloud, life, machines: kept.machines, onNews: () => this.#wake() });
-    const board = this.#board as unknown as ActWorld["board"];
-    const clock = mortalClock(world.scheduler.clock, life);
-    this.#beats = new Beats({ board, clock });
-    this.#executor = new Executor({
-      world: {
-        board,
-        topology: world.topology,
-        cloud: cloud.api(life),
-        engine: this.#engine(cloud, topology),
-        remote: remote(world, life),
-        clock,
-        log: world.isTraced ? this.#log() : silentLog,
-        remember: (event) => this.#remember(event),
+    this.#links = new SimulatedLinks({ world, cloud, life, from: instance });
+    this.#looks = new Looks(this.#links.parties);
+    this.#hooks = this.#makeHooks(afterStep);
+    void this.#run(disk.files(life));
+    world.scheduler.awaited();
+  }
+
+  /** As `prepare` does, and then as long as the process lives. */
+  async #run(files: Files): Promise<void> {
+    const world = this.#world;
+    const cloud = this.#cloud;
+    const life = this.#life;
+    const { clock } = life;
+    const { instance } = this;
+    const log = world.isTraced ? this.#log() : silentLog;
+    const saved = (await readKept(files, topologyFile(stateDir), z.unknown(), log)) as Topology | undefined;
+    const topology = saved ?? cloud.built();
+    const memory = await keptMemory(files, stateDir, clock, log);
+    if (!saved) memory.durable.recordedMonit = topology.machines.monit.instanceId;
+    files.write(topologyFile(stateDir), topology);
+    const reconciler = new Reconciler({
+      topology,
+      credentials,
+      limits: this.#limits(),
+      cloud: cloud.api(life),
+      engine: this.#engine(),
+      remote: remote({ world, cloud, life, from: instance }),
+      clock,
+      log,
+      files,
+      stateDir,
+      self: monitorId({ launchedAt: instance.launchedAt, instanceId: instance.id }),
+      memory,
+      incidents: await readIncidents(files, `${stateDir}/incidents`, log),
+      pause: await readKept(files, pauseFile(stateDir), pauseSchema, log),
+      onMachines: (machines) => files.write(topologyFile(stateDir), withMachines(topology, machines)),
+      links: this.#links,
+      hooks: this.#hooks,
+      policy: {
+        decide: (...args) => this.#unlessItThrows(() => this.#decide(...args)),
+        reconsider: (...args) => this.#unlessItThrows(() => this.#reconsider(...args)),
       },
-      journal: this.#journal(),
-      reconsider: (subject) => this.#unlessItThrows(() => this.#reconsider(subject)),
-      onEnd: () => this.#wake(),
-      kept: async () => true,
-      hooks: { afterStep },
     });
+    // Its end is noticed: nothing is decided any more, or it has been told as an exception.
+    this.#reconciler = reconciler;
+    await reconciler.run(new AbortController().signal).catch(() => {});
   }
 
   /** All that the last cycle found is as it should be. */
   get isSettled(): boolean {
-    return this.#outcome?.settled === true && this.#executor.busy.size === 0;
+    return this.#reconciler?.isSettled === true;
   }
 
   get sentence(): string {
-    return this.#sentence;
+    return this.#last?.sentence ?? "no cycle yet";
   }
 
   get isBlind(): boolean {
-    return this.#memory.sightSinceMs === undefined || this.#world.nowMs - this.#memory.sightSinceMs < 2_000;
+    const sinceMs = this.#last?.memory.sightSinceMs;
+    return sinceMs === undefined || this.#world.nowMs - sinceMs < sightMs;
+  }
+
+  get isStopped(): boolean {
+    return this.#life.isStopped;
+  }
+
+  get isPaused(): boolean {
+    return this.#reconciler?.pause.current !== undefined;
   }
 
   /** The process dies: nothing of it goes on, except what it has already sent. */
   die(): void {
     this.#life.ended = true;
-    this.#executor.stop();
+  }
+
+  /** The process is stopped for a while. */
+  stop(): void {
+    this.#life.stop();
+  }
+
+  goOn(): void {
+    if (this.#life.isStopped) this.#life.goOn();
   }
 
   order(machine: MachineName): void {
-    this.#remember({ event: "ordered", machine, why: "the simulation" });
+    this.#reconciler?.order(machine, "the simulation");
+    this.#world.scheduler.awaited();
   }
 
   /** Kept until it is done, or for as long as `barton switchover` waits. */
   orderSwitch(shard: number, to: RedisMachine): void {
-    this.#switches = { ...this.#switches, [shard]: to };
-    this.#world.scheduler.in(switchMaxMs, () => {
-      this.#switches = {};
-    });
+    this.#reconciler?.orderSwitch(shard, to);
+    this.#world.scheduler.awaited();
+    this.#world.scheduler.in(switchMaxMs, () => this.#reconciler?.forgetSwitch(shard));
   }
 
-  /** The process was stopped for a while. */
-  resume(): void {
-    this.isStopped = false;
-    this.#board.forgive();
+  pause(forMs: number): void {
+    this.#reconciler?.pause.begin(forMs, "the simulation");
   }
 
-  /** Looks, and decides if there is anything new. */
-  tick(): void {
-    if (this.#life.ended || this.isStopped) return;
-    this.#board.tick(this.#outcome?.doubt ? "hurry" : "calm", this.isSettled ? "calm" : "hurry");
-    const { busy } = this.#executor;
-    this.#beats.beat(this.#outcome?.shards ?? [], (shard) => busy.has(`shard ${shard}`));
-    const { nowMs } = this.#world;
-    if (!this.#isWoken && nowMs < this.#nextCycleMs) return;
-    this.#calmCycles = this.#isWoken ? 0 : this.#calmCycles + 1;
-    // The longer nothing new was seen, the less often: only patience that ends can change anything.
-    this.#nextCycleMs = nowMs + Math.min(100 * 1.5 ** this.#calmCycles, this.isSettled ? 1_000 : 400);
-    this.#isWoken = false;
-    try {
-      this.#unlessItThrows(() => this.#cycle());
-    } catch {
-      // It has been noticed.
-    }
+  endPause(): void {
+    this.#reconciler?.pause.end();
+  }
+
+  #limits(): Limits {
+    const { hasNoBudget, hasNoPatience } = this.#world.mutations;
+    return {
+      ...limits,
+      ...(hasNoBudget ? { replacementsPerHourMax: 1_000 } : {}),
+      ...(hasNoPatience ? { dataPatienceMs: 1 } : {}),
+    };
+  }
+
+  #makeHooks(afterStep: () => void): ExecutorHooks {
+    const world = this.#world;
+    const { remembersTooEarly } = world.mutations;
+    return {
+      onLock: (subject) => {
+        world.scheduler.awaited();
+        const decision = this.#last?.decisions.find((one) => one.subject === subject);
+        this.#looks.locked(subject, decision, world.nowMs);
+      },
+      beforeStep: (subject, step) => {
+        const text = describeStep(step);
+        world.say(() => ` step: ${text}`);
+        world.checks.actsOnAFreshLook(text, this.#looks.callFor(text, step.do, subject, world.nowMs));
+        if (step.do === "launch" && remembersTooEarly) this.#launching = step.machines;
+      },
+      afterStep,
+    };
   }
 
   /** The executor would take an exception under the lock for a step that failed. */
@@ -177,117 +223,47 @@ export class Monitor {
     }
   }
 
-  #cycle(): void {
-    const facts = this.#facts();
-    const decided = decide(facts, this.#memory, this.#limits, this.#executor.busy, this.#switches);
-    const outcome = this.#executor.asActedUpon(this.#mutate(decided, facts));
-    this.#memory = outcome.memory;
-    this.#outcome = outcome;
-    if (outcome.sentence !== this.#sentence) {
-      const isMore = withoutOffsets(outcome.sentence) !== withoutOffsets(this.#sentence);
-      this.#sentence = outcome.sentence;
-      if (isMore) this.#world.say(() => `monit: ${outcome.sentence}`);
-    }
-    const { busy } = this.#executor;
-    this.#considered = [
-      ...outcome.decisions.filter(({ subject }) => !busy.has(subject)),
-      ...this.#considered.filter(({ subject }) => busy.has(subject)),
-    ];
-    if (!this.#kept.isPaused) this.#consider(outcome.decisions);
-    this.#world.scheduler.awaited();
-    this.#persist();
+  #decide(facts: Facts, memory: Memory, ...rest: Tail<typeof decide>): Outcome {
+    const seen = this.#seen(facts);
+    const outcome = decide(seen, this.#believed(memory), ...rest);
+    const decisions = this.#mutated(outcome.decisions, seen);
+    this.#last = decisions === outcome.decisions ? outcome : { ...outcome, decisions };
+    return this.#last;
   }
 
-  #consider(decisions: Decision[]): void {
-    const { busy } = this.#executor;
-    this.#executor.consider(decisions);
-    for (const subject of this.#executor.busy)
-      if (!busy.has(subject)) this.#looks.locked(subject, this.#world.nowMs);
-  }
-
-  #reconsider(subject: Subject): Decision | undefined {
+  #reconsider(facts: Facts, memory: Memory, limits: Limits, subject: Subject, ...rest: LastTwo) {
     const { looksAgain } = this.#world.mutations;
     const first = this.#looks.firstOf(subject);
-    if (looksAgain === "once" && first) return first;
-    const before = this.#considered.find((decision) => decision.subject === subject);
-    const fresh = this.#lookAgain(subject);
-    return looksAgain === "in vain" ? before : fresh;
+    if (looksAgain === "once" && first) return { decision: first, memory };
+    const seen = this.#seen(facts);
+    const again = reconsider(seen, this.#believed(memory), limits, subject, ...rest);
+    const [decision] = again.decision ? this.#mutated([again.decision], seen) : [];
+    this.#looks.looked(subject, decision, this.#world.nowMs);
+    const before = this.#looks.beforeLockOf(subject);
+    return { decision: looksAgain === "in vain" ? before : decision, memory: again.memory };
   }
 
-  #lookAgain(subject: Subject): Decision | undefined {
-    const facts = this.#facts();
-    const { busy } = this.#executor;
-    const again = reconsider(facts, this.#memory, this.#limits, subject, busy, this.#switches);
-    this.#memory = again.memory;
-    this.#persist();
-    const [fresh] = again.decision ? this.#mutated([again.decision], facts) : [];
-    this.#looks.looked(subject, fresh, this.#board.refreshedMs(subject), this.#world.nowMs);
-    return fresh;
-  }
-
-  #facts(): Facts {
-    const facts = this.#board.facts();
+  #seen(facts: Facts): Facts {
     return this.#world.mutations.facts?.(facts) ?? facts;
-  }
-
-  #mutate(outcome: Outcome, facts: Facts): Outcome {
-    return this.#world.mutations.decisions
-      ? { ...outcome, decisions: this.#mutated(outcome.decisions, facts) }
-      : outcome;
   }
 
   #mutated(decisions: Decision[], facts: Facts): Decision[] {
     return this.#world.mutations.decisions?.(decisions, facts) ?? decisions;
   }
 
-  #engine(cloud: SimulatedCloud, topology: () => Topology) {
-    const engine = cloud.engine(this.#life, topology);
-    if (!this.#world.mutations.remembersTooEarly) return engine;
-    const launch = (machines: MachineName[]) => {
-      for (const machine of machines) this.#remember({ event: "launched", machine });
-      return engine.launch(machines);
-    };
-    return { ...engine, launch };
+  /** See `Mutations.remembersTooEarly`. */
+  #believed(memory: Memory): Memory {
+    const machines = this.#launching;
+    this.#launching = [];
+    const { wallMs } = this.#world.scheduler;
+    return machines.reduce(
+      (before, machine) => apply(before, { event: "launched", machine }, wallMs),
+      memory,
+    );
   }
 
-  #topology(): Topology {
-    const machines = { ...this.#world.topology.machines };
-    const known = this.#board.facts().machines;
-    for (const name of machineNames) {
-      const { instanceId, address } = known[name];
-      if (instanceId && address) machines[name] = { ...machines[name], instanceId, address };
-    }
-    return { ...this.#world.topology, machines };
-  }
-
-  #remember(event: Remembered): void {
-    if (this.#life.ended) return;
-    this.#memory = apply(this.#memory, event, this.#world.scheduler.wallMs);
-    this.#persist();
-    this.#wake();
-  }
-
-  #persist(): void {
-    // Memories are never changed in place, so that the newest one can simply be kept.
-    this.#kept.durable = this.#memory.durable;
-    this.#kept.machines = this.#board.machines;
-  }
-
-  #wake(): void {
-    this.#isWoken = true;
-  }
-
-  #journal(): Journal {
-    const step = (_about: string | undefined, text: string, kind: string) => {
-      const { nowMs } = this.#world;
-      this.#world.say(() => ` step: ${text}`);
-      const isCalledFor = this.#looks.callFor(text, kind, this.#executor.busy, nowMs);
-      this.#world.checks.actsOnAFreshLook(text, isCalledFor);
-      return (outcome: string) => {
-        if (outcome !== "done") this.#world.say(() => ` step: ${text}: ${outcome}`);
-      };
-    };
-    return { step } as unknown as Journal;
+  #engine(): Engine {
+    return this.#cloud.engine(this.#life);
   }
 
   #log(): Log {
@@ -296,14 +272,11 @@ export class Monitor {
   }
 }
 
-/** A clock that nobody hears any more when his process has ended. */
-function mortalClock(clock: Clock, life: Life): Clock {
-  return {
-    ...clock,
-    sleep: (ms, signal) =>
-      new Promise((resolve) => void clock.sleep(ms, signal).then(() => life.ended || resolve())),
-  };
+/** Pauses recovery while no monitor runs. */
+export function pauseOnDisk(disk: Disk, life: Life, forMs: number): void {
+  disk.files(life).write(pauseFile(stateDir), newPause(life.clock, forMs, "the simulation"));
 }
 
-/** Sentences that differ in nothing but a growing offset are the same news. */
-const withoutOffsets = (sentence: string) => sentence.replaceAll(/offset \d+/g, "");
+type Tail<F> = F extends (facts: never, memory: never, ...rest: infer Rest) => unknown ? Rest : never;
+type LastTwo =
+  Parameters<typeof reconsider> extends [unknown, unknown, unknown, unknown, ...infer Rest] ? Rest : never;

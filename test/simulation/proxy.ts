@@ -5,6 +5,7 @@ import { noLook } from "../../recovery/observe/facts.ts";
 import type { Session } from "../../recovery/observe/proxy-stat.ts";
 import { count, lookOf, type Tally } from "../../recovery/observe/tally.ts";
 import { type RedisMachine, redisMachines } from "../../recovery/topology.ts";
+import { Inbox, type Process } from "./process.ts";
 import type { RedisServer } from "./redis-server.ts";
 import type { Instance, World } from "./world.ts";
 
@@ -48,15 +49,19 @@ const nothingKept: Kept = { registered: false, servers: [] };
 
 /** Who has asked for the health page within this time counts as heard: shorter than in life, as all limits here. */
 const heardLatelyMs = 1_000;
+/** A monitor's entry that is not renewed for so long vanishes: likewise. */
+const monitorExpiryMs = 3_000;
 
 /** As haproxy has it before the first check of a server: up. */
 const unchecked: Tally = { failures: 0, looked: true };
 
-export class HaProxy {
+export class HaProxy implements Process {
   readonly instance: Instance;
   readonly #world: World;
   running = false;
   hung = false;
+  readonly inbox = new Inbox();
+  hangsInBatchMs: number | undefined;
   registered = false;
   /** It leaves by order: what it has may end. */
   draining = false;
@@ -69,6 +74,8 @@ export class HaProxy {
   /** When who has asked for the health page last, and since when this process listens without a break. */
   readonly #heardMs = new Map<string, number>();
   #listeningSinceMs = 0;
+  /** When each monitor has renewed its entry. */
+  readonly #monitorsMs = new Map<string, number>();
   /** What keep.lua has written down, and what of it is still to be restored; undefined once recovery has spoken. */
   #kept: Kept = nothingKept;
   #toRestore: Kept | undefined;
@@ -97,6 +104,7 @@ export class HaProxy {
     this.draining = false;
     this.sessions = [];
     this.#heardMs.clear();
+    this.#monitorsMs.clear();
     this.#listeningSinceMs = this.#world.nowMs;
     this.processId = this.#world.newId("process");
     this.#toRestore = this.#kept;
@@ -108,6 +116,8 @@ export class HaProxy {
   crash(): void {
     this.running = false;
     this.sessions = [];
+    if (this.instance.on) this.inbox.reset();
+    else this.inbox.forget();
   }
 
   /** `keep servers`, which ends whatever recovery says. */
@@ -153,6 +163,11 @@ export class HaProxy {
     setState(this.#linesOf(shard, machine).traffic, state);
   }
 
+  /** A monitor leaves or renews its entry. */
+  enter(monitor: string): void {
+    this.#monitorsMs.set(monitor, this.#world.nowMs);
+  }
+
   /** Somebody asks for the health page. */
   hear(address: string): void {
     this.#heardMs.set(address, this.#world.nowMs);
@@ -182,6 +197,9 @@ export class HaProxy {
       frontends,
       holds,
       shards,
+      monitors: [...this.#monitorsMs].flatMap(([monitor, atMs]) =>
+        this.#world.nowMs - atMs > monitorExpiryMs ? [] : [monitor],
+      ),
       hearing: { lately, sinceMs: this.#listeningSinceMs },
     };
   }

@@ -1,6 +1,8 @@
 /** The model of one redis server: its process, its data, its replication. */
 import type { RedisInfo } from "../../recovery/observe/facts.ts";
+import type { RedisAnswer } from "../../recovery/observe/redis-link.ts";
 import { counterpartOf, type RedisMachine } from "../../recovery/topology.ts";
+import { Inbox, type Process } from "./process.ts";
 import type { Instance, World } from "./world.ts";
 
 /** A dataset: the writes in order, and recovery's epoch and beat among them. */
@@ -28,12 +30,14 @@ const times = {
   acknowledged: 2_000,
 } as const;
 
-export class RedisServer {
+export class RedisServer implements Process {
   readonly instance: Instance;
   readonly shard: number;
   readonly #world: World;
   running = false;
   hung = false;
+  readonly inbox = new Inbox();
+  hangsInBatchMs: number | undefined;
   loading = false;
   syncing = false;
   linkUp = false;
@@ -112,6 +116,8 @@ export class RedisServer {
   /** The process ends; what it wrote is in its file. */
   crash(): void {
     this.running = false;
+    if (this.instance.on) this.inbox.reset();
+    else this.inbox.forget();
     this.#reset();
   }
 
@@ -187,6 +193,20 @@ export class RedisServer {
     this.data.writes.push(write);
     this.offset += 10;
     this.#waiting.push({ write, offset: this.offset, via });
+  }
+
+  get processId(): string {
+    return this.runId;
+  }
+
+  /** What it says to every command of recovery's but INFO; undefined when it carries them out. */
+  get refusal(): string | undefined {
+    return this.loading ? "LOADING Redis is loading the dataset in memory" : undefined;
+  }
+
+  /** What a look gets. */
+  answer(addresses: string[]): RedisAnswer {
+    return { info: this.info(addresses) };
   }
 
   /** What INFO says, for somebody who asks about the sessions of these addresses. */

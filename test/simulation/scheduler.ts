@@ -1,11 +1,11 @@
 /** Virtual time: what happens next is the earliest thing that is planned, and nothing waits for real. */
-import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock } from "../../recovery/clock.ts";
 
-interface Planned {
+/** Something that is planned. One that is called off stays in the heap, without a word to anybody. */
+export interface Planned {
   atMs: number;
   order: number;
   run: () => void;
+  isCalledOff: boolean;
 }
 
 export class Scheduler {
@@ -16,48 +16,55 @@ export class Scheduler {
   #order = 0;
   #isAwaited = false;
 
-  /** The clock that recovery is given. */
-  readonly clock: Clock = {
-    now: () => this.nowMs,
-    date: () => new Date(this.wallMs),
-    sleep: (ms) => new Promise((resolve) => this.resolveIn(ms, resolve)),
-  };
-
   get wallMs(): number {
     return this.wallOffsetMs + this.nowMs;
   }
 
   /** Plans `run` for `delayMs` from now; of two at the same moment, the one that was planned first. */
-  in(delayMs: number, run: () => void): void {
-    this.#push({ atMs: this.nowMs + delayMs, order: this.#order++, run });
+  in(delayMs: number, run: () => void): Planned {
+    const planned = { atMs: this.nowMs + delayMs, order: this.#order++, run, isCalledOff: false };
+    this.#push(planned);
+    return planned;
   }
 
-  /** As above, when promises wait for it: their reactions are carried out before the next thing happens. */
-  resolveIn(delayMs: number, resolve: () => void): void {
-    this.in(delayMs, () => {
-      this.awaited();
-      resolve();
-    });
-  }
-
-  /** Says that promises were settled, or plans begun, whose reactions must come first. */
+  /** Says that promises were settled, or plans begun, whose reactions must come before the next thing happens. */
   awaited(): void {
     this.#isAwaited = true;
   }
 
   /** Runs until the moment `endMs`, or until `isDone`. */
-  async runUntil(endMs: number, isDone: () => boolean): Promise<void> {
-    while (!isDone()) {
-      const next = this.#heap[0];
-      if (!next || next.atMs > endMs) break;
-      this.#pop();
-      this.nowMs = next.atMs;
-      next.run();
-      if (!this.#isAwaited) continue;
-      this.#isAwaited = false;
-      await nextTurn();
-    }
-    if (!isDone()) this.nowMs = endMs;
+  runUntil(endMs: number, isDone: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const goOn = () => {
+        try {
+          while (!isDone() && this.#next(endMs)) {
+            if (!this.#isAwaited) continue;
+            this.#isAwaited = false;
+            // Node empties the queue of promise reactions, however many follow each other, before it takes the next tick:
+            // this reaction is one of them, so the tick comes after all that were settled until now and what they settle.
+            queueMicrotask(() => process.nextTick(goOn));
+            return;
+          }
+          if (!isDone()) this.nowMs = endMs;
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      // Whatever was begun before comes first.
+      queueMicrotask(() => process.nextTick(goOn));
+    });
+  }
+
+  /** Lets the next thing happen; false when there is none until `endMs`. */
+  #next(endMs: number): boolean {
+    const next = this.#heap[0];
+    if (!next || next.atMs > endMs) return false;
+    this.#pop();
+    if (next.isCalledOff) return true;
+    this.nowMs = next.atMs;
+    next.run();
+    return true;
   }
 
   #push(planned: Planned): void {

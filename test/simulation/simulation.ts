@@ -3,12 +3,14 @@ import { counterpartOf, proxyMachines, type RedisMachine, redisMachines } from "
 import { type Violation, whyNotWell } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { SimulatedCloud } from "./cloud.ts";
+import { Disk } from "./disk.ts";
 import { drawSchedule } from "./faults/draw.ts";
 import type { Schedule } from "./faults/fault.ts";
 import { healAll, inject } from "./faults/inject.ts";
-import { type Kept, Monitor } from "./monitor.ts";
+import { Life } from "./life.ts";
+import { Monitor, pauseOnDisk } from "./monitor.ts";
 import type { Mutations } from "./mutants.ts";
-import { World } from "./world.ts";
+import { type Instance, World } from "./world.ts";
 
 export interface RunOptions {
   seed: number;
@@ -32,7 +34,8 @@ export interface RunResult {
   isTotalLoss: boolean;
 }
 
-const tickMs = 50;
+/** A moment is so long, at least and at most. */
+const tickMs = [40, 60] as const;
 /** After the end of all faults, virtual milliseconds until all must be well. */
 const recoveryMaxMs = 90_000;
 
@@ -45,8 +48,8 @@ export class Simulation {
   readonly world: World;
   readonly cloud: SimulatedCloud;
   readonly #clients: Clients;
-  /** What outlives the monitor's process. */
-  readonly kept: Kept = {};
+  /** What outlives the monitor's process, by its machine. */
+  readonly #disks = new Map<Instance, Disk>();
   readonly #options: RunOptions;
   monitor: Monitor | undefined;
   /** The monitor dies after so many steps; undefined: it lives on. */
@@ -92,7 +95,7 @@ export class Simulation {
     const { faults, endMs } = schedule ?? drawSchedule(world.random, world.shards.length);
     this.reviveMonitor();
     for (const { atMs, fault } of faults) scheduler.in(atMs, () => inject(this, fault));
-    scheduler.in(tickMs, () => this.#tick());
+    scheduler.in(0, () => this.#tick());
     const isDone = () => world.checks.violation !== undefined || this.#isWell;
     await scheduler.runUntil(endMs, isDone);
     this.#isHealed = true;
@@ -114,12 +117,27 @@ export class Simulation {
   reviveMonitor(): void {
     if (this.#isHealed) {
       this.dying = undefined;
-      if (this.monitor) this.monitor.isStopped = false;
+      this.monitor?.goOn();
     }
     if (this.monitor) return;
     const { world, cloud } = this;
+    const instance = world.current("monit");
     world.say(() => "the monitor starts");
-    this.monitor = new Monitor({ world, cloud, kept: this.kept, afterStep: () => this.#afterStep() });
+    const afterStep = () => this.#afterStep();
+    this.monitor = new Monitor({ world, cloud, disk: this.diskOf(instance), instance, afterStep });
+  }
+
+  diskOf(instance: Instance): Disk {
+    const disk = this.#disks.get(instance) ?? new Disk(this.world);
+    this.#disks.set(instance, disk);
+    return disk;
+  }
+
+  /** A person pauses recovery. */
+  pause(forMs: number): void {
+    const { world } = this;
+    if (this.monitor) this.monitor.pause(forMs);
+    else pauseOnDisk(this.diskOf(world.current("monit")), new Life(world.scheduler), forMs);
   }
 
   #afterStep(): void {
@@ -134,16 +152,21 @@ export class Simulation {
   /** A moment of life for everybody. */
   #tick(): void {
     const { world } = this;
-    for (const { on, proxy, servers } of world.instances) {
+    const { random, scheduler } = world;
+    // Nobody promises that things happen in any order within a moment.
+    const first = random.int(0, world.instances.length - 1);
+    const isClientsFirst = random.chance(0.5);
+    if (isClientsFirst) this.#clients.tick();
+    for (let i = 0; i < world.instances.length; i += 1) {
+      const { on, proxy, servers } = world.instances[(first + i) % world.instances.length] as Instance;
       if (!on) continue;
       for (const server of servers) server.pump();
       proxy?.probe();
     }
-    this.#clients.tick();
-    this.monitor?.tick();
+    if (!isClientsFirst) this.#clients.tick();
     world.checks.tick(this.#isMonitored());
     this.#isWell = this.#isHealed && (world.isTotalLoss || this.#whyNotWell() === undefined);
-    world.scheduler.in(tickMs, () => this.#tick());
+    scheduler.in(random.int(...tickMs), () => this.#tick());
   }
 
   #whyNotWell(): string | undefined {
@@ -154,8 +177,7 @@ export class Simulation {
   /** Does nothing but the cloud stand in the way of a promotion? */
   #isMonitored(): boolean {
     const { world, monitor } = this;
-    if (!monitor || monitor.isStopped || this.kept.isPaused || monitor.isBlind || world.hasOrders)
-      return false;
+    if (!monitor || monitor.isStopped || monitor.isPaused || monitor.isBlind || world.hasOrders) return false;
     if (world.blocked.size > 0 || world.probeLoss > 0) return false;
     return proxyMachines.every((name) => {
       const { proxy, vanished } = world.current(name);

@@ -14,6 +14,7 @@ import {
 import { Checks } from "./checks.ts";
 import type { Clients } from "./clients.ts";
 import type { Mutations } from "./mutants.ts";
+import { Inbox, type Process } from "./process.ts";
 import { HaProxy } from "./proxy.ts";
 import { Random } from "./random.ts";
 import { RedisServer } from "./redis-server.ts";
@@ -38,12 +39,8 @@ export interface Instance {
   vanished: boolean;
   servers: RedisServer[];
   proxy?: HaProxy;
-}
-
-/** A process, as somebody finds it who tries to talk to it. */
-export interface Process {
-  running: boolean;
-  hung: boolean;
+  /** The local proxy of the clients' machine. */
+  app?: Process;
 }
 
 export interface WorldOptions {
@@ -67,6 +64,8 @@ export class World {
   readonly blocked = new Set<string>();
   /** Instances that receive their replication late. */
   readonly slow = new Set<string>();
+  /** By instance id, how many milliseconds more its packets take at most: a slow network, or a busy machine. */
+  readonly lagMs = new Map<string, number>();
   /** The DNS records. */
   readonly records = new Map<string, string>();
   isDnsDown = false;
@@ -169,6 +168,8 @@ export class World {
       instance.servers = this.shards.map((shard) => new RedisServer(this, instance, shard));
     }
     if (isOneOf(proxyMachines, machine)) instance.proxy = new HaProxy(this, instance);
+    if (machine === "app")
+      instance.app = { instance, running: true, hung: false, processId: instance.id, inbox: new Inbox() };
     return instance;
   }
 
@@ -256,11 +257,40 @@ export class World {
   }
 
   /** What somebody at `from` finds out by trying to talk to a process. */
-  knockAt(from: Instance, address: string, process: Process | undefined): Outcome {
+  knockAt(from: Instance, address: string, process: Pick<Process, "running" | "hung"> | undefined): Outcome {
     const instance = this.instanceAt(address);
     if (!instance || !this.talks(from, instance)) return "silent";
     if (!process?.running) return "refused";
     return process.hung ? "stalled" : "ok";
+  }
+
+  /** How long a packet between these two takes. */
+  latencyMs(a: Instance, b: Instance | undefined): number {
+    const ownMs = 0.2 + this.random.next();
+    if (this.lagMs.size === 0) return ownMs;
+    const lagMs = Math.max(this.lagMs.get(a.id) ?? 0, (b && this.lagMs.get(b.id)) ?? 0);
+    return ownMs + this.random.next() * lagMs;
+  }
+
+  /** A stopped process reads what has come for it meanwhile, one connection after the other, in any order. */
+  goOn(process: Process): void {
+    process.hung = false;
+    if (!process.running) return;
+    const unread = process.inbox.take();
+    while (unread.length > 0) {
+      const [messages = []] = unread.splice(this.random.int(0, unread.length - 1), 1);
+      for (const { read } of messages) read();
+    }
+  }
+
+  /** It stops in the middle of a batch of commands. */
+  hangInBatch(process: Process): void {
+    const { hangsInBatchMs } = process;
+    process.hangsInBatchMs = undefined;
+    if (hangsInBatchMs === undefined) return;
+    this.say(() => `FAULT: ${process.instance.id} hangs between two commands for ${hangsInBatchMs} ms`);
+    process.hung = true;
+    this.scheduler.in(hangsInBatchMs, () => this.goOn(process));
   }
 
   /** Would an answer of this server to a client get through? */

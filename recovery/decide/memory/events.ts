@@ -1,5 +1,6 @@
 /** What acting adds to recovery's memory: each step that is done, so that nothing is done twice after a restart. */
 import { type MachineName, type ProxyMachine, proxyMachines, type RedisMachine } from "../../topology.ts";
+import { copyOf } from "./copy.ts";
 import { entryOf, type Memory, rollReason } from "./memory.ts";
 import { condemned, type Progress, progressed } from "./replacement.ts";
 
@@ -27,7 +28,7 @@ const hourMs = 3_600_000;
 
 /** The memory after one such event; the given one is left as it is. */
 export function apply(memory: Memory, event: Remembered, wallMs: number): Memory {
-  const next = structuredClone(memory);
+  const next = copyOf(memory);
   const { durable } = next;
   const machineOf = (name: MachineName) => entryOf(durable.machines, name, {});
   const shardOf = (index: number) => entryOf(durable.shards, index, { epoch: 0, attempted: 0 });

@@ -11,11 +11,12 @@ import {
 import { rememberSync } from "../view/in-sync.ts";
 import { isUsurper } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
+import { copyOf } from "./copy.ts";
 import { entryOf, type Memory, type Reached, shardIn, trailMs, verdictOn } from "./memory.ts";
 
 /** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
 export function remember(memory: Memory, facts: Facts, limits: Limits): Memory {
-  const next = structuredClone(memory);
+  const next = copyOf(memory);
   for (const machine of redisMachines) {
     for (const { index } of facts.topology.shards) rememberServer(next, facts, limits, machine, index);
   }

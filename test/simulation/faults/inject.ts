@@ -25,9 +25,7 @@ const injectors: Injectors = {
   hang({ world }, { machine, shard, forMs }) {
     for (const process of processesOf(currentOf(world, machine), shard)) {
       process.hung = true;
-      world.scheduler.in(forMs, () => {
-        process.hung = false;
-      });
+      world.scheduler.in(forMs, () => world.goOn(process));
     }
   },
   vanish({ world }, { machine, forMs }) {
@@ -90,8 +88,8 @@ const injectors: Injectors = {
     else simulation.dying = { afterSteps, forMs };
   },
   "stop the monitor"({ world, monitor }, { forMs }) {
-    if (monitor) monitor.isStopped = true;
-    world.scheduler.in(forMs, () => monitor?.resume());
+    monitor?.stop();
+    world.scheduler.in(forMs, () => monitor?.goOn());
   },
   "lose probes"({ world }, { share, forMs }) {
     world.probeLoss = share;
@@ -116,10 +114,7 @@ const injectors: Injectors = {
     monitor?.orderSwitch(shard, redisNameOf(world, to, shard));
   },
   "pause recovery"(simulation, { forMs }) {
-    simulation.kept.isPaused = true;
-    simulation.world.scheduler.in(forMs, () => {
-      simulation.kept.isPaused = false;
-    });
+    simulation.pause(forMs);
   },
   "REPLICAOF by hand"({ world }, { machine, shard, master }) {
     const name = redisNameOf(world, machine, shard);
@@ -149,7 +144,7 @@ export function healAll(simulation: Simulation): void {
   world.isDnsDown = false;
   world.cloudLagMs = 0;
   world.probeLoss = 0;
-  simulation.kept.isPaused = false;
+  simulation.monitor?.endPause();
   Object.assign(cloud.mood, { api: "well", engine: "well", isFull: false });
   for (const instance of world.instances) {
     instance.vanished = false;
@@ -158,7 +153,7 @@ export function healAll(simulation: Simulation): void {
     const isOff = instance.state === "stopped" || (instance.state === "running" && !instance.on);
     if (isOff && instance === world.current(instance.machine)) world.boot(instance);
     for (const process of processesOf(instance)) {
-      process.hung = false;
+      world.goOn(process);
       process.start();
     }
   }
