@@ -1,4 +1,4 @@
-/** What recovery needs of a cloud: to see instances and to switch one off. Tests bring a cloud of their own. */
+/** What recovery needs from a cloud: list instances, and power one off. Tests use a cloud of their own. */
 import type { CloudState } from "../observe/facts.ts";
 import type { MachineName } from "../topology.ts";
 
@@ -14,8 +14,8 @@ export interface Instance {
 }
 
 export interface Cloud {
-  /** All instances of this stack, dead ones included as long as the cloud remembers them. */
+  /** All instances of this stack, terminated ones included as long as the cloud lists them. */
   describe(): Promise<Instance[]>;
-  /** Requests that the instance be terminated; resolves when the request was accepted, not when it is off. */
+  /** Requests the termination of the instance. Resolves when the request is accepted, not when the instance is off. */
   powerOff(instanceId: string): Promise<void>;
 }

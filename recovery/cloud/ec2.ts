@@ -1,4 +1,4 @@
-/** The EC2 API as recovery's cloud: DescribeInstances by tags, TerminateInstances as a request. */
+/** The EC2 API as recovery's cloud: DescribeInstances by tags, and TerminateInstances. */
 import {
   DescribeInstancesCommand,
   EC2Client,
@@ -10,7 +10,7 @@ import type { CloudState } from "../observe/facts.ts";
 import { type MachineName, machineNames } from "../topology.ts";
 import type { Cloud, Instance } from "./cloud.ts";
 
-/** No call may take longer, retries included; the promotion path never waits for one (rule 9). */
+/** Limit of one call with its retries, in milliseconds. The promotion path waits for no call (rule 9). */
 const callTimeoutMs = 5_000;
 
 /**
@@ -43,13 +43,13 @@ export function ec2Cloud(stack: string, env: NodeJS.ProcessEnv = process.env): C
   };
 }
 
-/** Cuts a machine's power; only rehearsals do. */
+/** Cuts the power of a machine. Only rehearsals use it. */
 export interface PowerSwitch {
   /** Resolves when the request was accepted. @throws when no instance of the machine runs. */
   cut(machine: MachineName): Promise<void>;
 }
 
-/** A power loss: a forced stop for which the operating system is not asked. Recovery terminates what is left. */
+/** A power failure: a forced stop without a shutdown of the operating system. Recovery terminates the instance afterwards. */
 export function ec2PowerSwitch(stack: string, env: NodeJS.ProcessEnv = process.env): PowerSwitch {
   const client = new EC2Client({ region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION, maxAttempts: 2 });
   return {
@@ -66,7 +66,7 @@ export function ec2PowerSwitch(stack: string, env: NodeJS.ProcessEnv = process.e
   };
 }
 
-/** Zero or one of barton's machines; image builders carry no machine tag. */
+/** The instance as one of barton's machines, or nothing. Image builders carry no machine tag. */
 function ours(instance: Ec2Instance): Instance[] {
   const machine = instance.Tags?.find(({ Key }) => Key === "barton:machine")?.Value as
     | MachineName
@@ -83,7 +83,7 @@ function ours(instance: Ec2Instance): Instance[] {
   ];
 }
 
-/** An instance that the cloud has already forgotten is off. */
+/** Throws what EC2 refused, except for an instance that EC2 does not know any more: that one is off. */
 function refused(call: string, instanceId: string, error: Error): void {
   if (error.name === "InvalidInstanceID.NotFound") return;
   throw new Error(`EC2 did not take ${call} of ${instanceId}: ${error.name}: ${error.message}`, {

@@ -1,20 +1,19 @@
-/** What recovery needs of the engine that builds machines. Pulumi does it; tests bring one of their own. */
+/** What recovery needs from the engine that builds machines, which is Pulumi. Tests use an engine of their own. */
 import type { MachineName, Topology } from "../topology.ts";
 
 export interface Engine {
   /** What the last `up` built; undefined while no `up` has ended yet. */
   topology(): Promise<Topology | undefined>;
   /**
-   * Why machines must not be replaced by the program on this machine, because the last `up` ran another
-   * one; undefined when they are the same.
+   * Why this machine's program must not replace machines: the last `up` ran another one. Undefined if the two are the same.
    */
   whyProgramDiffers(): Promise<string | undefined>;
-  /** Marks the machines so that whoever runs `up` next replaces them. */
+  /** Taints the machines: the next `up`, by a person or a program, replaces them. */
   taint(machines: MachineName[]): Promise<void>;
-  /** Takes that mark away; nothing happens where there is none. */
+  /** Removes the taint. Does nothing where there is none. */
   untaint(machines: MachineName[]): Promise<void>;
-  /** Runs `up` limited to these machines and what belongs to them (record, attachment); resolves with the new topology. */
+  /** Runs `up` limited to these machines and their own resources (record, attachment). Resolves with the new topology. */
   launch(machines: MachineName[]): Promise<Topology | undefined>;
-  /** Runs `up` limited to the records of these machines, which are what they were. */
+  /** Runs `up` limited to the DNS records of these machines. The machines stay as they are. */
   updateRecords(machines: MachineName[]): Promise<void>;
 }

@@ -1,13 +1,13 @@
-/** What Pulumi says about locks, and repairing a state that a killed run left behind. */
+/** Reads what Pulumi reports about locks, and repairs a state that a killed run left behind. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 
-/** Does this error of the CLI say that the stack is locked? */
+/** True if this error of the CLI says that the stack is locked. */
 export function isLocked(errorText: string): boolean {
   return /the stack is currently locked by \d+ lock/.test(errorText);
 }
 
-/** Why an `up` failed, in a line or two: what Pulumi calls errors, each once, instead of all that it has printed. */
+/** Why an `up` failed, in a line or two: each of Pulumi's errors once, without the rest of its output. */
 export function whyUpFailed(errorText: string): string {
   if (isLocked(errorText)) return errorText;
   const errors = [...errorText.matchAll(/\berror: (.+)/g)].map(([, text = ""]) => text.trim());
@@ -21,8 +21,8 @@ interface LockHolder {
 }
 
 /**
- * Were all locks that the error names left behind by dead runs on this machine? A lock of another machine
- * is never judged: somebody may be at work there.
+ * True if dead runs on this machine left all the locks that the error names. A lock of another machine is never stale:
+ * somebody may be at work there.
  *
  * @param isRunning whether a pulumi process with that id runs here.
  */
@@ -36,7 +36,7 @@ function holdersOf(errorText: string): LockHolder[] {
   return [...found].map(([, host = "", pid]) => ({ host, pid: Number(pid) }));
 }
 
-/** The process id alone would not do: after a reboot somebody else may have it. */
+/** Checks the name, too: after a reboot another process may have the same id. */
 function isPulumiRunning(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim().startsWith("pulumi");
@@ -50,8 +50,8 @@ interface ExportedState {
 }
 
 /**
- * The state without the operations that a killed run left pending, or undefined when there are none. What
- * a pending creation may have made is found by its tags and powered off after the next `up`.
+ * The state without the operations that a killed run left pending, or undefined if there are none. If a pending creation
+ * made an instance, recovery finds it by its tags and powers it off after the next `up`.
  */
 export function withoutPendingOperations<State extends ExportedState>(state: State): State | undefined {
   if (!state.deployment?.pending_operations?.length) return undefined;

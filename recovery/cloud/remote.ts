@@ -1,11 +1,11 @@
-/** Commands on other machines over ssh, for what the runtime API cannot do: a proxy's configuration file. */
+/** Runs commands on other machines over ssh, for what haproxy's runtime API cannot do, such as a configuration file. */
 import { execa } from "execa";
 
 export interface Remote {
   /**
    * Runs a shell script on the machine at `address` as root and resolves with its standard output.
    *
-   * @throws with the end of its standard error when it fails or takes too long.
+   * @throws with the end of its standard error if it fails or takes too long.
    */
   run(address: string, script: string, input?: string): Promise<string>;
 }
@@ -31,8 +31,8 @@ export function sshRemote(keyFile: string): Remote {
 }
 
 /**
- * A replaced machine has a new host key at every replacement, and its address comes from the cloud's API
- * over an authenticated channel; so the key is not pinned. Nothing secret is sent over this connection.
+ * The host key is not pinned: a machine has a new one after each replacement, and its address comes from the cloud's API over
+ * an authenticated channel. Nothing secret is sent over this connection.
  */
 function sshOptions(keyFile: string): string[] {
   const options = {

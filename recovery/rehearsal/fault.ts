@@ -1,4 +1,4 @@
-/** The faults of a rehearsal: what may be broken, by which means, and what recovery is expected to do about it. */
+/** The faults of a rehearsal: what may be broken, how, and whether the machine must be replaced afterwards. */
 import {
   type MachineName,
   machineNames,
@@ -21,7 +21,7 @@ export type Fault = { text: string } & (
 /** The script on redis and proxy machines that does what EC2 cannot (infra/roles/common/fault). */
 export const faultScript = "/usr/local/lib/barton/fault";
 
-/** A vanished machine that nobody has replaced by then is back on the network. */
+/** After this time (seconds) a vanished machine is back on the network, if it was not replaced. */
 const vanishedSeconds = 900;
 
 /**
@@ -29,7 +29,7 @@ const vanishedSeconds = 900;
  *
  * @param target MACHINE, MACHINE:PORT of a redis server, or MACHINE:haproxy.
  * @param seconds how long a hang lasts.
- * @throws with a sentence that says what can be broken, or why this cannot.
+ * @throws if this cannot be broken; the sentence says why, or what can be broken.
  */
 export function faultOf(
   kind: string,
@@ -65,7 +65,7 @@ export function faultOf(
   );
 }
 
-/** Is the machine expected to be another one in the end? A process may come back by itself, or be replaced with it. */
+/** True if the machine must be replaced in the end. After `crash` and `hang` the process may come back by itself. */
 export const isReplacing = ({ kind }: Fault) => kind === "poweroff" || kind === "vanish";
 
 function unitOf(
@@ -85,7 +85,7 @@ function unitOf(
 
 const isKind = (kind: string): kind is FaultKind => faultKinds.some((one) => one === kind);
 
-/** May redis or a proxy be asked to break itself, and by which words? Undefined where EC2 does it. */
+/** The command by which the machine breaks itself; undefined for a fault that EC2 makes. */
 export function commandOf(fault: Fault): string | undefined {
   if (fault.kind === "poweroff") return undefined;
   const words =

@@ -1,7 +1,7 @@
 /**
- * Breaking a machine, by means that are the same in the lab and on AWS: its power is cut by EC2 (a forced stop without the
- * system's shutdown), everything else it does to itself, asked through ssh. A security group that isolates it would not do
- * for `vanish`: established connections are tracked and live on.
+ * Breaks a machine in a way that is the same in the lab and on AWS. EC2 cuts the power (a forced stop without the system's
+ * shutdown). For everything else, ssh starts a script on the machine. A security group cannot make a machine vanish: it does
+ * not cut connections that are established already.
  */
 import type { PowerSwitch } from "../cloud/ec2.ts";
 import type { Remote } from "../cloud/remote.ts";
@@ -15,7 +15,7 @@ export interface InjectOptions {
   addressOf: (machine: MachineName) => Promise<string>;
 }
 
-/** Resolves when the fault is in effect (a link goes down a second later). @throws when it could not be done. */
+/** Resolves when the fault is in effect (a link goes down a second later). @throws if it could not be injected. */
 export async function inject(fault: Fault, { remote, power, addressOf }: InjectOptions): Promise<void> {
   const command = commandOf(fault);
   if (command === undefined) return power.cut(fault.machine);
@@ -27,7 +27,7 @@ export async function inject(fault: Fault, { remote, power, addressOf }: InjectO
   });
 }
 
-/** Takes back what can be taken back. @returns what becomes of the fault, in words. */
+/** Ends the fault if that is possible. @returns one sentence about what happens to the fault. */
 export async function heal(fault: Fault, { remote, addressOf }: InjectOptions): Promise<string> {
   switch (fault.kind) {
     case "hang":

@@ -1,14 +1,14 @@
 /**
- * What clients feel during a rehearsal: bare PINGs through the proxies, a new connection for each, on every shard. A redis
- * that lives answers them without a login (`-NOAUTH`), so a probe needs no password and touches no data; while a proxy
- * holds the traffic it waits like any client.
+ * Measures what clients feel during a rehearsal: bare PINGs through the proxies, a new connection for each, on every shard. A
+ * living redis answers them without a login (`-NOAUTH`), so a probe needs no password and touches no data. While traffic waits
+ * at a proxy, the probe waits like a client.
  */
 import { connect } from "node:net";
 import type { Clock } from "../clock.ts";
 
-/** One way that clients take. */
+/** One path of client traffic: a port of a proxy. */
 export interface Path {
-  /** As a person knows it, e.g. `haproxy1:8001`. */
+  /** Name for people, for example `haproxy1:8001`. */
   name: string;
   address: string;
   port: number;
@@ -16,15 +16,15 @@ export interface Path {
 
 export interface ProbeAccount {
   probes: number;
-  /** Probes whose connection was refused, cut or timed out. A probe under way at a server that is cut off is one. */
+  /** Probes whose connection was refused, cut or timed out, those under way at the broken server included. */
   errors: number;
   longestWaitMs: number;
-  /** Where that was. */
+  /** The path of the longest wait. */
   slowestPath: string;
 }
 
 const pauseMs = 50;
-/** A connection that is held is no error for as long as a client would wait; beyond it something is wrong. */
+/** A waiting connection is an error only after this time, in milliseconds. */
 const giveUpMs = 60_000;
 
 export class Probe {
@@ -40,7 +40,7 @@ export class Probe {
     this.#clock = clock;
   }
 
-  /** Begins, and resolves when every path has answered once. @throws naming the paths that do not within `deadlineMs`. */
+  /** Begins, and resolves when every path has answered once. @throws after `deadlineMs`, with the silent paths. */
   async begin(deadlineMs = 5_000): Promise<void> {
     this.#loops = this.#paths.map((path) => this.#loop(path));
     const untilMs = this.#clock.now() + deadlineMs;
@@ -57,7 +57,7 @@ export class Probe {
     Object.assign(this.#account, { probes: 0, errors: 0, longestWaitMs: 0, slowestPath: "" });
   }
 
-  /** Ends all probes; those under way count with the time that they have waited. */
+  /** Ends all probes. Those under way count with the time that they have waited so far. */
   async end(): Promise<ProbeAccount> {
     this.#stop.abort();
     await Promise.all(this.#loops);
@@ -68,7 +68,7 @@ export class Probe {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const beganMs = this.#clock.now();
-      // A client whose connection fails tries again: its wait goes on until an answer.
+      // A client whose connection fails tries again. Its wait lasts until an answer.
       for (let answered = false; !answered && !signal.aborted; ) {
         this.#account.probes += 1;
         const outcome = await ping(path, signal);

@@ -1,6 +1,6 @@
 /**
- * `barton rehearse`: breaks a machine of a healthy installation and watches recovery heal it. It injects, looks and
- * reports; whatever is healed, the monitor heals, as it would at night.
+ * `barton rehearse`: breaks a machine of a healthy installation, watches recovery heal it, and reports. The monitor heals, as
+ * after any failure; this code only injects and watches.
  */
 import type { Clock } from "../clock.ts";
 import type { Incident } from "../incidents/record.ts";
@@ -13,14 +13,14 @@ export interface RehearsalTools {
   /** @throws NoMonitor while the monitor is away. */
   status(): Promise<Status>;
   inject(fault: Fault): Promise<void>;
-  /** Takes back what can be; says what becomes of the fault. */
+  /** Ends the fault if that is possible. @returns one sentence about what happens to it. */
   heal(fault: Fault): Promise<string>;
-  /** What clients feel, through the proxies that the fault leaves alone. */
+  /** Measures what clients feel, through the proxies that are not broken. */
   probe: { begin(): Promise<void>; end(): Promise<ProbeAccount> };
   clock: Clock;
-  /** Gets a line for everything that happens, with its time since the fault. */
+  /** Called with one line for each event, with its time since the fault. */
   say: (line: string) => void;
-  /** Aborted by Ctrl-C: what can be healed is healed, and the account ends. */
+  /** Aborted by Ctrl-C: the fault is ended if possible, and the rehearsal ends. */
   signal: AbortSignal;
 }
 
@@ -39,19 +39,19 @@ export interface RehearsalReport {
 }
 
 const lookMs = 50;
-/** The desired state must hold for this long: a fault that nobody has noticed yet looks well too. */
+/** The desired state must last this long (milliseconds): a fault that is not noticed yet looks well, too. */
 const steadyMs = 1_000;
 const noticeMs = 60_000;
 const wellMs = 900_000;
 
-/** Why nothing is broken now, or undefined: a fault is injected into a healthy system, or it proves nothing. */
+/** Why no rehearsal may begin now, or undefined. A fault in a system that is not healthy proves nothing. */
 export function whyNoRehearsal(status: Status): string | undefined {
   if (status.paused) return whyPaused(status.paused);
   if (!status.healthy) return `not all is well, and a rehearsal begins only then: ${status.sentence}`;
   return undefined;
 }
 
-/** Breaks, watches and reports. @throws when it is refused, or the fault could not be injected. */
+/** Breaks, watches and reports. @throws if it is refused, or if the fault could not be injected. */
 export async function rehearse(fault: Fault, tools: RehearsalTools): Promise<RehearsalReport> {
   const before = await tools.status();
   const refusal = whyNoRehearsal(before);
@@ -76,7 +76,7 @@ export async function rehearse(fault: Fault, tools: RehearsalTools): Promise<Reh
   return { ...account.verdict(healed), clients: await tools.probe.end() };
 }
 
-/** What was seen of recovery's work since the fault was ordered, told as it happens. */
+/** What recovery has done since the fault was ordered. Each event is reported when it happens. */
 class Account {
   readonly #fault: Fault;
   readonly #tools: RehearsalTools;
@@ -88,9 +88,9 @@ class Account {
   #incidents: Incident[] = [];
   #to: string;
   #noticedMs: number | undefined;
-  /** Since when the desired state holds. */
+  /** Milliseconds from the fault until the desired state; undefined while it is not reached. */
   #wellMs: number | undefined;
-  /** It has held for long enough. */
+  /** True when the desired state has lasted for `steadyMs`. */
   #isWell = false;
   #sentence = "";
 
@@ -113,7 +113,7 @@ class Account {
     return this.#tools.signal.aborted || this.#isWell || this.#passedMs() > limitMs;
   }
 
-  /** Takes in what recovery says now, or why it says nothing. */
+  /** Takes in the present status, or the error of reading it. */
   take(status: Status | Error): void {
     if (status instanceof Error) {
       this.#tell(this.#passedMs(), status.message);
@@ -160,14 +160,14 @@ class Account {
     return [true, `recovery has healed it: ${this.#fault.machine} ${renewed}, and all is well`];
   }
 
-  /** … if it has to be. The address would not do: the new machine may get that of the old one. */
+  /** True if the machine was replaced, or need not be. The address proves nothing: the new machine may get the same. */
   get #isReplaced(): boolean {
     const { machine } = this.#fault;
     const isClosed = this.#incidents.some((one) => one.machine === machine && one.endedAt !== undefined);
     return isClosed || !isReplacing(this.#fault);
   }
 
-  /** A line for each notice, and for each begin and end of a step. */
+  /** Reports each notice, and each begin and end of a step, in one line. */
   #tellStory(): void {
     for (const { because, noticedAt, steps } of this.#incidents) {
       this.#tell(this.#since(noticedAt), `noticed: ${because}`);
@@ -195,7 +195,7 @@ class Account {
 const addressIn = ({ machines }: Status, { machine }: Fault) =>
   machines.find(({ name }) => name === machine)?.address ?? "none";
 
-/** The report as a person reads it. */
+/** The report as text for people. */
 export function describeReport(report: RehearsalReport): string {
   const { clients, steps, replaced } = report;
   const row = (what: string, ms: number | undefined, text = "") =>
