@@ -54,6 +54,7 @@ export class Clients {
     if (!world.reaches(app, proxy.instance) || !world.reaches(last.instance, server.instance)) return;
     if (last !== proxy && !world.reaches(proxy.instance, last.instance)) return;
     if (!proxy.serves || !last.serves || !server.serves || server.loading || server.role !== "master") return;
+    if (server.pausesWrites) return;
     this.written += 1;
     world.checks.writing(server);
     server.activeMs.set(last.instance.address, world.nowMs);

@@ -121,7 +121,17 @@ class Stream {
         target.inbox.put({ connection: this, read, lost: () => this.#reset() });
         return;
       }
-      replies.push(attempt(commands[replies.length] as () => unknown));
+      const reply = attempt(commands[replies.length] as () => unknown);
+      if (reply === waits) {
+        this.#isWaiting = true;
+        this.#near.world.scheduler.in(blockedMs, () => {
+          this.#isWaiting = false;
+          this.#carryOut(target, request);
+          this.#arrive();
+        });
+        return;
+      }
+      replies.push(reply);
       if (target.hangsInBatchMs !== undefined && commands.length > 1) this.#near.world.hangInBatch(target);
     }
     this.#answer(target, request, retransmissionMs.first);
@@ -369,6 +379,11 @@ function sinceSeen(view: ReturnType<HaProxy["view"]>, failing: FailingSince) {
   return view;
 }
 
+/** Instead of an answer: the server does not go on with this connection yet. */
+const waits = Symbol("waits");
+/** How often it looks whether it may. */
+const blockedMs = 10;
+
 function redisCommand(
   world: World,
   server: RedisServer,
@@ -378,6 +393,11 @@ function redisCommand(
   const refusal = server.refusal;
   if (refusal) throw new Error(refusal);
   if (name === "ROLE") return [server.role];
+  if (name === "CLIENT") {
+    server.writesPausedUntilMs = args[0] === "PAUSE" ? world.nowMs + Number(args[1]) : 0;
+    return "OK";
+  }
+  if (server.pausesWrites && (name === "INCR" || name === "SET")) return waits;
   if (name === "INCR" && server.role === "master") return server.raiseBeat();
   world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
   if (name === "REPLICAOF" && args[0] === "NO")

@@ -40,6 +40,8 @@ export class RedisServer implements Process {
   hangsInBatchMs: number | undefined;
   loading = false;
   syncing = false;
+  /** Until then it executes no write, and whoever sent one waits (`CLIENT PAUSE`). */
+  writesPausedUntilMs = 0;
   linkUp = false;
   role: "master" | "replica" = "replica";
   follows = { host: "", port: 0 };
@@ -85,6 +87,10 @@ export class RedisServer implements Process {
     return this.running && !this.hung && this.instance.on;
   }
 
+  get pausesWrites(): boolean {
+    return this.#world.nowMs < this.writesPausedUntilMs;
+  }
+
   /** Starts the process as its boot configuration says: replica of nobody (rule 1). */
   start(): void {
     const world = this.#world;
@@ -99,6 +105,7 @@ export class RedisServer implements Process {
         }
       : { host: "127.0.0.1", port: 1 };
     this.#toldBy = "recovery";
+    this.writesPausedUntilMs = 0;
     this.runId = world.newId("run");
     this.#replicationId = this.runId;
     this.#formerId = "";
