@@ -1,10 +1,10 @@
-/** Who may do what: the engineers' ssh key, and what the monit machine may ask of AWS. */
+/** Access rights: the engineers' ssh key, and the role of the monit machine in AWS. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { machineNames, replaceableMachines } from "../recovery/topology.ts";
 import type { Config } from "./config.ts";
 
-/** What the permissions of `monit` are limited to. All are ids, not ARNs. */
+/** The resources to which the permissions of `monit` are limited. All are ids, not ARNs. */
 export type MonitScope = {
   config: Config;
   zoneId: string;
@@ -25,10 +25,10 @@ type Statement = {
 };
 
 /**
- * The least that `pulumi up` of one replaced machine, its record and its data volume's attachment needs, and nothing else:
- * launch from our images into our subnets with our groups, tagged as one of the five machines that recovery replaces;
- * terminate what carries such tags; move data volumes between such machines; change the machines' records; fetch the program;
- * read and write the stack's state. Account numbers are wildcards: a role acts in its own account only.
+ * The permissions that `pulumi up` of one replaced machine, its record and the attachment of its data volume needs, and no
+ * other. They allow to: launch from our images into our subnets with our groups, tagged as one of the five machines that
+ * recovery replaces; terminate instances with such tags; move data volumes between such machines; change the machines' records;
+ * fetch the program; read and write the state of the stack. Account numbers are wildcards: a role acts in its own account only.
  */
 export function monitPolicy(scope: MonitScope): { Version: "2012-10-17"; Statement: Statement[] } {
   return {
@@ -136,7 +136,7 @@ function launchStatements({
 function recordStatements({ config, zoneId }: MonitScope): Statement[] {
   return [
     {
-      // Its own too: a monit that the group has just launched takes over the name.
+      // monit's own record, too: a monit that the group has just launched takes over the name.
       Sid: "ChangeTheSixRecords",
       Effect: "Allow",
       Action: ["route53:ChangeResourceRecordSets"],
@@ -165,7 +165,7 @@ function recordStatements({ config, zoneId }: MonitScope): Statement[] {
   ];
 }
 
-/** For a state in S3: its bucket, and in it the stack's prefix. A state elsewhere needs nothing of AWS. */
+/** For a state in S3: its bucket, and in it the prefix of the stack. A state elsewhere needs no permission in AWS. */
 function stateStatements(backendUrl: string): Statement[] {
   const match = /^s3:\/\/([^/?]+)\/?([^?]*)/.exec(backendUrl);
   if (!match) return [];
@@ -205,7 +205,7 @@ export function createKeyPair(config: Config): aws.ec2.KeyPair {
   return new aws.ec2.KeyPair("engineers", { publicKey: config.sshPublicKey });
 }
 
-/** The role of the monit machine. Its permissions follow by {@link MonitRole.allow}, once all ids are known. */
+/** The role of the monit machine. {@link MonitRole.allow} adds its permissions when all ids are known. */
 export class MonitRole extends pulumi.ComponentResource {
   readonly role: aws.iam.Role;
   readonly profile: aws.iam.InstanceProfile;

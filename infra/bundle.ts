@@ -1,7 +1,7 @@
 /**
- * The bundle: what travels to the monit machine, so that recovery there runs the program that the last `up` ran. An older
- * copy would silently undo an engineer's change on the machine that recovery replaces; therefore the program's hash is a
- * stack output, and recovery compares it with the hash of its own copy before it replaces anything.
+ * The bundle: the files that `up` brings to the monit machine, so that recovery there runs the program of the last `up`. An
+ * older copy would silently undo an engineer's change on a machine that recovery replaces. So the hash of the program is a stack
+ * output, and recovery compares it with the hash of its own copy before it replaces a machine (docs/decisions/016).
  */
 import { createHash } from "node:crypto";
 import {
@@ -40,7 +40,7 @@ const singles = [
   "scripts/redis-test",
   "scripts/failover",
 ];
-/** Larger than this is no program: something got into a folder that does not belong there. */
+/** A larger bundle is an error: a file got into a folder where it does not belong. */
 const bundleBytesMax = 16 * 2 ** 20;
 
 /**
@@ -112,8 +112,8 @@ function removeOlderThan(folder: string, timeMs: number): void {
 }
 
 /**
- * `folder` relative to `root`, however it was named: on monit `/opt/barton/program` is a symbolic link, and who sees the
- * root behind it may name the project folder before it.
+ * `folder` relative to `root`. On monit `/opt/barton/program` is a symbolic link, so the two may be named on different sides
+ * of that link.
  */
 function folderInside(root: string, folder: string): string {
   const inside = relative(realpathSync(root), realpathSync(join(root, folder))) || ".";
@@ -125,7 +125,7 @@ function inProject(projectFolder: string, name: string): string {
   return projectFolder === "." ? name : `${projectFolder}/${name}`;
 }
 
-/** Left behind by editors and tools, and no part of any program. */
+/** True for files that editors and tools leave behind. */
 function isJunk(name: string): boolean {
   return name.startsWith(".") || name === "node_modules" || /(~|\.log|\.tmp|\.sw[a-p])$/.test(name);
 }

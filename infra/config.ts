@@ -1,6 +1,6 @@
 /**
- * The stack's configuration: read once, here, and validated as a whole, so that every mistake is told at once,
- * each with its key, its value and an example. `Pulumi.barton.yaml` shows every key in use.
+ * The stack's configuration. It is read once, here, and validated as a whole, so all mistakes are reported together, each with
+ * its key, its value and an example. `Pulumi.barton.yaml` shows every key in use.
  */
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
@@ -10,7 +10,7 @@ import { parseCidr } from "./cidr.ts";
 /** Ports that are the same in every stack: the proxies' runtime API (monit alone) and their registration page. */
 export const fixedPorts = { runtime: 8999, health: 8900 } as const;
 
-/** More would be possible; user data (16 KB a machine) sets the limit, and a test holds it to this number. */
+/** The limit comes from user data (16 KB a machine). A test checks that this many shards fit. */
 export const shardsMax = 100;
 
 const positive = z.int("a whole number").positive("a whole number above 0");
@@ -35,7 +35,7 @@ const privateKey = z
     /^-----BEGIN [A-Z ]*PRIVATE KEY-----\n[\s\S]+-----END [A-Z ]*PRIVATE KEY-----\s*$/,
     "an OpenSSH private key, whole",
   );
-/** These characters need no quoting anywhere: not in redis.conf, not in an environment file, not in a URL. */
+/** These characters need no quotes: not in redis.conf, not in an environment file, not in a URL. */
 const password = z
   .string()
   .regex(/^[A-Za-z0-9_-]{16,128}$/, "16 to 128 characters of A-Z, a-z, 0-9, _ and -");
@@ -128,7 +128,7 @@ const keys = {
       }),
     example: '["203.0.113.7/32"]',
   },
-  /** Who may read the metrics page on monit (port 9464): where Prometheus is. Nobody else, unless set. */
+  /** Addresses that may read the metrics page on monit (port 9464), for Prometheus. Nobody, unless set. */
   monitoringCidrs: {
     schema: z
       .array(cidr, "a list of CIDR blocks")
@@ -138,7 +138,7 @@ const keys = {
       .default([]),
     example: '["203.0.113.8/32"]',
   },
-  /** Which address of a machine ssh goes to from where pulumi runs. */
+  /** The address of a machine that pulumi uses for ssh. */
   connect: {
     schema: z.enum(["public", "private"], '"public" or "private"').default("public"),
     example: "public",
@@ -174,9 +174,9 @@ const keys = {
     example: '{"intervalMs":200,"fastIntervalMs":50,"connectTimeoutMs":200,"failures":3,"stallMs":4000}',
   },
   /**
-   * Whether `barton rehearse`, on monit, may break machines: not at all; after a person has typed the machine's name; or
-   * freely, in a lab. Unless off, monit gets the means: ssh to one script on the redis machines, `ec2:StopInstances`, and
-   * the proxies' ports, to feel what clients feel.
+   * Whether `barton rehearse`, on monit, may break machines: `off`: not at all; `confirmed`: after a person has typed the
+   * machine's name; `free`: without a question, in a lab. Unless off, monit gets what it needs for that: ssh to one script on the
+   * redis machines, `ec2:StopInstances`, and the proxies' ports, to measure what clients feel.
    */
   rehearsal: {
     schema: z.enum(["off", "confirmed", "free"], '"off", "confirmed" or "free"').default("off"),
@@ -238,7 +238,7 @@ const keys = {
 
 type KeySpec = {
   schema: z.ZodType;
-  /** What the key is when it is not set, where the schema cannot say it itself (objects with defaults inside). */
+  /** The value of a key that is not set, where the schema has no default of its own (objects with defaults inside). */
   fallback?: unknown;
   example: string;
   /** Never shown, and must be set with --secret. */
@@ -300,7 +300,7 @@ export function parseConfig(
   return config as PlainConfig;
 }
 
-/** Strings are taken as they are; everything else is JSON, as the CLI stores it. */
+/** The value of a key: a string as it is, everything else from JSON, as the CLI stores it. */
 function typedValue(spec: KeySpec, text: string): unknown {
   if (spec.schema.safeParse(text).success) return text;
   try {
@@ -348,7 +348,7 @@ function* unknownKeys(values: Record<string, string>): Generator<string> {
   }
 }
 
-/** Mistakes that no key makes alone. */
+/** Mistakes in the combination of two keys. */
 function* contradictions(config: PlainConfig): Generator<string> {
   const ranges = shardsOf(config.shards, config.ports);
   const last = ranges.at(-1);

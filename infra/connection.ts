@@ -1,9 +1,9 @@
-/** How this program reaches machines by ssh: from where `pulumi up` runs, as root, with the engineers' key. */
+/** The ssh connections of this program: from the machine that runs `pulumi up`, as root, with the engineers' key. */
 import type { types } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Config } from "./config.ts";
 
-/** Attempts to reach sshd of a machine that has just been launched, before it counts as unreachable. */
+/** Attempts to reach sshd of a machine that was just launched. */
 const dialErrorLimit = 60;
 
 /** A connection to `instance`; the address is the one that `barton:connect` chooses. */
@@ -20,7 +20,7 @@ export function connectionTo(
   };
 }
 
-/** IMDSv2 only, and not through a further hop. */
+/** IMDSv2 only, with a hop limit of 1. */
 export const metadataOptions = {
   httpEndpoint: "enabled",
   httpTokens: "required",

@@ -1,4 +1,4 @@
-/** The data of a redis machine: a volume of its own, which outlives every instance that it is attached to. */
+/** The data volume of a redis machine. It outlives every instance that it is attached to (docs/decisions/009). */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { RedisMachine } from "../recovery/topology.ts";
@@ -12,19 +12,19 @@ export type DataVolumeArgs = {
 };
 
 /**
- * A redis machine's data volume and its attachment, `barton:infra:DataVolume`. Made once: it is not deleted with the stack, nor
- * with its machine.
+ * A redis machine's data volume and its attachment, `barton:infra:DataVolume`. The volume is made once. It is deleted neither
+ * with its machine nor with the stack.
  *
- * The order of a replacement, in which the volume must never be in two machines:
+ * The order of a replacement. The volume must never be attached to two machines:
  * 1. Recovery requests the old instance's power-off (TerminateInstances), which makes EC2 detach the volume once it is off.
- * 2. The new instance is launched beside that (see machine.ts), and its boot waits for the volume.
+ * 2. The new instance is launched at the same time (see machine.ts). Its boot waits for the volume.
  * 3. The old attachment is deleted, which waits until the volume is free: `deleteBeforeReplace`, because EC2 would refuse the
  *    second attachment.
  * 4. The volume is attached to the new instance, which starts its redis servers, all of them replicas.
  * 5. The old instance is forgotten.
  *
- * `forceDetach`: what is detached from has failed, and nobody there would unmount. (`stopInstanceBeforeDetaching` fails on an
- * instance that is terminated already.)
+ * `forceDetach`: the old instance has failed, so nobody there would unmount the volume. (`stopInstanceBeforeDetaching` fails on
+ * an instance that is terminated already.)
  */
 export class DataVolume extends pulumi.ComponentResource {
   readonly volume: aws.ebs.Volume;

@@ -1,9 +1,10 @@
 /**
- * Who may talk to whom: one table, from which the security groups of all roles are made. A connection needs both
- * ends of a row (egress of `from`, ingress of `to`); what is not in the table is closed.
+ * The allowed connections, in one table from which the security groups of all roles are made. A connection needs both ends of a
+ * row (egress of `from`, ingress of `to`). Everything that is not in the table is closed.
  *
- * Not in the table because AWS lets no security group filter it: DHCP, the VPC's resolver, time and the metadata service.
- * Security groups do not cut connections that stand already, so fencing never relies on them (rule 2 in docs/architecture.md).
+ * AWS lets no security group filter DHCP, the VPC's resolver, time and the metadata service, so they are not in the table.
+ * Security groups do not cut connections that are established already, so a fence never relies on them (rule 2 in
+ * docs/architecture.md).
  */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
@@ -14,7 +15,7 @@ import { type Config, fixedPorts } from "./config.ts";
 export const roles = ["redis", "haproxy", "app", "monit", "builder"] as const;
 export type Role = (typeof roles)[number];
 
-/** People and programs outside: `admins` are `barton:adminCidrs`, `monitoring` are `barton:monitoringCidrs`. */
+/** Sources outside of the VPC: `admins` are `barton:adminCidrs`, `monitoring` are `barton:monitoringCidrs`. */
 type Outside = "admins" | "monitoring";
 
 /** One row of the table. `world` is any address, and is only ever a target. */

@@ -1,6 +1,6 @@
 /**
- * Images, baked by the program itself: a builder boots from the pinned Debian image with its own user data, a command waits
- * for cloud-init and cleans the machine, an AMI is made of it, and the builder is stopped.
+ * The program bakes its images itself. A builder boots from the pinned Debian image with its own user data. A command waits for
+ * cloud-init and cleans the machine. An AMI is made of it, and the builder is stopped.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,11 +13,11 @@ import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.t
 
 export type BakedImageArgs = {
   config: Config;
-  /** What makes the image: a change of it, or of `barton:baseAmi`, makes a new image, and nothing else does. */
+  /** Contents of the image. Only a change of it, or of `barton:baseAmi`, makes a new image. */
   contents: CloudConfig;
   /**
-   * Standard input of the image's finishing command, for what does not fit into user data. A change alone bakes nothing
-   * anew: let `contents` have a hash of it.
+   * Standard input of the image's finishing command, for what does not fit into user data. A change of it alone makes no new
+   * image, so `contents` should have a hash of it.
    */
   stdin?: string;
   subnetId: pulumi.Input<string>;
@@ -25,7 +25,7 @@ export type BakedImageArgs = {
   keyName: pulumi.Input<string>;
 };
 
-/** An AMI that the program made. The builder stays, stopped: it costs its disk only, and tells where the AMI is from. */
+/** An AMI that the program made. The builder stays, stopped: it costs only its disk, and shows where the AMI is from. */
 export class BakedImage extends pulumi.ComponentResource {
   readonly imageId: pulumi.Output<string>;
 
@@ -64,7 +64,7 @@ export class BakedImage extends pulumi.ComponentResource {
         parent: this,
         // On AWS a change of user data would only restart the builder with it, on top of the old contents.
         replaceOnChanges: ["userDataBase64"],
-        // A stopped instance has no public address, which a refresh takes for a change that replaces it.
+        // A stopped instance has no public address. A refresh would take that for a change that replaces it.
         ignoreChanges: ["keyName", "instanceType", "associatePublicIpAddress"],
       },
     );
@@ -79,7 +79,7 @@ export class BakedImage extends pulumi.ComponentResource {
         stdin: args.stdin,
         triggers: [builder.id],
       },
-      // A builder is finished once: afterwards it is stopped, and cannot be reached for an update of the command.
+      // A builder is finished once. Afterwards it is stopped, so an update of the command could not reach it.
       { parent: this, ignoreChanges: ["connection", "create", "stdin"] },
     );
   }

@@ -1,8 +1,8 @@
 /**
- * Everything that exists: six machines that heal themselves, and what they stand on.
+ * Everything that exists: six machines, and the network, images, volumes and rights that they need.
  *
- * The same program makes them on AWS (Pulumi.yaml) and in the lab (lab/Pulumi.yaml). Recovery on `monit` runs it too, limited
- * to one machine and what belongs to it (its record, a redis machine's attachment), when it replaces that machine.
+ * The same program runs on AWS (Pulumi.yaml) and in the lab (lab/Pulumi.yaml). Recovery on `monit` runs it too when it replaces
+ * a machine, limited to that machine and its own resources (its record; for a redis machine its attachment).
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ import type { CloudConfig } from "./user-data.ts";
 const root = join(import.meta.dirname, "..");
 const config = readConfig();
 
-// What the machines stand on
+// Network, names and rights
 const network = new Network("barton", config);
 const firewall = new Firewall("barton", { config, vpcId: network.vpc.id });
 const zone = createZone(config, network);
@@ -110,13 +110,13 @@ const machines: Record<ReplaceableMachine, Machine> = {
   app: launch("app", "app", 0, app),
 };
 
-// The data of the redis machines, which outlives them
+// The data volumes of the redis machines; they outlive the machines
 const volumes: Record<RedisMachine, DataVolume> = {
   redis1: new DataVolume("redis1", { config, zone: 0, instanceId: machines.redis1.instance.id }),
   redis2: new DataVolume("redis2", { config, zone: 1, instanceId: machines.redis2.instance.id }),
 };
 
-// The sixth is monit, which a group brings back. It fetches this program, and has the permissions that recovery needs
+// The sixth machine is monit; an auto scaling group replaces it. It fetches this program and has the rights that recovery needs
 const bundle = writeBundle({
   root,
   projectFolder: config.projectFolder,
@@ -163,12 +163,12 @@ new MonitProgram("program", {
   environment: machineSecrets.apply(({ passphrase }) => monitorEnvironment({ config, passphrase })),
 });
 
-// Shards that some running machine does not have yet do not exist for recovery: a change of barton:shards takes effect when
-// every machine was replaced (`barton roll`).
+// Recovery ignores shards that some running machine does not have yet. A change of barton:shards takes effect when every machine
+// was replaced (`barton roll`).
 const { redis1, redis2, haproxy1, haproxy2 } = machines;
 const servedShards = pulumi.all([redis1.shards, redis2.shards, haproxy1.shards, haproxy2.shards]);
 
-/** What recovery reads; its shape is recovery/topology.ts. */
+/** Recovery reads this output. Its shape is in recovery/topology.ts. */
 export const topology: pulumi.Output<Topology> = pulumi
   .all([
     mapValues({ ...machines, monit }, (machine) => machine.output),
@@ -195,8 +195,8 @@ function mapValues<K extends string, V, W>(record: Record<K, V>, f: (value: V) =
 }
 
 /**
- * The passphrase of the stack's secrets, which pulumi has in its environment if the stack uses one. Recovery runs pulumi on
- * monit, so it needs it there; with a KMS key monit's role does instead.
+ * The passphrase of the stack's secrets, from pulumi's environment, if the stack uses one. Recovery runs pulumi on monit and
+ * needs it there. A stack with a KMS key needs none: monit's role may use the key.
  */
 function stackPassphrase(): string | undefined {
   const { PULUMI_CONFIG_PASSPHRASE: passphrase, PULUMI_CONFIG_PASSPHRASE_FILE: file } = process.env;

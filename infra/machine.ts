@@ -1,4 +1,4 @@
-/** One of the five machines that recovery replaces: an instance and the record of its name. */
+/** One of the five machines that recovery replaces: an instance and its DNS record. */
 import { createHash } from "node:crypto";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
@@ -9,7 +9,7 @@ import type { Role } from "./firewall.ts";
 import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.ts";
 
 export type MachineRole = Exclude<Role, "builder">;
-/** monit is a group's: see monit-group.ts. */
+/** Without monit, which an auto scaling group launches (monit-group.ts). */
 type ReplaceableRole = Exclude<MachineRole, "monit">;
 
 export type MachineArgs = {
@@ -18,7 +18,7 @@ export type MachineArgs = {
   imageId: pulumi.Input<string>;
   /** Its configuration, with passwords in it: the user data stays secret. */
   userData: pulumi.Input<CloudConfig>;
-  /** The same without the passwords: what the machine's build is told by. */
+  /** The same without the passwords: the machine's build is computed from it. */
   publicData: CloudConfig;
   subnetId: pulumi.Input<string>;
   securityGroupId: pulumi.Input<string>;
@@ -26,15 +26,15 @@ export type MachineArgs = {
   zoneId: pulumi.Input<string>;
 };
 
-/** Seconds; a replaced machine's new address must reach everybody at once. */
+/** TTL of a record in seconds. The new address of a replaced machine must be visible at once. */
 const recordTtl = 1;
 
 /**
- * What a machine that runs keeps when the program changes. A new image or configuration would otherwise replace (or, on AWS,
- * stop and start) both machines of a pair in one `up`, before either has the data of the other. It arrives with the
- * machine's next replacement: a machine that is tainted, by recovery or a person, gets all of the program's present values
- * (the engine applies `ignoreChanges` to comparisons, not to what a replacement is made from). So
- * `pulumi state taint URN` and `pulumi up`, one machine after the other, rolls a change out.
+ * Properties that a running machine keeps when the program changes (docs/decisions/012). Otherwise a new image or configuration
+ * would replace (or, on AWS, stop and start) both machines of a pair in one `up`, before either has the data of the other. The
+ * change arrives with the machine's next replacement: a machine that recovery or a person has tainted gets all present values of
+ * the program, because the engine applies `ignoreChanges` to comparisons, not to what a replacement is made from. So
+ * `pulumi state taint URN` and `pulumi up`, one machine after the other, roll a change out.
  */
 const keptWhileRunning = [
   "ami",
@@ -50,17 +50,17 @@ const keptWhileRunning = [
 /**
  * A machine of the five, `barton:infra:Machine`. It has no rights in AWS and no public address.
  *
- * Replacement creates before it deletes (Pulumi's default, and here on purpose): terminating an instance takes about as long
- * as launching one, so deleting first would double the time without redundancy. It is safe in this order because nobody
- * reaches a server before recovery has fenced its predecessor and registered it, and recovery has requested the
- * predecessor's power-off before the launch. The record is updated in place, between launch and deletion.
+ * A replacement creates before it deletes (Pulumi's default, and here on purpose; docs/decisions/008). To terminate an instance
+ * takes about as long as to launch one, so deleting first would double the time without redundancy. This order is safe: no client
+ * reaches a server before recovery has fenced its predecessor and registered it, and recovery has requested the predecessor's
+ * power-off before the launch. The record is updated in place, between launch and deletion.
  */
 export class Machine extends pulumi.ComponentResource {
   readonly instance: aws.ec2.Instance;
   readonly record: aws.route53.Record;
   /** This machine in the stack's output `topology`. */
   readonly output: pulumi.Output<MachineOutput>;
-  /** How many shards this machine was made for; the program's present number may be another one. */
+  /** Number of shards that this machine was made for. The program's present number may differ. */
   readonly shards: pulumi.Output<number>;
 
   constructor(name: MachineName, args: MachineArgs, options?: pulumi.ComponentResourceOptions) {
@@ -103,7 +103,7 @@ export class Machine extends pulumi.ComponentResource {
           .secret(args.userData)
           .apply((userData) => encodeUserData(name, cloudConfigText(userData as CloudConfig), "gzip")),
         metadataOptions,
-        // A machine that powers itself off stays: it may come back by itself, and recovery replaces it if it does not.
+        // An instance that powers itself off is not terminated: it may come back, and recovery replaces it if it does not.
         instanceInitiatedShutdownBehavior: "stop",
         rootBlockDevice: {
           volumeType: "gp3",
@@ -124,7 +124,7 @@ export class Machine extends pulumi.ComponentResource {
   }
 }
 
-/** The record of a machine's name, a part of `parent`. */
+/** The DNS record of a machine, a child of `parent`. */
 export function createRecord(
   name: MachineName,
   { config, zoneId }: { config: Config; zoneId: pulumi.Input<string> },
@@ -139,9 +139,8 @@ export function createRecord(
 }
 
 /**
- * Names what a machine is made from: its image, its configuration, its type and its disk. The machine carries it in a tag, so
- * that a running machine that the program would make otherwise by now is known (`barton roll`). Passwords are not in it:
- * whoever may read tags could otherwise guess at them.
+ * A hash of what a machine is made from: image, configuration, type and disk. The machine has it in a tag, so `barton roll` knows
+ * which running machines are outdated. Passwords are not part of it: otherwise people who may read tags could try to guess them.
  */
 export function buildOf(
   imageId: string,

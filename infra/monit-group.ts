@@ -1,7 +1,7 @@
 /**
- * The monit machine: an auto scaling group of one. Recovery, which runs on it, replaces the five others and cannot replace
- * the machine under its own feet; the group does, with nobody around. What it launches is complete: the user data brings
- * keys and settings, the bundle's location is in it too, and the machine fetches the program when it boots.
+ * The monit machine: an auto scaling group of one (docs/decisions/010). Recovery runs on monit, replaces the five other machines,
+ * and cannot replace the machine that it runs on. The group does that, and no person is needed. The user data of the instance
+ * brings keys, settings and the location of the bundle; the machine fetches the program when it boots.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import * as aws from "@pulumi/aws";
@@ -15,11 +15,11 @@ import { type CloudConfig, cloudConfigText, encodeUserData } from "./user-data.t
 export type MonitGroupArgs = {
   config: Config;
   imageId: pulumi.Input<string>;
-  /** With passwords in it: the user data stays secret. */
+  /** It contains passwords, so the user data is secret. */
   userData: pulumi.Input<CloudConfig>;
-  /** The same without the passwords, and without what reaches the running machine too (program, environment): its build is told by it. */
+  /** The same without the passwords and without what `up` brings to the running machine (program, environment). Its build is computed from it. */
   publicData: CloudConfig;
-  /** Any of them will do: with one in each zone, monit survives the loss of a zone. The first is preferred. */
+  /** One in each zone, so that monit survives the loss of a zone. */
   subnetIds: pulumi.Input<string>[];
   securityGroupId: pulumi.Input<string>;
   keyName: pulumi.Input<string>;
@@ -32,13 +32,13 @@ export type MonitInstance = {
   id: string;
   privateIp: string;
   publicIp: string;
-  /** What it was made from; undefined when that is not what the program would make it from now. */
+  /** Its build; undefined if the program would make it from something else now. */
   build?: string;
 };
 
-/** How long a machine may take to boot before its status checks count, in seconds. One that is off counts at once. */
+/** How long a machine may boot before its status checks count, in seconds. An instance that is off counts at once. */
 const graceSeconds = 60;
-/** While the group replaces its instance there is none for a moment: how long to wait for it, in milliseconds. */
+/** How long to wait for an instance while the group is replacing it, in milliseconds. */
 const instanceDeadlineMs = 300_000;
 const pollMs = 2_000;
 
@@ -56,7 +56,7 @@ export class MonitGroup extends pulumi.ComponentResource {
       .apply((imageId) => buildOf(imageId, { ...args, role: "monit" }));
     const template = this.createTemplate(name, args, wanted);
     this.group = this.createGroup(name, template, args);
-    // Known only when the group is there, and with it its instance.
+    // Known only when the group exists, and with it its instance.
     this.instance = pulumi
       .all([this.group.id, wanted])
       .apply(([group, build]) => presentInstance(group, build));
@@ -139,7 +139,7 @@ export class MonitGroup extends pulumi.ComponentResource {
         maxSize: 1,
         desiredCapacity: 1,
         vpcZoneIdentifiers: args.subnetIds,
-        // A change of the template replaces nothing: it is what the next instance is made from.
+        // A change of the template replaces nothing. The next instance is made from it.
         launchTemplate: { id: template.id, version: "$Latest" },
         healthCheckType: "EC2",
         healthCheckGracePeriod: graceSeconds,
@@ -157,7 +157,7 @@ async function presentInstance(group: string, wantedBuild: string): Promise<Moni
     const { ids, privateIps, publicIps } = await aws.ec2.getInstances({ filters });
     const [id, privateIp] = [ids[0], privateIps[0]];
     if (id && privateIp && ids.length === 1) {
-      // The tags of an instance can be searched for, and not be read.
+      // The tags of an instance can be used in a filter, but not be read.
       const ofBuild = { name: "tag:barton:build", values: [wantedBuild] };
       const present = await aws.ec2.getInstances({ filters: [...filters, ofBuild] });
       const build = present.ids.includes(id) ? wantedBuild : undefined;

@@ -1,4 +1,4 @@
-/** Brings a changed program, and the environment of its service, to the monit machine that runs: a new one has both when it boots. */
+/** Brings a changed program, and the environment of its service, to the running monit machine. A new monit has both when it boots. */
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "./config.ts";
@@ -11,13 +11,13 @@ export type MonitProgramArgs = {
   config: Config;
   instance: pulumi.Output<MonitInstance>;
   program: pulumi.Output<ProgramLocation>;
-  /** monitor.env, perhaps with secrets in it: it stays secret. */
+  /** monitor.env. It may contain secrets, so it is secret. */
   environment: pulumi.Input<string>;
 };
 
 /**
- * The bundle and the environment on monit, and the monitor running with them, when `up` ends. It is done again when one of them
- * has changed, and not for another instance, so that a preview stays empty when the group has replaced monit.
+ * When `up` ends, monit has the bundle and the environment and runs the monitor with them. The command runs again if one of them
+ * has changed. It does not run again for another instance, so a preview stays empty after the group has replaced monit.
  */
 export class MonitProgram extends pulumi.ComponentResource {
   constructor(name: string, args: MonitProgramArgs, options?: pulumi.ComponentResourceOptions) {
@@ -28,11 +28,11 @@ export class MonitProgram extends pulumi.ComponentResource {
       {
         connection: connectionTo({ privateIp: instance.privateIp, publicIp: instance.publicIp }, config),
         create: program.apply(bringProgram),
-        // Never an argument; and a change of it alone runs the command again, too.
+        // On standard input, never as an argument. A change of it alone also runs the command again.
         stdin: pulumi.secret(environment),
         triggers: [program.hash],
       },
-      // A comparison only: when the bundle has changed, the present address counts.
+      // Ignored in comparisons only: when the bundle has changed, the present address is used.
       { parent: this, ignoreChanges: ["connection"], additionalSecretOutputs: ["stdin"] },
     );
     this.registerOutputs();

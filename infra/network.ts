@@ -1,4 +1,4 @@
-/** The VPC: two subnets in two availability zones, and the way out. */
+/** The VPC: two subnets in two availability zones, and the route to the internet. */
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { subnetOf } from "./cidr.ts";
@@ -11,7 +11,7 @@ import type { Config } from "./config.ts";
 export class Network extends pulumi.ComponentResource {
   readonly vpc: aws.ec2.Vpc;
   readonly subnets: readonly [aws.ec2.Subnet, aws.ec2.Subnet];
-  /** What a machine with a public address depends on, so that it can reach out from its first second to its last. */
+  /** A machine with a public address depends on these, so that it can reach the internet from its first second to its last. */
   readonly wayOut: pulumi.Resource[];
 
   constructor(name: string, config: Config, options?: pulumi.ComponentResourceOptions) {
@@ -81,7 +81,7 @@ export function createZone(config: Config, network: Network): aws.route53.Zone {
       comment: `barton: the machines of stack ${config.stack}`,
       vpcs: [{ vpcId: network.vpc.id }],
     },
-    // Identity: the machines know each other by these names. Off by default so that a lab can be removed.
+    // The machines know each other by these names. Protection is off by default, so that a lab can be removed.
     { protect: config.protect },
   );
 }

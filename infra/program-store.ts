@@ -1,10 +1,10 @@
-/** Where the program's bundle waits for the monit machine: a private bucket, from which a new monit fetches it by itself. */
+/** A private bucket with the program's bundle. A new monit machine fetches the bundle from it. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 
-/** Where a bundle is, and how to know that it is the right one: what `fetch-program` on monit needs. */
+/** The location of a bundle and its hashes, as `fetch-program` on monit needs them. */
 export type ProgramLocation = {
   bucket: string;
   key: string;
@@ -14,11 +14,11 @@ export type ProgramLocation = {
   hash: string;
 };
 
-/** A bucket with the bundle in it. Nobody but monit's role and the account's own administrators can read it. */
+/** The bucket and the bundle in it. Only monit's role and the administrators of the account can read it. */
 export class ProgramStore extends pulumi.ComponentResource {
   readonly bucket: aws.s3.Bucket;
   readonly object: aws.s3.BucketObjectv2;
-  /** Known when the bundle is there. */
+  /** Resolves when the bundle is in the bucket. */
   readonly location: pulumi.Output<ProgramLocation>;
 
   constructor(
@@ -36,7 +36,7 @@ export class ProgramStore extends pulumi.ComponentResource {
       name,
       {
         bucket: this.bucket.bucket,
-        // A key never changes its content: what was launched a moment ago still gets what it was told to fetch.
+        // The content of a key never changes, so an instance that was just launched still gets the bundle that it was told to fetch.
         key: `program/${hash}.tar`,
         source: new pulumi.asset.FileAsset(archive),
         contentType: "application/x-tar",
@@ -49,7 +49,7 @@ export class ProgramStore extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** Before anything is in it. */
+  /** Closes the bucket, before anything is in it. */
   private close(name: string): pulumi.Resource[] {
     const bucket = this.bucket.bucket;
     return [

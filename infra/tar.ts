@@ -1,4 +1,4 @@
-/** A tar archive (POSIX ustar) that is the same, byte for byte, for the same files: no times, no owners. */
+/** Writes a tar archive (POSIX ustar) without times and owners, so the same files give the same bytes. */
 
 export type TarFile = {
   /** Relative, with `/`. */

@@ -1,6 +1,6 @@
 /**
- * Fills in configuration files. Strict on purpose: a placeholder without a value, a value without a
- * placeholder, or a value that could break out of its line is an error, never a file that is a little wrong.
+ * Fills in configuration files. It is strict on purpose: a placeholder without a value, a value without a placeholder, or a
+ * value with a line break is an error.
  *
  * `{{name}}` is replaced by a value. The lines between `{{#name}}` and `{{/name}}` (each alone on its line)
  * are repeated for every item of the list `name`; an item's values hide outer ones of the same name.

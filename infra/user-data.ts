@@ -1,4 +1,4 @@
-/** User data for cloud-init: built as a plain object, written as `#cloud-config`. */
+/** User data for cloud-init: a plain object, written as `#cloud-config`. */
 import { gzipSync } from "node:zlib";
 
 /** A file that cloud-init writes early in the boot, before any service starts. */
@@ -28,7 +28,7 @@ export type CloudConfig = {
   runcmd?: string[];
 };
 
-/** AWS refuses more (before base64, after compression). */
+/** Limit of AWS (before base64, after compression). */
 export const userDataBytesMax = 16384;
 
 /** The text that cloud-init reads. JSON is valid YAML, and needs no library and no quoting rules of our own. */

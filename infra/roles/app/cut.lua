@@ -1,19 +1,19 @@
--- A proxy that is given up: the sessions that stand with it are cut, those that are still connecting are spared.
+-- When a proxy is down, this script cuts the connected sessions with it and spares those that are still connecting
+-- (docs/decisions/007).
 --
--- A session that stands would hang until the kernel finds the other end dead (`tcp-ut`, keepalive), and a client that keeps
--- it while it is idle would notice with its next request only. One that is still connecting harms nobody: it moves to the
--- twin by itself (`option redispatch`), and its client sees no error. haproxy's own `on-marked-down shutdown-sessions` cuts
--- both.
+-- A connected session would hang until the kernel finds the other end dead (`tcp-ut`, keepalive). A client that keeps it idle
+-- would notice only with its next request. A session that is still connecting does no harm: it moves to the twin by itself
+-- (`option redispatch`), and its client sees no error. haproxy's own `on-marked-down shutdown-sessions` cuts both.
 --
--- haproxy tells the two apart only in the list of all its sessions, which is long, and which a script cannot read to its end
--- with certainty (a socket of 2.6 may stop where an answer is longer than its buffer). But who was connecting when the
--- proxy was given up has failed or stands after `timeout connect`, and nobody chooses that proxy meanwhile. So what it has
--- then stands.
+-- haproxy shows the difference only in the list of all its sessions. A script cannot read that list to its end with certainty (a
+-- socket of 2.6 may stop where an answer is longer than its buffer). So the script waits for `timeout connect`: a session that was
+-- connecting when the proxy went down has failed or is connected by then, and no new session chooses that proxy meanwhile. All
+-- sessions that the proxy has then are connected.
 --
--- A proxy that drains (NOLB) keeps its sessions. If this script ever failed, the kernel would end them, only later.
+-- A proxy that drains (NOLB) keeps its sessions. If this script fails, the kernel ends the sessions later.
 
 local lookMs = 50
--- From haproxy.cfg. The rest is for haproxy's own pace on a busy machine.
+-- `timeout connect` of haproxy.cfg, and 50 ms for haproxy itself on a busy machine.
 local connectingMs = tonumber(os.getenv("BARTON_CONNECT_TIMEOUT_MS")) + 50
 
 local function isDown(name)
@@ -27,7 +27,7 @@ local function cut(name)
   end
 end
 
--- Is it given up for `connectingMs`? One that comes back meanwhile may keep what it has, and gets new sessions.
+-- True if the proxy stays down for `connectingMs`. A proxy that comes back meanwhile keeps its sessions and gets new ones.
 local function staysDown(name)
   for _ = lookMs, connectingMs, lookMs do
     core.msleep(lookMs)

@@ -1,4 +1,4 @@
-/** The app machine: stands for the many clients, with the local proxy that each of them would have. */
+/** The app machine. It stands for the many clients and has the local proxy that each client machine would have. */
 import { join } from "node:path";
 import type { Detection, Shard } from "../../../recovery/topology.ts";
 import { addressIn } from "../../cidr.ts";

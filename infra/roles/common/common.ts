@@ -1,4 +1,4 @@
-/** What all images and all machines share. */
+/** User data that all images and all machines share. */
 import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Config } from "../../config.ts";
 import { roleFile } from "../../template.ts";
@@ -60,7 +60,7 @@ export function faultFile(): CloudFile {
   return file(faultScript, roleFile(import.meta.dirname, "fault"), "0755");
 }
 
-/** A file of root's that everybody may read; `permissions` and `owner` say otherwise. */
+/** A file. By default it belongs to root and everybody may read it. */
 export function file(path: string, content: string, permissions = "0644", owner = "root:root"): CloudFile {
   return { path, content, permissions, owner };
 }

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# Run on a builder by `pulumi up`, as root, through ssh: waits until cloud-init has made the machine what its image shall be,
-# then removes what must not be the same on two machines. Standard input, if any, is for the role's own prepare-image.
+# `pulumi up` runs this on a builder, as root, over ssh. It waits until cloud-init has prepared the machine, then removes everything
+# that must not be the same on two machines. Standard input, if any, is for the role's own prepare-image.
 set -eu
 
-cloud-init status --wait >/dev/null || true # what it failed at is told below, with the log
+cloud-init status --wait >/dev/null || true # a failure is reported below, with the log
 if [ -x /usr/local/lib/barton/prepare-image ]; then
   /usr/local/lib/barton/prepare-image
 fi
@@ -15,11 +15,11 @@ if ! [ -e /var/lib/barton/baked ]; then
 fi
 
 install -m 0644 /var/lib/barton/cloud-init.cfg /etc/cloud/cloud.cfg.d/95-barton.cfg
-# Updates come by a new image, one machine at a time; never by a restart of redis at an hour of its own choice.
+# Updates come with a new image, one machine at a time, never by a restart of redis at an unplanned time.
 systemctl disable --now --quiet apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || true
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/lib/barton/baked /var/lib/barton/cloud-init.cfg
-# Who this machine was: each new machine gets its own keys and identity.
+# The identity of this machine: each new machine gets its own keys.
 rm -f /etc/ssh/ssh_host_* /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
 rm -f /var/lib/systemd/random-seed /var/lib/dhcp/* /root/.bash_history
 cloud-init clean --logs

@@ -1,23 +1,22 @@
 -- A proxy process that restarts continues where its predecessor was, also while monit is away (docs/decisions/014).
 --
--- Whatever recovery changes ends with the command `keep servers`: where traffic goes is written down, and the answer is
--- empty only then. So a server that recovery has fenced is never used again by a process that restarts, at whatever moment
--- it died. A process that starts reads what was kept, and uses a server again that was in use, if that one says itself that
--- it is a master. See "A proxy that restarts" in docs/architecture.md.
+-- Each change by recovery ends with the command `keep servers`. It writes the servers to a file. Its answer is empty only if that
+-- succeeded, or if no older file is left. So a process that restarts never uses a server that recovery has fenced, whenever its
+-- predecessor died. A process that starts reads the file and uses a server again only if that server says that it is a master.
 --
--- The folder (`setenv` in haproxy.cfg, as seen from the chroot) is in /run: a machine that boots knows nothing, and serves nobody
--- until recovery tells it. Without the folder nothing is kept, and nothing restored.
+-- The folder (`setenv` in haproxy.cfg, as seen from the chroot) is in /run. A machine that boots knows nothing and serves nobody
+-- until recovery sets its servers. Without the folder nothing is stored, and nothing is restored.
 
 local folder = os.getenv("BARTON_KEPT")
 local kept = folder .. "/servers"
--- Names the process that started last. After a reload the former one still answers for a moment, and must not confirm.
+-- Has the id of the process that started last. After a reload the old process still answers for a moment and must not confirm.
 local latest = folder .. "/process"
 
 local retryMs = 200
 local answerSeconds = 1
 
 local me
--- Has recovery spoken to this process? Then it knows better than what was kept.
+-- True after the first command of recovery to this process. From then on the file is not used any more.
 local told = false
 
 local function read(path)
@@ -33,12 +32,12 @@ local function write(path, text)
   local file = io.open(part, "w")
   if not file then return false end
   local written = file:write(text) and true or false
-  -- A full disk is noticed by the end at the latest.
+  -- A full disk shows at the latest when the file is closed.
   written = file:close() and written
   return written and os.rename(part, path) and true or false
 end
 
--- Is there certainly nothing that a later process could restore?
+-- Removes the file. True if a later process can certainly not restore from it.
 local function forget()
   os.remove(kept)
   return io.open(kept, "r") == nil
@@ -93,7 +92,7 @@ local function isMaster(address, port)
   return role == "master"
 end
 
--- Uses one server as before. No pause between the question whether recovery has spoken and the answer.
+-- Uses one server as before. There is no pause between the check of `told` and the change.
 local function restore(line)
   if not isMaster(line.address, line.port) or told then return false end
   local one = server(line.backend, line.name)
@@ -118,7 +117,7 @@ end
 core.register_task(function()
   local now = core.now()
   me = string.format("%s %d.%06d", core.get_info()["Pid"], now.sec, now.usec)
-  -- First announced, then read: what the former process keeps after this it does not confirm.
+  -- Announce first, then read: the former process confirms nothing that it stores after this.
   if not write(latest, me) then return end
   local waiting, wasRegistered = linesOf(read(kept) or "")
   while not told and #waiting > 0 do
@@ -127,7 +126,7 @@ core.register_task(function()
     end
     if #waiting > 0 then core.msleep(retryMs) end
   end
-  -- App may use the proxy again once all is as it was.
+  -- When all servers are in use as before, app may use the proxy again.
   local own = server("registered", "self")
   if wasRegistered and not told and own then own:set_ready() end
 end)

@@ -1,4 +1,4 @@
-/** The TCP proxies: identical, and without a master until recovery names one. */
+/** The TCP proxies. They are identical, and use no redis server until recovery names the master. */
 import { monitorExpirySeconds } from "../../../recovery/decide/rules/one-monitor.ts";
 import type { Detection, ProxyMachine, Shard } from "../../../recovery/topology.ts";
 import { type Config, fixedPorts } from "../../config.ts";
@@ -13,7 +13,7 @@ export const haproxyUnit = file(
   "/etc/systemd/system/haproxy.service.d/barton.conf",
   roleFile(here, "haproxy.conf"),
 );
-/** Where keep.lua keeps what recovery said: in /run, so that a machine that boots knows nothing; and as haproxy's chroot sees it. */
+/** The folder in which keep.lua stores the servers: in /run, so that a machine that boots knows nothing. `inChroot` is its path in haproxy's chroot. */
 const kept = { folder: "/run/barton-kept", inChroot: "/kept" };
 const keptFiles = [
   file("/usr/lib/tmpfiles.d/barton-kept.conf", `d ${kept.folder} 0700 haproxy haproxy -\n`),
@@ -22,14 +22,14 @@ const keptFiles = [
     `[Service]\nBindPaths=-${kept.folder}:/var/lib/haproxy${kept.inChroot}\n`,
   ),
 ];
-/** Debian's example is removed, so that a machine without a configuration of its own starts no proxy. */
+/** Commands that remove Debian's example, so that a machine without a configuration of its own starts no proxy. */
 export const unconfigured = [
   "systemctl stop haproxy.service",
   "rm -f /etc/haproxy/haproxy.cfg",
   "systemctl enable haproxy.service",
 ];
 
-/** Unconfigured haproxy, as in the original. */
+/** The image: haproxy without a configuration, as in the original. */
 export function haproxyImage(): CloudConfig {
   return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
 }
@@ -74,7 +74,7 @@ export function proxyConfig(args: {
   runtimeBind: string;
   healthBind: string;
   proxyBind: string;
-  /** keep.lua, and the folder, as the chroot sees it, that it keeps things in. */
+  /** Path of keep.lua, and the folder in which it stores the servers, as the chroot sees it. */
   keepScript: string;
   keptIn: string;
 }): string {
@@ -90,22 +90,22 @@ export function proxyConfig(args: {
 }
 
 /**
- * Over how many milliseconds a proxy counts who asks for its health page: long enough for several tries of app. haproxy
- * counts none after one to two times that.
+ * The time over which a proxy counts requests for its health page, in milliseconds: long enough for several checks of app.
+ * haproxy counts none after one to two times that.
  */
 function hearingMs({ failures, intervalMs, connectTimeoutMs }: Detection): number {
   return Math.max(2000, failures * (intervalMs + connectTimeoutMs));
 }
 
-/** How failures are noticed, as the placeholders of both haproxy.cfg. */
+/** The settings of failure detection, as placeholders of both haproxy.cfg files. */
 export function detectionValues(detection: Detection) {
   const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
   return { intervalMs, fastIntervalMs, connectTimeoutMs, failures, deadPeerMs: deadPeerMs(detection) };
 }
 
 /**
- * Milliseconds of unacknowledged data after which the kernel ends a connection (TCP_USER_TIMEOUT). Longer than a stall's
- * patience: a stalled server's window may be full without it being dead.
+ * Milliseconds of unacknowledged data after which the kernel ends a connection (TCP_USER_TIMEOUT). Longer than `stallMs`: the
+ * window of a stalled server may be full although the server is not dead.
  */
 export function deadPeerMs(detection: Detection): number {
   return Math.max(5000, 2 * detection.stallMs);

@@ -13,11 +13,11 @@ if ! [ -s "$new" ]; then
   exit 1
 fi
 
-# With the new environment, which may have the way to the program. A machine that boots at this moment fetches it anyway: both
-# take turns, and the second has nothing to do.
+# With the new environment, which may be needed to reach the bucket. A machine that boots at this moment fetches the program as well:
+# one waits for the other and then has nothing to do.
 BARTON_MONITOR_ENV=$new "$fetch" '{{bucket}}' '{{key}}' '{{sha256}}' '{{hash}}'
 
-# Last, so that an `up` that ends before here does it again.
+# This is last, so that an `up` that ends before this line does everything again.
 if cmp -s "$new" "$env"; then
   systemctl start barton-monitor.service
 else

@@ -1,4 +1,4 @@
-/** The monit machine: watches everything and heals it, with its own Node, Pulumi and program. */
+/** The monit machine. Recovery runs on it, with its own Node, Pulumi and program. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,14 +15,14 @@ const here = import.meta.dirname;
 export type ToolVersions = { node: string; pulumi: string; aws: string; command: string };
 
 export type MonitImageArgs = {
-  /** Where all tools are in one archive; without it the official downloads are taken. */
+  /** One archive with all tools. Without it the official downloads are used. */
   archive?: { url: string; sha256?: string };
   root: string;
 };
 
 const services = ["barton-program.service", "barton-monitor.service"];
 
-/** What the monit image is made of, and what its finishing command gets on standard input (see BakedImageArgs). */
+/** The contents of the monit image, and the standard input of its finishing command (see BakedImageArgs). */
 export function monitImage({ archive, root }: MonitImageArgs): { contents: CloudConfig; stdin?: string } {
   const packages = [
     "ca-certificates",
@@ -57,7 +57,7 @@ export function monitImage({ archive, root }: MonitImageArgs): { contents: Cloud
   return { contents: imageConfig(packages, files, commands), stdin: npm };
 }
 
-/** What says which npm packages are installed; too large for user data. */
+/** package.json and package-lock.json as tar, base64; too large for user data. */
 function npmFiles(root: string): string {
   const files = ["package.json", "package-lock.json"].map((path) => ({
     path,
@@ -94,9 +94,9 @@ export type MonitMachineArgs = {
     "domain" | "stack" | "region" | "backendUrl" | "projectFolder" | "monitEnvironment" | "rehearsal"
   >;
   secrets: { recoveryPassword: string; recoverySshPrivateKey: string };
-  /** Of the stack's secrets, where it has one (else its key is in KMS). */
+  /** Passphrase of the stack's secrets; undefined if their key is in KMS. */
   passphrase?: string;
-  /** What it fetches when it boots. */
+  /** The program that it fetches when it boots. */
   program: ProgramLocation;
 };
 
@@ -115,7 +115,7 @@ export function monitMachine({ config, secrets, passphrase, program }: MonitMach
   ]);
 }
 
-/** monitor.env. It may hold secrets: an address in `barton:monitEnvironment` may carry a token. */
+/** The text of monitor.env. It may hold secrets: an address in `barton:monitEnvironment` may carry a token. */
 export function monitorEnvironment({
   config,
   passphrase,
@@ -134,12 +134,12 @@ export function monitorEnvironment({
   });
 }
 
-/** Without what `up` brings to the running machine too (monit-program.ts): it makes no machine outdated. */
+/** The user data without the environment. `up` brings that to the running machine (monit-program.ts), so a change of it makes no machine outdated. */
 export function withoutEnvironment(machine: CloudConfig): CloudConfig {
   return { ...machine, write_files: machine.write_files?.filter(({ path }) => path !== environmentFile) };
 }
 
-/** What `up` runs on the running machine, with monitor.env on standard input. */
+/** The script that `up` runs on the running machine, with monitor.env on standard input. */
 export function bringProgram(program: ProgramLocation): string {
   return renderFile(here, "bring-program.sh", program);
 }

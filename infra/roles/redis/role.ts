@@ -1,4 +1,4 @@
-/** The redis machines: one redis server per shard, each born as the replica of its counterpart. */
+/** The redis machines: one redis server per shard, each of which boots as a replica of nobody (rule 1). */
 import { createHash } from "node:crypto";
 import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
@@ -9,10 +9,10 @@ import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts
 
 const here = import.meta.dirname;
 
-/** Keys that clients have no access to begin with this: recovery keeps the epoch there, inside the data. */
+/** Clients have no access to keys that begin with this. Recovery keeps the epoch and the heartbeat there, in the data. */
 export const reservedPrefix = "barton:";
 
-/** Packages and units. The servers themselves are the machine's configuration: their number may change. */
+/** Packages and units of the image. The servers are part of the machine's configuration, because their number may change. */
 export function redisImage(): CloudConfig {
   return imageConfig(
     ["redis-server", "redis-tools"],
@@ -37,7 +37,7 @@ export function redisImage(): CloudConfig {
   );
 }
 
-/** What a redis machine is told at its first boot. Passwords in clear. */
+/** The configuration of a redis machine, with passwords in clear. */
 export type RedisMachineArgs = {
   name: RedisMachine;
   config: Pick<
@@ -57,7 +57,7 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
       redisConf({ bind: "0.0.0.0", aclFile, replicationPassword: secrets.replicationPassword }),
     ),
     own(aclFile, usersAcl(secrets)),
-    // Whose data the volume must have.
+    // The label that the file system of the data volume must have.
     file("/etc/barton/data-volume", `${name}\n`),
     ...config.shardList.map(({ redisPort: port }) =>
       own(
@@ -78,7 +78,7 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
   return machineConfig(name, config, files, rehearsalKeys(config));
 }
 
-/** Where rehearsals are allowed, monit's key starts one script on a redis machine, and opens nothing else. */
+/** Where rehearsals are allowed, monit's key starts one script on a redis machine and nothing else. */
 function rehearsalKeys({ rehearsal, vpcCidr, recoverySshPublicKey }: RedisMachineArgs["config"]): string[] {
   if (rehearsal === "off") return [];
   return [`restrict,from="${vpcCidr}",command="${faultScript}" ${recoverySshPublicKey}`];
@@ -111,8 +111,8 @@ export function usersAcl(secrets: RedisMachineArgs["secrets"]): string {
 }
 
 /**
- * ACL key patterns for every key that does not begin with `prefix`. An ACL can only allow, so the prefix is left out letter
- * by letter: its proper beginnings themselves, and each beginning followed by another letter than the prefix's.
+ * ACL key patterns for every key that does not begin with `prefix`. An ACL can only allow. So the patterns are: each proper
+ * beginning of the prefix, and each beginning followed by another letter than that of the prefix.
  */
 export function keysWithout(prefix: string): string[] {
   return [...prefix].flatMap((letter, i) => {
@@ -121,7 +121,7 @@ export function keysWithout(prefix: string): string[] {
   });
 }
 
-/** Seconds that a crashed server stays away: well beyond the slowest detection. */
+/** Seconds that a crashed server stays away: longer than the slowest detection. */
 export function restartSeconds(detection: Detection): number {
   return Math.max(
     3,
