@@ -1,6 +1,6 @@
 /**
- * Recovery's budget of replacements (rule 8) from outside. Whoever rehearses puts a month of failures into an hour, which
- * the budget rightly holds against them: then it is given anew, openly.
+ * Recovery's budget of replacements (rule 8), from outside. A test run has a month of failures in an hour, and the budget rightly
+ * blocks that. So a run resets the budget, and reports it.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { recentReplacements } from "../recovery/decide/rules/budget.ts";

@@ -1,4 +1,4 @@
-/** The one thing about the command line that commander cannot be told. Pure. */
+/** The one rule of the command line that commander cannot express. Pure. */
 
 /**
  * `exec` and `ssh` end their own options at MACHINE, so that the command after it keeps its options. Where a `--`

@@ -1,4 +1,4 @@
-/** `scripts/lab fault …`: injuring a lab and healing it. What is asked for is checked by the control plane. */
+/** `scripts/lab fault …`: injects and heals faults. The control plane checks each request. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { FaultRequest } from "./control-plane/fault-request.ts";
 import type { Lab } from "./lab.ts";

@@ -1,4 +1,4 @@
-/** `scripts/lab`: one emulated cloud with its machines, from the first `up` to the last `down`. */
+/** `scripts/lab`: the commands for one lab, an emulated cloud with its machines. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";

@@ -1,4 +1,4 @@
-/** Talking to a lab's control plane over its unix socket. */
+/** Client of a lab's control plane, over its unix socket. */
 import { request } from "node:http";
 import { type Lab, LabError } from "./lab.ts";
 

@@ -1,4 +1,4 @@
-/** Starting a lab's control plane, and the network namespace that it runs in. */
+/** Starts a lab's control plane, and makes the network namespace in which it runs. */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Removing a lab from any mess: a killed control plane, half-made machines, leftovers of a crash. Nothing of what is
- * removed is taken from the lab's own records, which may be lost or wrong; all is found by looking at the host.
+ * `scripts/lab down`: removes a lab from any state: a killed control plane, half-made machines, remains of a crash. It does not use the
+ * lab's own records, which may be lost or wrong. It finds everything by inspecting the host.
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";

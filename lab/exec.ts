@@ -1,4 +1,4 @@
-/** Running commands inside machines: as root through the host, or over ssh as an engineer would. */
+/** Runs commands inside machines: as root through the host, or over ssh like an engineer. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";

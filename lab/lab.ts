@@ -1,8 +1,8 @@
 /**
- * A lab by its name: where everything that belongs to it lives, and how to run something inside its network.
+ * A lab by its name: the paths and names of everything that belongs to it, and how to run a command inside its network.
  *
- * This is the one place that knows paths and names. Nothing here changes the system, so that it can be used
- * for a lab that does not exist (yet, or any more).
+ * This is the only place that knows paths and names. Nothing here changes the system, so it can be used for a lab that does not
+ * exist (yet, or any more).
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";

@@ -1,4 +1,4 @@
-/** A lab's machines as its record has them: read without the control plane, which may be down. */
+/** Reads a lab's machines from its record, without the control plane, which may be down. */
 import { existsSync } from "node:fs";
 import { leaderOf } from "./control-plane/machine.ts";
 import { readData } from "./control-plane/store.ts";

@@ -1,6 +1,6 @@
 /**
- * A lab as a person operates it: every call is a run of `scripts/lab`, so that the demo and the end-to-end
- * tests go the way of the documented commands, and see what a person would see.
+ * Operates a lab like a person: every call runs `scripts/lab`. So the demo and the end-to-end tests use the documented commands and see
+ * what a person sees.
  */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Which processes of the host belong to a lab. By what the kernel says of each of them (cgroup, network namespace),
- * and never by a program's name or a pid from a file, so that nobody else's process is ever ended.
+ * Finds the processes of the host that belong to a lab. It uses what the kernel says about each process (cgroup, network namespace),
+ * never the name of a program or a pid from a file. So no other process is ever ended.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,8 +1,8 @@
 /**
  * A lab's Pulumi stack: its secrets and configuration, and the `up` that makes the six machines.
  *
- * The stack is called `local` in every lab; each lab has its own backend, configuration and passphrase in
- * its folder, so that labs never meet and a removed lab leaves nothing.
+ * The stack is called `local` in every lab. Each lab has its own backend, configuration and passphrase in its folder, so labs are
+ * independent of each other and a removed lab leaves nothing.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What a lab is like now: machines from the control plane, shards from recovery's view on monit. */
+/** The status of a lab: machines from the control plane, shards from recovery's view on monit. */
 import { z } from "zod";
 import { ask } from "./client.ts";
 import type { LabView } from "./control-plane/server.ts";

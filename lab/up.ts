@@ -1,4 +1,4 @@
-/** From nothing, or from any state of a lab, to six serving machines. */
+/** `scripts/lab up`: brings a lab from nothing, or from any state, to six machines that serve. */
 import { setTimeout as delay } from "node:timers/promises";
 import { checkHost, startControlPlane } from "./control.ts";
 import { type Lab, LabError } from "./lab.ts";

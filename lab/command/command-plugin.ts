@@ -1,6 +1,6 @@
 /**
- * Stand-in for Pulumi's `command` plugin, for networks where the official one cannot be had: local.Command,
- * remote.Command and remote.CopyToRemote over the system's ssh, with the meaning that they have in 1.2.1.
+ * Stand-in for Pulumi's `command` plugin, for networks where the official one cannot be downloaded: local.Command,
+ * remote.Command and remote.CopyToRemote over the system's ssh, with the behaviour of 1.2.1.
  */
 import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";

@@ -1,5 +1,5 @@
 /**
- * Copies a file, a text or a folder to another machine, with the official plugin's rules for the target:
+ * Copies a file, a text or a folder to another machine. The target follows the rules of the official plugin:
  *
  * | source | target is a folder | target does not exist | target is a file |
  * |---|---|---|---|

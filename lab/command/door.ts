@@ -1,4 +1,4 @@
-/** Tells a failed log-in from a failed command. */
+/** Distinguishes a failed login from a failed command. */
 import { randomBytes } from "node:crypto";
 import type { ProgramResult } from "./process.ts";
 

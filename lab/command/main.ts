@@ -1,4 +1,4 @@
-/** Entry of the stand-in for the `command` plugin: serves the engine whose address is the first argument. */
+/** Entry point of the stand-in for the `command` plugin. The first argument is the address of the engine. */
 import { flushCompileCache } from "node:module";
 import { serve } from "../plugin/server.ts";
 import { commandPlugin } from "./command-plugin.ts";

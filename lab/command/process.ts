@@ -1,4 +1,4 @@
-/** Runs one program to its end, with its output collected and shown line by line. */
+/** Runs one program to its end. Collects its output and shows it line by line. */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 

@@ -1,6 +1,6 @@
 /**
- * What the stand-in knows of @pulumi/command 1.2.1, as tables. What it lacks (passwords, proxies, asset globs…) is
- * refused by name, so that a program never means something else here than with the official plugin.
+ * The part of @pulumi/command 1.2.1 that the stand-in implements, as tables. The rest (passwords, proxies, asset globs…) is
+ * refused by name, so a program never means something else here than with the official plugin.
  */
 import type { Failure } from "../plugin/plugin.ts";
 import { asArchive, asAsset, isObject, unknown, type Value } from "../plugin/values.ts";

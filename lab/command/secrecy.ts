@@ -1,4 +1,4 @@
-/** Keeps secrets of a command's inputs out of what is shown. */
+/** Removes secrets of a command's inputs from its output. */
 import { isObject, type Properties, type Value } from "../plugin/values.ts";
 
 /** Shorter texts would hide half of everything. */

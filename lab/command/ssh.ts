@@ -1,9 +1,9 @@
 /**
- * Runs a command on another machine over the system's ssh, dialling again while the machine boots.
+ * Runs a command on another machine over the system's ssh, and tries again while the machine boots.
  *
- * The private key and the command (which may hold secrets) are never arguments, which everybody on this machine
- * could read: the key is a file in memory (0600) that is removed as soon as the machine has let us in, and the
- * command goes over standard input.
+ * The private key and the command (which may hold secrets) are never arguments, because everybody on this machine could read
+ * them. The key is a file in memory (0600) that is removed as soon as the login has succeeded. The command goes over standard
+ * input.
  */
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";

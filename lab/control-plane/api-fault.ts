@@ -1,6 +1,6 @@
 /**
- * Faults of the cloud's own APIs: EC2's and the resource API, for machines and for pulumi's plugins alike. The
- * metadata service and the lab's own control (status, faults, heal) are no part of them.
+ * Faults of the cloud's own APIs: EC2's API and the resource API, for machines and for pulumi's plugins. They do not affect the
+ * metadata service and the lab's own commands (status, faults, heal).
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { ApiError } from "./errors.ts";

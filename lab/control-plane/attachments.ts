@@ -1,4 +1,4 @@
-/** Which instance has which EBS volume now, and how a machine gets and loses its volumes. */
+/** Attachments of EBS volumes: which instance has which volume, and how a machine gets and loses its volumes. */
 import type { Cloud } from "./cloud.ts";
 import { textOf } from "./plan.ts";
 import type { Resource, Store } from "./store.ts";

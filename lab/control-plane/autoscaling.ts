@@ -1,6 +1,6 @@
 /**
- * What auto scaling groups notice by themselves: an instance that is off, or that fails its status checks because its link is
- * silent. It is terminated and another one is launched. AWS looks once a minute or so; the lab does not let people wait.
+ * The health checks of auto scaling groups. A group notices an instance that is off, or that fails its status checks because its link
+ * is silent. It terminates the instance and launches another one. AWS checks about once a minute; the lab is faster.
  */
 import type { Cloud } from "./cloud.ts";
 import type { Lifecycle } from "./lifecycle.ts";

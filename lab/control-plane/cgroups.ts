@@ -1,7 +1,7 @@
 /**
  * Each machine of a lab has a cgroup of its own, `barton/<lab>/<instance>`, in every hierarchy that systemd uses:
  * the unified one (`/sys/fs/cgroup`, or `/sys/fs/cgroup/unified` on a hybrid host) and, there, `name=systemd`.
- * Machines would otherwise share one and their systemds fight over it; and it tells whose a process is.
+ * Otherwise machines would share one cgroup, and their systemds would conflict. The cgroup also tells to which machine a process belongs.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

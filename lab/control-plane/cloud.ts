@@ -1,6 +1,6 @@
 /**
- * The lab's cloud: what is remembered (store) and what the host does about it. Each change of a resource ends in
- * {@link Cloud.converge}, which brings bridges, resolvers and firewalls to what the store says.
+ * The lab's cloud: the store, and its effects on the host. Each change of a resource ends in {@link Cloud.converge}, which makes
+ * bridges, resolvers and firewalls match the store.
  */
 import { type Lab, machineNetns } from "../lab.ts";
 import { lossRules } from "./firewall.ts";

@@ -1,6 +1,6 @@
 /**
- * A machine's root volume, when it has a size: an ext4 file system in a sparse file, which holds what the machine
- * writes. It can be full without the host's disk being so.
+ * A machine's root volume, if it has a size: an ext4 file system in a sparse file. It holds everything that the machine writes. It can be
+ * full while the host's disk is not.
  */
 import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";

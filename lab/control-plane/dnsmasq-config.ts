@@ -1,4 +1,4 @@
-/** What dnsmasq, the DHCP server and resolver of a VPC, is told. Pure: text out. */
+/** The configuration of dnsmasq, the DHCP server and resolver of a VPC. Pure: returns text. */
 
 export type SubnetDhcp = { bridge: string; network: string; netmask: string };
 

@@ -1,4 +1,4 @@
-/** Errors of the resource API, with AWS's codes. */
+/** Errors of the resource API, with the codes of AWS. */
 
 /** What the caller did wrong, or what is in the way: becomes `{code, message}` with this HTTP status. */
 export class ApiError extends Error {

@@ -1,4 +1,4 @@
-/** What a person asks for when injecting a fault: checked completely before anything is touched. Pure. */
+/** The request for a fault. It is checked completely before anything is touched. Pure. */
 import { z } from "zod";
 import { ApiError } from "./errors.ts";
 import { apiFaultModes } from "./store.ts";

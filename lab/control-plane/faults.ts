@@ -1,6 +1,6 @@
 /**
- * The faults of docs/lab.md. Each is checked completely before anything is touched. Those that last are
- * on record until they are healed or their machine ends.
+ * The faults of docs/lab.md. Each request is checked completely before anything is touched. A fault that lasts is on record until it
+ * is healed or its machine ends.
  */
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";

@@ -1,8 +1,8 @@
 /**
- * Security groups, partitions and losses as nftables rules, most for a machine's own network namespace. Pure: text out.
+ * Security groups, partitions and losses as nftables rules, most of them for a machine's own network namespace. Pure: returns text.
  *
- * Security groups as on AWS: stateful (replies to what was let through always pass, and a rule that is taken away
- * cuts no tracked connection), silent drops, and no say about DHCP, the resolver and the metadata service.
+ * Security groups are as on AWS. They are stateful: replies always pass, and the removal of a rule cuts no tracked connection. They
+ * drop silently. They do not filter DHCP, the resolver and the metadata service.
  */
 import { metadataAddress } from "../lab.ts";
 

@@ -1,7 +1,7 @@
 /**
- * The life of instances: pending → running → stopping → stopped → pending …, and shutting-down → terminated. Work on
- * one instance happens in turns; what a caller asks for is on record before it begins, so that a control plane that is
- * killed in the middle finishes it when it comes back ({@link Lifecycle.resume}).
+ * The life of instances: pending → running → stopping → stopped → pending …, and shutting-down → terminated. Requests for one instance
+ * run one after the other. A request is on record before it begins, so a control plane that is killed in the middle finishes it
+ * after its restart ({@link Lifecycle.resume}).
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

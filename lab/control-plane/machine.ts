@@ -1,8 +1,8 @@
 /**
  * One machine on the host: its root file system (an overlay), and the systemd-nspawn that boots it.
  *
- * A machine is not a child that dies with the control plane. A shell of its own stands over nspawn and writes down
- * how it ended, so that a control plane that was away in between still learns it.
+ * A machine does not die with the control plane. A shell is the parent of nspawn and writes down how nspawn ended, so a control
+ * plane that was away meanwhile still learns it.
  */
 import { spawn } from "node:child_process";
 import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";

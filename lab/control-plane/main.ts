@@ -1,6 +1,6 @@
 /**
  * The control plane of one lab: `node main.ts LAB`, inside the lab's network namespace (lab/control.ts starts it).
- * It may be killed at any moment: machines run on, and the next control plane takes them over.
+ * It may be killed at any moment. Machines run on, and the next control plane takes them over.
  */
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";

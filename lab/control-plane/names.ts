@@ -1,4 +1,4 @@
-/** Ids and names in AWS's forms, and the names of what stands for them on the host. */
+/** Ids and names in the form of AWS, and the names of the corresponding things on the host. */
 import { createHash, randomBytes } from "node:crypto";
 import { accountId } from "../schema/names.ts";
 

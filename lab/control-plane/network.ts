@@ -1,7 +1,7 @@
 /**
- * The lab's network on the host: one namespace with a bridge per subnet and the metadata address, and one namespace
- * per machine, linked to its subnet's bridge. The control plane itself runs inside the lab's namespace, so plain
- * `ip` acts there. Everything is idempotent: what is there stays.
+ * The lab's network on the host: one namespace with a bridge per subnet and the metadata address, and one namespace per machine,
+ * linked to the bridge of its subnet. The control plane runs inside the lab's namespace, so plain `ip` acts there. Everything is
+ * idempotent.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { metadataAddress } from "../lab.ts";

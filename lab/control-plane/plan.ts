@@ -1,6 +1,6 @@
 /**
- * What the resources mean for the host's network: bridges, resolvers, firewalls. Pure: reads the store, nothing else,
- * so that any change of a resource is applied by computing all of it again and applying what differs.
+ * Computes bridges, resolvers and firewalls of the host from the resources. Pure: it reads only the store. After any change of a
+ * resource everything is computed again, and the differences are applied.
  */
 import { gatewayOf, resolverOf } from "./addresses.ts";
 import type { HostRecord } from "./dnsmasq-config.ts";

@@ -1,6 +1,5 @@
 /**
- * Processes, known by pid *and* start time, so that a pid that the kernel has given to somebody else is never
- * mistaken for the one that was meant.
+ * Processes, identified by pid *and* start time. So a new process that got an old pid is never mistaken for the former one.
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 

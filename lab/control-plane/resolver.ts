@@ -1,4 +1,4 @@
-/** The dnsmasq of each VPC: started, told of changes, restarted when it ended. It outlives the control plane. */
+/** The dnsmasq of each VPC: starts it, reloads it after changes, restarts it when it has ended. It outlives the control plane. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";

@@ -1,4 +1,4 @@
-/** The instance data that cloud-init reads from its NoCloud seed. Pure but for writing the files. */
+/** The instance data that cloud-init reads from its NoCloud seed. Pure, except for writing the files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,7 +1,7 @@
 /**
- * The control plane's two doors. The unix socket is for root on the host: everything. 169.254.169.254:80 is for
- * machines, known by their address: metadata and tools for all, EC2 and the resource API for those with an instance
- * profile. A caller there whose address is the lab's own is root on the host too: nobody else is in that namespace.
+ * The two servers of the control plane. The unix socket is for root on the host and offers everything. 169.254.169.254:80 is for
+ * machines, identified by their address: metadata and tools for all, EC2 and the resource API for machines with an instance
+ * profile. A caller there with the lab's own address is also root on the host: nobody else is in that namespace.
  */
 import { randomUUID } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** The processes of a machine that a fault is aimed at. */
+/** Finds the processes of a machine that a fault targets. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Lab } from "../lab.ts";
 import { cgroupPids } from "./cgroups.ts";

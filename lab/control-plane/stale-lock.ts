@@ -1,4 +1,4 @@
-/** A lock of Pulumi's file backend, as a pulumi that was killed leaves it: `.pulumi/locks/ORG/PROJECT/STACK/ID.json`. */
+/** Makes a lock of Pulumi's file backend like one that a killed pulumi leaves: `.pulumi/locks/ORG/PROJECT/STACK/ID.json`. */
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

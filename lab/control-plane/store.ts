@@ -1,8 +1,8 @@
 /**
- * What the control plane remembers: resources, instances, images and faults, in one JSON file.
+ * The memory of the control plane: resources, instances, images and faults, in one JSON file.
  *
- * Every change is on disk, by an atomic rename, before anybody is told of it: a control plane that is killed
- * at any moment starts again with exactly what it has confirmed. No logic lives here.
+ * Every change is on disk, by an atomic rename, before it is confirmed. So a control plane that is killed at any moment starts again
+ * with exactly what it has confirmed. There is no other logic here.
  */
 
 import { readFileSync, renameSync, writeFileSync } from "node:fs";

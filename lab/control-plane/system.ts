@@ -1,4 +1,4 @@
-/** Running the system's commands, with errors that say what was run and what it answered. */
+/** Runs commands of the host. An error says which command ran and what it answered. */
 import { execa } from "execa";
 
 /** A command of the system failed; the message has the command and what it printed. */

@@ -1,4 +1,4 @@
-/** The lab as people see it: machines by name, and the faults in effect. Pure: also used without a control plane. */
+/** The lab for people: machines by name, and the faults in effect. Pure: also used without a control plane. */
 import { tagsOf, textOf } from "./plan.ts";
 import type { Fault, Instance, Resource } from "./store.ts";
 

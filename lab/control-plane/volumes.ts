@@ -1,6 +1,6 @@
 /**
- * EBS volumes on this host: a sparse file each, attached as a loop device that a machine sees by the names that a Nitro
- * instance would give it. It outlives the machines; nothing here makes or mounts a file system, which is the machine's affair.
+ * EBS volumes on this host. Each is a sparse file, attached as a loop device; the machine sees it under the names that a Nitro instance
+ * would use. It outlives the machines. File systems are made and mounted by the machines, not here.
  */
 import { spawn } from "node:child_process";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";

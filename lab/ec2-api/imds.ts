@@ -1,6 +1,6 @@
 /**
- * The instance metadata service, version 2 only (the program sets `httpTokens: required`): a session token by
- * PUT, and with it what a machine may know about itself, incl. the credentials of its instance profile.
+ * The instance metadata service, version 2 only (the program sets `httpTokens: required`). A machine gets a session token by PUT,
+ * and with it information about itself, including the credentials of its instance profile.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { accountId } from "../schema/names.ts";

@@ -2,9 +2,9 @@
  * The part of EC2's query API that recovery uses: DescribeInstances, TerminateInstances, StopInstances and
  * StartInstances, as XML, so that the AWS SDK can be pointed at the lab and needs no change.
  *
- * Signatures are not checked: the control plane lets only machines with an instance profile come here. What is
- * not emulated (an action, a parameter, a filter) is refused by name and never ignored: a filter that were
- * ignored would find too many instances, and something might terminate them.
+ * Signatures are not checked: the control plane lets only machines with an instance profile call this API. An action, a parameter
+ * or a filter that is not emulated is refused by name, never ignored: without its filter a call would find too many instances,
+ * and the caller might terminate them.
  */
 import { randomUUID } from "node:crypto";
 import { type ApiRequest, type ApiResponse, Ec2Error, type Ec2World, type InstanceView } from "./world.ts";

@@ -1,8 +1,8 @@
 /**
  * The part of S3 that a machine uses when it boots: GET of an object, with the credentials of its role.
  *
- * The signature is checked as AWS does (Signature Version 4), and so is the role's policy: a request that S3 would refuse is
- * refused here too, or it would be seen on AWS first, by a machine that does not come up.
+ * The signature (Signature Version 4) and the role's policy are checked as on AWS. So a request that S3 would refuse fails here,
+ * too, and not first on AWS, where the machine would not come up.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { ApiRequest, BinaryResponse, RoleCredentials, S3World } from "./world.ts";

@@ -1,5 +1,5 @@
 /**
- * What the lab's EC2 query API and instance metadata service (IMDS) need to know of the lab.
+ * The interface between the lab and its EC2 query API and instance metadata service (IMDS).
  *
  * The control plane implements `Ec2World` and `ImdsWorld` and mounts the two handlers
  * (`ec2Handler` in query.ts, `imdsHandler` in imds.ts) on http://169.254.169.254. The handlers keep no

@@ -1,6 +1,6 @@
 /**
- * The lab's Debian 12 AMI: made once by mmdebstrap from `recipe/`, shared by all labs, and known by the hash
- * of its recipe, so that a changed recipe makes a new image beside the old one and never under a running lab.
+ * The lab's Debian 12 AMI. mmdebstrap makes it once from `recipe/`, and all labs share it. Its name has the hash of the recipe, so a
+ * changed recipe makes a new image beside the old one and never changes the image of a running lab.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";

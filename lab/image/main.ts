@@ -1,4 +1,4 @@
-/** `scripts/setup` runs this: makes the lab's base image unless it is there. */
+/** `scripts/setup` runs this. It makes the lab's base image if there is none. */
 import { labNamed } from "../lab.ts";
 import { buildLocked, ensureBaseImage } from "./base.ts";
 

@@ -1,4 +1,4 @@
-/** Lines of a plugin that the engine shows beside the resource they belong to. */
+/** Log lines of a plugin. The engine shows them beside the resource that they belong to. */
 import grpc from "@grpc/grpc-js";
 import type { EngineLog } from "./plugin.ts";
 

@@ -1,4 +1,4 @@
-/** What a resource plugin does for the engine, free of gRPC: implemented by lab/provider and lab/command. */
+/** The interface of a resource plugin, without gRPC. lab/provider and lab/command implement it. */
 import type { Properties, Value } from "./values.ts";
 
 /** Which resource a call is about. */

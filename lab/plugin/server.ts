@@ -1,10 +1,9 @@
 /**
  * Serves a `Plugin` to the Pulumi engine over gRPC.
  *
- * Why not `provider.main` of `@pulumi/pulumi/provider`: its server throws the provider's configuration away
- * (`aws:region`, `aws:defaultTags`), passes neither old inputs to `diff` nor the preview flag to `create`, and
- * cannot return a detailed diff. The messages are the ones of the same package; loading only them also halves
- * the time to start, which every `up` of a failover waits for.
+ * `provider.main` of `@pulumi/pulumi/provider` cannot be used. Its server drops the provider's configuration (`aws:region`,
+ * `aws:defaultTags`), passes neither old inputs to `diff` nor the preview flag to `create`, and cannot return a detailed diff. The
+ * messages are those of the same package. To load only them halves the start time, for which every `up` of a failover waits.
  */
 import grpc from "@grpc/grpc-js";
 import plugin from "@pulumi/pulumi/proto/plugin_pb.js";

@@ -1,10 +1,9 @@
 /**
  * Property values as Pulumi's engine sends them, and as the plugins use them.
  *
- * On the wire a secret is an object with a signature key, and an unknown value (a preview does not know it yet)
- * is a reserved string. Here a bag of properties is plain values, with `unknown` for what is not known yet and
- * a set that names the properties which hold a secret anywhere inside: secrecy is kept for each top-level
- * property, which is also the grain of the engine's own display.
+ * On the wire a secret is an object with a signature key, and an unknown value (a preview does not know it yet) is a reserved
+ * string. Here properties are plain values. `unknown` stands for a value that is not known yet. A set names the properties that
+ * hold a secret anywhere inside: secrecy is per top-level property, as in the engine's own display.
  */
 
 /** Key that marks the wire's special objects. */

@@ -1,6 +1,6 @@
 /**
- * The provider for `aws` in the lab: checks as AWS would, plans as Pulumi's provider would, and lets the control
- * plane do the work. It keeps nothing: what exists is the control plane's, what was asked for is Pulumi's state.
+ * The provider for `aws` in the lab. It checks as AWS does, plans as Pulumi's provider does, and lets the control plane do the work. It
+ * has no state: the control plane knows what exists, and Pulumi's state what was requested.
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";

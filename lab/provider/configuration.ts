@@ -1,4 +1,4 @@
-/** The provider's own configuration: `aws:region` and `aws:defaultTags`; everything else is refused by name. */
+/** The provider's own configuration: `aws:region` and `aws:defaultTags`. Everything else is refused by name. */
 import type { Checked, Failure } from "../plugin/plugin.ts";
 import { hasUnknown, isObject, type Properties, type Value } from "../plugin/values.ts";
 import { isRegion } from "../schema/names.ts";

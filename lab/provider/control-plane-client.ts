@@ -1,4 +1,4 @@
-/** Speaks with the lab's control plane, which stands for AWS's API: resources by type and id, as JSON over HTTP. */
+/** Client of the lab's control plane, which stands for the API of AWS: resources by type and id, as JSON over HTTP. */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Value } from "../plugin/values.ts";

@@ -1,4 +1,4 @@
-/** The provider's functions (`aws.getRegion()`…); those that the lab does not know are refused by name. */
+/** The provider's functions (`aws.getRegion()`…). Unknown functions are refused by name. */
 import type { Properties, Value } from "../plugin/values.ts";
 import { accountId, zonesOf } from "../schema/names.ts";
 import type { ControlPlane } from "./control-plane-client.ts";

@@ -1,4 +1,4 @@
-/** Entry of the lab's provider plugin for `aws`: serves the engine whose address is the first argument. */
+/** Entry point of the lab's provider plugin for `aws`. The first argument is the address of the engine. */
 import { flushCompileCache } from "node:module";
 import { serve } from "../plugin/server.ts";
 import { awsPlugin } from "./aws-plugin.ts";

@@ -1,4 +1,4 @@
-/** The outputs of a resource: what the control plane says of it, laid over its inputs. */
+/** The outputs of a resource: its inputs, overridden by what the control plane reports. */
 import type { PropertyChange } from "../plugin/plugin.ts";
 import { type Properties, secretsAmong, unknown, type Value } from "../plugin/values.ts";
 import { isInternal } from "../schema/check.ts";

@@ -1,4 +1,4 @@
-/** Validates a resource's inputs as AWS and its provider would, and completes them. */
+/** Validates the inputs of a resource as AWS and its provider do, and adds defaults. */
 import { createHash } from "node:crypto";
 import type { Checked, Failure } from "../plugin/plugin.ts";
 import { hasUnknown, type Properties, type Value } from "../plugin/values.ts";

@@ -1,4 +1,4 @@
-/** What would have to change on an existing resource, and whether AWS can change it in place. */
+/** Computes the changes of an existing resource, and whether AWS can make them in place. */
 import type { PropertyChange } from "../plugin/plugin.ts";
 import { isObject, unknown, type Value } from "../plugin/values.ts";
 import { type ChangeEffect, type Property, sameValue } from "./kinds.ts";

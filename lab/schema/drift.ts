@@ -1,4 +1,4 @@
-/** What a refresh finds: the inputs that would have made the resource as it is now. */
+/** For a refresh: computes the inputs that would have made the resource as it is now. */
 import { isObject, type Value } from "../plugin/values.ts";
 import { isInternal } from "./check.ts";
 import { type Kind, sameValue } from "./kinds.ts";

@@ -1,4 +1,4 @@
-/** All the resource types that the lab emulates. A new one: a table in this folder, an entry here, its effect in the control plane. */
+/** All resource types that the lab emulates. A new type needs a table in this folder, an entry here, and its effect in the control plane. */
 import { group, launchTemplate } from "./autoscaling.ts";
 import { record, zone } from "./dns.ts";
 import { instanceProfile, keyPair, role, rolePolicy } from "./identity.ts";

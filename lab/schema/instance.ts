@@ -1,4 +1,4 @@
-/** EC2 instances, the images made of them, and whether they run. */
+/** EC2 instances, the images made from them, and their states. */
 import type { Failure } from "../plugin/plugin.ts";
 import type { Value } from "../plugin/values.ts";
 import {

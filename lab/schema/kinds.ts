@@ -1,6 +1,6 @@
 /**
- * Kinds of property values: what is accepted, said in words, and when two values are the same to AWS.
- * The tables of this folder are written with them.
+ * Kinds of property values. A kind says which values are accepted (also in words) and when two values are equal for AWS. The tables of
+ * this folder use them.
  */
 import type { Failure } from "../plugin/plugin.ts";
 import { asAsset, hasUnknown, isObject, unknown, type Value } from "../plugin/values.ts";

@@ -1,4 +1,4 @@
-/** What a resource type looks like to the lab. One table per type; index.ts lists them. */
+/** The description of a resource type. One table per type; index.ts lists them. */
 import type { Failure } from "../plugin/plugin.ts";
 import type { Value } from "../plugin/values.ts";
 import { type Property, tags } from "./kinds.ts";

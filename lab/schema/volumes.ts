@@ -1,4 +1,4 @@
-/** EBS volumes that are resources of their own, and what they are attached to. */
+/** EBS volumes that are resources of their own, and their attachments. */
 import type { Failure } from "../plugin/plugin.ts";
 import { flag, oneOf, text, wholeNumber } from "./kinds.ts";
 import { availabilityZone, id } from "./names.ts";

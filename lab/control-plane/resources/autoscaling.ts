@@ -1,6 +1,6 @@
 /**
- * Launch templates and auto scaling groups. A group keeps as many healthy instances as desired: what it launches is an
- * ordinary instance, made from the newest version of its template; see ../autoscaling.ts for what it notices later.
+ * Launch templates and auto scaling groups. A group keeps the desired number of healthy instances. It launches ordinary instances from
+ * the newest version of its template. Its health checks are in ../autoscaling.ts.
  */
 import { ApiError } from "../errors.ts";
 import { arn, newId } from "../names.ts";

@@ -1,4 +1,4 @@
-/** All types of the resource API, and what each verb does with them. */
+/** All types of the resource API, and its verbs. */
 import type { Cloud } from "../cloud.ts";
 import { ApiError } from "../errors.ts";
 import type { Lifecycle } from "../lifecycle.ts";

@@ -1,4 +1,4 @@
-/** Instances, the images made of them, and whether they run. */
+/** Instances, the images made from them, and their states. */
 import { baseAmi, baseImageDir } from "../../image/base.ts";
 import { gatewayOf, nextAddress } from "../addresses.ts";
 import { ApiError } from "../errors.ts";

@@ -1,4 +1,4 @@
-/** What the control plane does with a type of resource. One table per type; index.ts lists them. */
+/** The interface of a resource type: one table of functions per type. index.ts lists them. */
 import type { Cloud } from "../cloud.ts";
 import { ApiError } from "../errors.ts";
 import type { Lifecycle } from "../lifecycle.ts";

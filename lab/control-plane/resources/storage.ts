@@ -1,4 +1,4 @@
-/** S3 buckets and their objects. What an object holds is a file in the lab's folder; the record has its hash only. */
+/** S3 buckets and their objects. The content of an object is a file in the lab's folder; the record has only its hash. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
