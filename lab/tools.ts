@@ -1,9 +1,9 @@
 /**
  * Packs the tools of the monit machine: Node, Pulumi and the production npm packages, laid out as
- * `/opt/barton/tools`. In the lab the monit image fetches them as one archive (config `barton:toolsUrl`), because a machine in the lab has
- * no internet. On AWS the image downloads the official ones.
+ * `/opt/barton/tools`. In the lab the monit image fetches them as one archive (config `barton:toolsUrl`),
+ * because a machine in the lab has no internet; on AWS the image downloads the official ones.
  *
- * The archive is cached. Its name is the hash of its contents.
+ * Cached by content: the archive's name is the hash of what goes into it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
