@@ -1,4 +1,5 @@
 /** The gentle beginning of a planned switch: no new sessions for the old master, and time for short ones to end. */
+import type { Session } from "../observe/proxy-stat.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, proxyOf, type World } from "./world.ts";
 
@@ -7,25 +8,34 @@ const drainMs = 100;
 const pauseMs = 5;
 
 /**
- * Takes the server out of the proxies and waits until its sessions have ended, for 0.1 s at most: clients that
- * keep their connection go on writing until the fence cuts it.
+ * Takes the server out of the proxies and waits until its sessions have ended, for 0.1 s at most: clients that keep their
+ * connection go on writing until the fence cuts it. A session whose connection to the server is still on its way gets the same
+ * time once it is there, or moves on when haproxy's time to connect is over: so when this ends, nobody is connecting any more.
  */
 export async function drain(
   world: World,
   { shard, machine, proxies }: { shard: number; machine: RedisMachine; proxies: ProxyMachine[] },
 ): Promise<void> {
-  const { clock } = world;
   await Promise.all(
     proxies.map(async (proxy) => {
       const link = proxyOf(world, proxy);
       await link.tell([`set server shard${shard}/${machine} state maint`], commandTimeoutMs);
-      const deadlineMs = clock.now() + drainMs;
-      while (clock.now() < deadlineMs) {
+      await untilEnded(world, async () => {
         const sessions = await link.sessions(commandTimeoutMs);
-        if (!sessions.some(({ backend, server }) => backend === `shard${shard}` && server === machine))
-          return;
-        await clock.sleep(pauseMs);
-      }
+        return sessions.filter(({ backend, server }) => backend === `shard${shard}` && server === machine);
+      });
     }),
   );
+}
+
+async function untilEnded({ clock, topology }: World, list: () => Promise<Session[]>): Promise<void> {
+  const lastMs = clock.now() + topology.detection.connectTimeoutMs + drainMs;
+  let deadlineMs = clock.now() + drainMs;
+  while (clock.now() < deadlineMs) {
+    const sessions = await list();
+    if (sessions.length === 0) return;
+    if (sessions.some(({ established }) => !established))
+      deadlineMs = Math.min(clock.now() + drainMs, lastMs);
+    await clock.sleep(pauseMs);
+  }
 }

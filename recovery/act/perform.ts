@@ -2,6 +2,7 @@
 import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
 import { fence } from "./fence.ts";
+import { pauseWrites, resumeWrites } from "./paused-writes.ts";
 import { promote, writeEpoch } from "./promote.ts";
 import {
   copyConfiguration,
@@ -33,6 +34,10 @@ export function perform(world: World, step: Step): Promise<void> {
       return drain(world, step);
     case "fence":
       return fence(world, step);
+    case "pause writes":
+      return pauseWrites(world, step);
+    case "resume writes":
+      return resumeWrites(world, step);
     case "catch up":
       return catchUp(world, step);
     case "promote":

@@ -13,6 +13,8 @@ export async function promote(
   await link.run(
     [
       ["REPLICAOF", "NO", "ONE"],
+      // It may have been the old master of a planned switch a moment ago: its pause would keep the next command waiting.
+      ["CLIENT", "UNPAUSE"],
       ["SET", epochKey, String(epoch)],
     ],
     commandTimeoutMs,

@@ -2,8 +2,9 @@
 import { within } from "../clock.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { proxyMachines } from "../topology.ts";
+import { resumeWrites } from "./paused-writes.ts";
 import { release } from "./release.ts";
-import { addressOf, commandTimeoutMs, redisOf, shardOf, type World } from "./world.ts";
+import { addressOf, answerMaxMs, commandTimeoutMs, redisOf, shardOf, type World } from "./world.ts";
 
 /** Makes `machine` a replica of `master`, by address: a name may lead to a machine that is gone. */
 export async function follow(
@@ -20,11 +21,25 @@ const catchUpMaxMs = 1_500;
 const pauseMs = 3;
 
 /**
- * Waits until `to` has received everything that `from`, already fenced, has written.
+ * Waits until `to` has received everything that `from` has written, which executes no more writes (the step before this).
  *
- * @throws when it does not within 1.5 s (the traffic goes to `from` again then), or when one of them does not answer.
+ * @throws when it does not within 1.5 s (the traffic goes to `from` again then), or when one of them does not answer. `from` is
+ *   told then to execute writes again.
  */
 export async function catchUp(
+  world: World,
+  { shard, from, to }: { shard: number; from: RedisMachine; to: RedisMachine },
+): Promise<void> {
+  try {
+    await untilCaughtUp(world, { shard, from, to });
+  } catch (error) {
+    // Nobody waits for its answer: it may be the one that has fallen silent.
+    resumeWrites(world, { shard, machine: from }).catch(() => {});
+    throw error;
+  }
+}
+
+async function untilCaughtUp(
   world: World,
   { shard, from, to }: { shard: number; from: RedisMachine; to: RedisMachine },
 ): Promise<void> {
@@ -46,13 +61,8 @@ export async function catchUp(
   }
 }
 
-/**
- * A machine that loses its power in this moment leaves the question without an answer, and the traffic waits: so no longer than
- * monit takes to find a machine silent.
- */
 async function offsetOf(world: World, machine: RedisMachine, shard: number): Promise<number> {
-  const { failures, connectTimeoutMs } = world.topology.detection;
-  const limitMs = failures * connectTimeoutMs;
+  const limitMs = answerMaxMs(world);
   const answer = await within(world.clock, limitMs, redisOf(world, machine, shard).ask(), undefined);
   if (!answer) throw new Error(`${machine} has not answered for shard ${shard} within ${limitMs} ms`);
   if ("refusal" in answer) throw new Error(`${machine} refuses recovery: ${answer.refusal}`);

@@ -24,6 +24,14 @@ export interface World {
 /** How long one command to a redis server or a proxy may take; both answer in well under a millisecond when well. */
 export const commandTimeoutMs = 1_000;
 
+/**
+ * How long the traffic waits for a redis server's answer in a planned switch: a machine that loses its power in this moment never
+ * answers, and monit takes no longer to find it silent.
+ */
+export function answerMaxMs({ topology }: Pick<World, "topology">): number {
+  return topology.detection.failures * topology.detection.connectTimeoutMs;
+}
+
 /** The connection to a redis server. @throws when its machine has no address. */
 export function redisOf(world: Pick<World, "board">, machine: RedisMachine, shard: number): RedisConnection {
   const link = world.board.redis(machine, shard);

@@ -17,6 +17,10 @@ export type Step =
   | { do: "drain"; shard: number; machine: RedisMachine; proxies: ProxyMachine[] }
   /** Rule 2: no client's write can reach `machine` any more; `proven` says why some proxies need no command. */
   | { do: "fence"; shard: number; machine: RedisMachine; proxies: ProxyMachine[]; proven: string[] }
+  /** No client's write is executed by `machine` any more, for some seconds: see act/paused-writes.ts. */
+  | { do: "pause writes"; shard: number; machine: RedisMachine }
+  /** The end of the pause. It ends by itself too: a monitor may die before this step. */
+  | { do: "resume writes"; shard: number; machine: RedisMachine }
   /** Wait until `to` has received everything that the fenced `from` has written. */
   | { do: "catch up"; shard: number; from: RedisMachine; to: RedisMachine }
   | { do: "promote"; shard: number; machine: RedisMachine; epoch: number }
@@ -54,6 +58,9 @@ export function describeStep(step: Step): string {
       return `drain ${step.machine}'s server of shard ${step.shard}`;
     case "fence":
       return `fence ${step.machine}'s server of shard ${step.shard}`;
+    case "pause writes":
+    case "resume writes":
+      return `${step.do} of ${step.machine}'s server of shard ${step.shard}`;
     case "catch up":
       return `wait until ${step.to} has everything of shard ${step.shard}`;
     case "promote":

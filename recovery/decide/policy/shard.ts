@@ -106,7 +106,7 @@ export const shardSituations: ShardRow[] = [
       "Somebody ordered another master (`barton switchover`): a planned switch, without error and loss.",
     traffic: "as it is",
     when: isSwitchReady,
-    steps: (view) => orderedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    steps: (view) => plannedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
     because: (view) =>
       `${otherOf(view, masterOf(view)).machine} takes over from ${masterOf(view).machine}, as was ordered`,
   },
@@ -118,7 +118,7 @@ export const shardSituations: ShardRow[] = [
       "The master's disk is full, and it refuses writes: its counterpart takes over by a planned switch, without loss.",
     traffic: "as it is",
     when: (view) => isSole(view) && refusesWrites(masterOf(view)) && !whyNoRelief(view),
-    steps: (view) => stayingSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    steps: (view) => plannedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
     because: (view) =>
       `${masterOf(view).machine}'s disk is full, it refuses writes: ${otherOf(view, masterOf(view)).machine} takes over`,
     about: (view) => masterOf(view).machine,
@@ -386,31 +386,25 @@ function takeOver(view: ShardView): Step[] {
   return [fence(view, from), promote(view, heir.machine), release(view, heir.machine), cut(view, from)];
 }
 
-/** As above, but the old master still works: nothing is promoted before the replica has every write. */
+/**
+ * The old master still works, so nothing that it acknowledged may be lost, and no client may see an error. Short sessions end by
+ * themselves, also those whose connection is still on its way (drain); the others are cut (fence). From the pause on, the old
+ * master executes no write, whatever still reaches it: what the replica has then is everything. The old master follows before
+ * the pause ends, so that it never acknowledges a write beside its successor.
+ */
 function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
+  const { machine } = from;
   const shard = view.shard.index;
   return [
-    fence(view, from.machine),
-    { do: "catch up", shard, from: from.machine, to: to.machine },
+    { do: "drain", shard, machine, proxies: commandable(view) },
+    fence(view, machine),
+    { do: "pause writes", shard, machine },
+    { do: "catch up", shard, from: machine, to: to.machine },
     promote(view, to.machine),
     release(view, to.machine),
-    cut(view, from.machine),
-  ];
-}
-
-/** As above, and the old master stays, as the new one's replica. */
-function stayingSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
-  const steps = plannedSwitch(view, from, to);
-  const released = steps.findIndex((step) => step.do === "release") + 1;
-  return steps.toSpliced(released, 0, follow(view, from, to));
-}
-
-/** As above, but gently. */
-function orderedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
-  const { machine } = from;
-  return [
-    { do: "drain", shard: view.shard.index, machine, proxies: commandable(view) },
-    ...stayingSwitch(view, from, to),
+    follow(view, from, to),
+    cut(view, machine),
+    { do: "resume writes", shard, machine },
   ];
 }
 

@@ -372,12 +372,15 @@ describe("a master whose disk is full refuses writes", () => {
 
   test("its counterpart takes over, with every write, and it stays as a replica", () => {
     expect(stepsOf(full(), "shard 1")).toEqual([
+      "drain redis1's server of shard 1",
       "fence redis1's server of shard 1",
+      "pause writes of redis1's server of shard 1",
       "wait until redis2 has everything of shard 1",
       "make redis2 master of shard 1 (epoch 2)",
       "send the traffic of shard 1 to redis2",
       "make redis1 replica of redis2 for shard 1",
       "cut old sessions of shard 1 with redis1",
+      "resume writes of redis1's server of shard 1",
     ]);
   });
 
@@ -996,11 +999,15 @@ describe("replacement", () => {
     const world = new World();
     world.order("redis1");
     expect(stepsOf(world, "shard 1")).toEqual([
+      "drain redis1's server of shard 1",
       "fence redis1's server of shard 1",
+      "pause writes of redis1's server of shard 1",
       "wait until redis2 has everything of shard 1",
       "make redis2 master of shard 1 (epoch 2)",
       "send the traffic of shard 1 to redis2",
+      "make redis1 replica of redis2 for shard 1",
       "cut old sessions of shard 1 with redis1",
+      "resume writes of redis1's server of shard 1",
     ]);
     delete world.remembered(2).inSync;
     expect(world.situation("redis1")).toBe("machine-needed");
