@@ -42,8 +42,8 @@ async function start(name: keyof typeof addresses) {
   const child = bench.startRedis(name, addresses[name], port);
   await until(
     "the server's answer",
-    () => ask(addresses[name], "PING"),
-    (reply) => reply === "+PONG",
+    () => ask(addresses[name], "ROLE"),
+    (reply) => reply.startsWith("*"),
   );
   await ask(
     addresses[name],
@@ -52,8 +52,12 @@ async function start(name: keyof typeof addresses) {
   return child;
 }
 
-async function ask(address: string, command: string): Promise<string> {
-  const client = await login(address, port, "recovery");
+async function ask(
+  address: string,
+  command: string,
+  user: "client" | "recovery" = "recovery",
+): Promise<string> {
+  const client = await login(address, port, user);
   try {
     return await client.ask(command);
   } finally {
@@ -65,7 +69,7 @@ async function replicaCaughtUp(): Promise<void> {
   // WAIT is answered with the number of replicas that have everything.
   await until(
     "a replica that follows",
-    () => ask(addresses.master, "WAIT 1 500"),
+    () => ask(addresses.master, "WAIT 1 500", "client"),
     (reply) => reply === ":1",
     30_000,
   );
@@ -139,7 +143,7 @@ test("every client's operations are recorded as they were, through the death of 
   expect(verdictOf("duplicates")).toBe("pass");
 
   await load.clean();
-  expect(await ask(addresses.master, "DBSIZE")).toBe(":0");
+  expect(await ask(addresses.master, "DBSIZE", "client")).toBe(":0");
 });
 
 test("a write that is lost is found missing", async () => {
