@@ -2,7 +2,7 @@
  * Planned switches on a slow network: a proxy's connection to the old master is still on its way while recovery reads the
  * proxies' lists of sessions, and arrives afterwards. No acknowledged write may be lost, and no short client may see an error.
  *
- * BARTON_TEST_SWITCHES is the number of switches of each kind, BARTON_TEST_LATE_PERCENT the share of late SYNs: see CONTRIBUTING.md.
+ * The longer experiment of issue 11: BARTON_TEST_SWITCHES=80 BARTON_TEST_LATE_PERCENT=1 scripts/test test/recovery/integration/late-syns
  */
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../../recovery/clock.ts";
