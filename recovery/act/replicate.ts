@@ -65,7 +65,7 @@ async function offsetOf(world: World, machine: RedisMachine, shard: number): Pro
   const limitMs = answerMaxMs(world);
   const answer = await within(world.clock, limitMs, redisOf(world, machine, shard).ask(), undefined);
   if (!answer) throw new Error(`${machine} has not answered for shard ${shard} within ${limitMs} ms`);
-  if ("refusal" in answer) throw new Error(`${machine} refuses recovery: ${answer.refusal}`);
+  if ("refusal" in answer) throw new Error(`${machine} refuses recovery: ${answer.refusal.text}`);
   return answer.info.offset;
 }
 

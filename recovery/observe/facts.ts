@@ -25,14 +25,62 @@ export interface Look {
 
 export const noLook: Look = { state: "none" };
 
+/**
+ * Why a redis server answers recovery with a refusal. `credentials`: NOAUTH or WRONGPASS. `rights`: NOPERM. `busy`: a script
+ * runs and does not end. `too many clients`: `maxclients` is reached. `loading`: it reads its data from disk.
+ * `unreadable`: its answer lacks a field.
+ */
+export type RefusalKind =
+  | "credentials"
+  | "rights"
+  | "busy"
+  | "too many clients"
+  | "loading"
+  | "unreadable"
+  | "other";
+
+/** A refusal. `text` has the server's own words, or says which field is missing. */
+export interface Refusal {
+  kind: RefusalKind;
+  text: string;
+}
+
+/** A replica's link to its master. */
+export interface ReplicaLink {
+  host: string;
+  port: number;
+  linkUp: boolean;
+  /** A full copy is under way. */
+  syncing: boolean;
+  /** Seconds since the link was lost. Undefined while it is up, and if this process never had one. */
+  downSeconds?: number;
+  /** Of a full copy: bytes received, bytes left (undefined while the master does not tell), seconds since the last byte. */
+  copy?: { bytesReceived: number; bytesLeft?: number; idleSeconds: number };
+}
+
+/**
+ * Counts since the process started. A replica does not report why its link stays down, and recovery has no right to read the
+ * master's ACL LOG. Which of the master's counters grows meanwhile tells the reason.
+ */
+export interface RedisCounters {
+  /** Full copies that replicas fetched, or began to fetch. */
+  fullCopies: number;
+  /** Logins with a wrong password, and commands without a login. */
+  refusedLogins: number;
+  /** Connections that were refused because `maxclients` was reached. */
+  refusedConnections: number;
+}
+
 /** What a redis server reports about itself. */
 export interface RedisInfo {
   runId: string;
   role: "master" | "replica";
   /** It reads its data from disk. It answers, but its copy is incomplete. */
   loading: boolean;
+  /** How far it is with that, by its own estimate. */
+  loadingProgress?: { percent: number; secondsLeft: number };
   /** Of a replica: its master, whether that link is up, and whether a full copy is under way. */
-  follows?: { host: string; port: number; linkUp: boolean; syncing: boolean };
+  follows?: ReplicaLink;
   /** Replication offset: bytes written (master) or received (replica). */
   offset: number;
   /** Recovery's epoch in the data (key `barton:epoch`); 0 if there is none, undefined if it cannot be read. */
@@ -43,6 +91,7 @@ export interface RedisInfo {
   acknowledgedBy?: string[];
   /** Its disk is full, so it refuses its clients' writes. */
   refusesWrites?: boolean;
+  counters?: RedisCounters;
   /** Seconds since a session of that address was last active, for the addresses that were asked about. */
   sessionsIdleSeconds?: Record<string, number>;
 }
@@ -54,8 +103,8 @@ export interface ServerFacts {
   info?: RedisInfo;
   /** When that answer was asked for (monotonic milliseconds). */
   askedMs?: number;
-  /** What the server says while it answers but refuses recovery's credentials or commands. */
-  refusal?: string;
+  /** Why its latest answer was a refusal; undefined if it was none. A server that refuses is alive: no vantage point counts it as a failure. */
+  refusal?: Refusal;
 }
 
 /**

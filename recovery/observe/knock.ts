@@ -36,3 +36,23 @@ export async function knockAny(host: string, ports: number[], timeoutMs: number)
 export function refusedOrSilent(code: string | undefined): "refused" | "silent" {
   return code === "ECONNREFUSED" || code === "ECONNRESET" ? "refused" : "silent";
 }
+
+/**
+ * The first line that a server says without being asked, within `timeoutMs`; undefined when it says nothing, or cannot be
+ * reached. Never rejects.
+ */
+export function unaskedWord(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const timer = setTimeout(() => finish(undefined), timeoutMs);
+    const finish = (word: string | undefined) => {
+      clearTimeout(timer);
+      socket.resetAndDestroy();
+      resolve(word);
+    };
+    socket.setEncoding("utf8");
+    socket.once("data", (text: string) => finish(text.split("\r\n")[0]));
+    socket.once("error", () => finish(undefined));
+    socket.once("close", () => finish(undefined));
+  });
+}

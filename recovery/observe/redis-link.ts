@@ -3,9 +3,9 @@
  * It is opened on demand. A broken connection is not retried by itself; the next question opens a new one.
  */
 import { Redis } from "ioredis";
-import type { RedisInfo } from "./facts.ts";
-import { type Knock, knock } from "./knock.ts";
-import { idleSecondsByAddress, parseRedisInfo } from "./redis-info.ts";
+import type { RedisInfo, Refusal } from "./facts.ts";
+import { type Knock, knock, unaskedWord } from "./knock.ts";
+import { idleSecondsByAddress, infoSections, parseRedisInfo, refusalOf } from "./redis-info.ts";
 import type { Watched } from "./watcher.ts";
 
 /** The key of recovery's epoch, in the data. */
@@ -19,7 +19,7 @@ export interface RedisCredentials {
 }
 
 /** The answer of a redis server: its information, or why it refuses recovery. */
-export type RedisAnswer = { info: RedisInfo } | { refusal: string };
+export type RedisAnswer = { info: RedisInfo } | { refusal: Refusal };
 
 export class RedisLink implements Watched<RedisAnswer> {
   readonly #address: string;
@@ -38,19 +38,37 @@ export class RedisLink implements Watched<RedisAnswer> {
     this.#connectTimeoutMs = connectTimeoutMs;
   }
 
-  /** Asks for everything a cycle needs, in one round trip. */
+  /**
+   * Asks for everything a cycle needs, in one round trip.
+   *
+   * @throws when the connection fails. An error reply, or an answer that cannot be read, is a refusal: the server lives.
+   */
   async ask(): Promise<RedisAnswer> {
+    try {
+      return await this.#ask();
+    } catch (failure) {
+      const word = await this.#unaskedWord();
+      if (word?.startsWith("-")) return { refusal: refusalOf(word.slice(1)) };
+      throw failure;
+    }
+  }
+
+  async #ask(): Promise<RedisAnswer> {
     const watched = this.watchedAddresses();
     const pipeline = this.#open().pipeline();
-    pipeline.call("INFO", "server", "replication", "persistence").call("GET", epochKey).call("GET", beatKey);
+    pipeline
+      .call("INFO", ...infoSections)
+      .call("GET", epochKey)
+      .call("GET", beatKey);
     if (watched.length > 0) pipeline.call("CLIENT", "LIST", "TYPE", "normal");
     const [info, epoch, beat, clients] = (await pipeline.exec()) ?? [];
     const failure = info?.[0];
     if (failure) {
-      if (isReply(failure)) return { refusal: failure.message };
+      if (isReply(failure)) return { refusal: refusalOf(failure.message) };
       throw failure;
     }
-    const parsed = parseRedisInfo(String(info?.[1]));
+    const parsed = readable(String(info?.[1]));
+    if ("refusal" in parsed) return parsed;
     const sessions = clients && !clients[0] ? idleSecondsByAddress(String(clients[1]), watched) : undefined;
     return {
       info: { ...parsed, epoch: numberFrom(epoch), beat: numberFrom(beat), sessionsIdleSeconds: sessions },
@@ -75,6 +93,15 @@ export class RedisLink implements Watched<RedisAnswer> {
 
   knock(): Promise<Knock> {
     return knock(this.#address, this.#port, this.#connectTimeoutMs);
+  }
+
+  /**
+   * What the server says to a connection that does not say anything: a server with too many clients says so, and closes. Over
+   * the connection above that word is lost, because its login is written into a closed connection.
+   */
+  async #unaskedWord(): Promise<string | undefined> {
+    if (this.#isClosed) return undefined;
+    return unaskedWord(this.#address, this.#port, this.#connectTimeoutMs / 4);
   }
 
   drop(): void {
@@ -116,6 +143,15 @@ export class RedisLink implements Watched<RedisAnswer> {
     });
     this.#client = client;
     return client;
+  }
+}
+
+/** What INFO says; a missing field is a refusal that names it. */
+function readable(text: string): ReturnType<typeof parseRedisInfo> | { refusal: Refusal } {
+  try {
+    return parseRedisInfo(text);
+  } catch (error) {
+    return { refusal: { kind: "unreadable", text: (error as Error).message } };
   }
 }
 

@@ -85,8 +85,13 @@ export class Workbench {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** A redis server from the role's own templates, at `address`. */
-  startRedis(name: string, address: string, port: number): ChildProcess & { pid: number } {
+  /** A redis server from the role's own templates, at `address`; `settings` come on top (`--maxclients`, `1`). */
+  startRedis(
+    name: string,
+    address: string,
+    port: number,
+    ...settings: string[]
+  ): ChildProcess & { pid: number } {
     for (const kind of ["data", "run"]) mkdirSync(join(this.folder, `${name}-${kind}`), { recursive: true });
     const aclFile = this.write(`${name}.acl`, usersAcl(passwords));
     const commonFile = this.write(
@@ -99,7 +104,7 @@ export class Workbench {
       dataDir: join(this.folder, `${name}-data`),
       runDir: join(this.folder, `${name}-run`),
     });
-    return this.start("redis-server", [this.write(`${name}.conf`, conf)]);
+    return this.start("redis-server", [this.write(`${name}.conf`, conf), ...settings]);
   }
 
   /** haproxy in the foreground; without root the lines that need it are left out. */

@@ -2,7 +2,7 @@
  * Views: the facts and the memory of one shard, one redis machine or one proxy, in the words in which the
  * table of situations speaks. Computed once per cycle, without side effects.
  */
-import { type Facts, type RedisInfo, serverId, type Vantage } from "../../observe/facts.ts";
+import { type Facts, type RedisInfo, type Refusal, serverId, type Vantage } from "../../observe/facts.ts";
 import type { Limits } from "../../settings.ts";
 import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../../topology.ts";
 import {
@@ -43,7 +43,7 @@ export interface ServerView {
   /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
   looked: boolean;
   /** What it says when it refuses recovery's credentials or commands. */
-  refusal?: string;
+  refusal?: Refusal;
   /** Its machine is given up: it is not used any more, whatever it says. */
   givenUp: boolean;
   /** Somebody ordered its machine's failover, or the engine does not know its instance and will launch another. */

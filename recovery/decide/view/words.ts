@@ -26,7 +26,7 @@ export function troubleOf({ machine, condition, by, refusal }: ServerView): stri
     case "unseen":
       return `${machine} has not answered yet`;
     case "fine":
-      return refusal ? `${machine} refuses recovery: ${refusal}` : `${machine} answers`;
+      return refusal ? `${machine} refuses recovery: ${refusal.text}` : `${machine} answers`;
   }
 }
 

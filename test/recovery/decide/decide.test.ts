@@ -1017,7 +1017,7 @@ describe("replacement", () => {
 test("facts that no row covers are reported by name, and the other subjects are seen to", () => {
   const world = new World();
   world.server("redis1", 1).info = replicaInfo("redis2", 9001);
-  world.server("redis1", 1).refusal = "NOPERM";
+  world.server("redis1", 1).refusal = { kind: "rights", text: "NOPERM" };
   world.look("redis2", 1, failing("refused"));
   delete world.remembered(1).master;
   world.freshProxy("haproxy1").freshProxy("haproxy2");

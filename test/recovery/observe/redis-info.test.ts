@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { idleSecondsByAddress, parseRedisInfo } from "../../../recovery/observe/redis-info.ts";
+import { idleSecondsByAddress, parseRedisInfo, refusalOf } from "../../../recovery/observe/redis-info.ts";
 
 const info = (fields: Record<string, string | number>) =>
   ["# Server", ...Object.entries(fields).map(([name, value]) => `${name}:${value}`), ""].join("\r\n");
@@ -75,4 +75,65 @@ test("CLIENT LIST tells how long ago the sessions of an address were last active
     `id=3 addr=${address}:51 laddr=10.42.1.11:9001 fd=8 name= age=9 idle=${idle} flags=N`;
   const list = [line("10.42.1.21", 7), line("10.42.1.21", 2), line("10.42.2.22", 0), ""].join("\n");
   expect(idleSecondsByAddress(list, ["10.42.1.21", "10.42.9.9"])).toEqual({ "10.42.1.21": 2 });
+});
+
+describe("why it is not well", () => {
+  test("the progress of loading", () => {
+    const loading = { loading: 1, loading_loaded_perc: "42.50", loading_eta_seconds: 7 };
+    expect(parseRedisInfo(info({ ...replica, ...loading }))).toMatchObject({
+      loading: true,
+      loadingProgress: { percent: 42.5, secondsLeft: 7 },
+    });
+  });
+
+  test("a link that is down, and since when", () => {
+    const down = { ...replica, master_link_status: "down" };
+    const linkOf = (fields: Record<string, string | number>) => parseRedisInfo(info({ ...down, ...fields }));
+    expect(linkOf({ master_link_down_since_seconds: 12 }).follows).toMatchObject({ downSeconds: 12 });
+    expect(linkOf({ master_link_down_since_seconds: -1 }).follows).not.toHaveProperty("downSeconds");
+  });
+
+  test("a full copy: what is left is not known of one without a file", () => {
+    const copy = (left: number, total: number) => ({
+      ...replica,
+      master_sync_in_progress: 1,
+      master_sync_total_bytes: total,
+      master_sync_read_bytes: 300,
+      master_sync_left_bytes: left,
+      master_sync_last_io_seconds_ago: 4,
+    });
+    expect(parseRedisInfo(info(copy(700, 1000))).follows?.copy).toEqual({
+      bytesReceived: 300,
+      bytesLeft: 700,
+      idleSeconds: 4,
+    });
+    expect(parseRedisInfo(info(copy(-300, 0))).follows?.copy).toEqual({ bytesReceived: 300, idleSeconds: 4 });
+  });
+
+  test("what a server counts", () => {
+    const counted = {
+      sync_full: 2,
+      rejected_connections: 3,
+      errorstat_WRONGPASS: "count=4",
+      errorstat_NOAUTH: "count=5",
+    };
+    expect(parseRedisInfo(info({ ...master, ...counted })).counters).toEqual({
+      fullCopies: 2,
+      refusedLogins: 9,
+      refusedConnections: 3,
+    });
+  });
+
+  test.each([
+    ["WRONGPASS invalid username-password pair or user is disabled.", "credentials"],
+    ["NOAUTH Authentication required.", "credentials"],
+    ["NOPERM this user has no permissions to run the 'info' command", "rights"],
+    ["BUSY Redis is busy running a script.", "busy"],
+    ["LOADING Redis is loading the dataset in memory", "loading"],
+    ["ERR max number of clients reached", "too many clients"],
+    ["ERR something else", "other"],
+    ["", "other"],
+  ] as const)("%s", (text, kind) => {
+    expect(refusalOf(text)).toEqual({ kind, text });
+  });
 });
