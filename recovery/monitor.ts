@@ -21,6 +21,10 @@ async function main(): Promise<void> {
   const waits = () => log.warn("another recovery is at work on this machine: waiting until it has ended");
   const lock = await waitForLock(settings.runDir, systemClock, waits, stop.signal);
   if (!lock) return;
+  lock.lost.addEventListener("abort", () => {
+    log.error("recovery's lock is lost, because its child was killed: recovery starts again");
+    stop.abort();
+  });
   const prepared = await prepare(settings, log, stop.signal);
   if (!prepared) return;
   const { reconciler, engine } = prepared;

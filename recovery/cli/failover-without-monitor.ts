@@ -23,6 +23,7 @@ export async function failoverAlone(
     return { ok: false, message: "another recovery is at work on this machine: try again in a moment" };
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
+  lock.lost.addEventListener("abort", () => stop.abort());
   const log = createLog(process.stderr, { BARTON_LOG_LEVEL: "warn" });
   try {
     const prepared = await prepare(settings, log, stop.signal);

@@ -6,12 +6,28 @@ import {
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
+import { systemClock, within } from "../clock.ts";
 import type { CloudState } from "../observe/facts.ts";
 import { type MachineName, machineNames } from "../topology.ts";
 import type { Cloud, Instance } from "./cloud.ts";
 
 /** Limit of one call with its retries, in milliseconds. The promotion path waits for no call (rule 9). */
 const callTimeoutMs = 5_000;
+/** Nor may all pages together. */
+const describeTimeoutMs = 20_000;
+
+/**
+ * The SDK's own signal ends the request only: while it asks for credentials, it does not look at it.
+ *
+ * @throws when there is no end in time.
+ */
+async function inTime<T>(call: string, work: Promise<T>, ms = callTimeoutMs): Promise<T> {
+  const result = await within(systemClock, ms, work, late);
+  if (result === late) throw new Error(`EC2 does not answer ${call}: no end within ${ms} ms`);
+  return result as T;
+}
+
+const late = Symbol("late");
 
 /**
  * @param stack value of the tag `barton:stack` of this installation's instances.
@@ -19,28 +35,30 @@ const callTimeoutMs = 5_000;
  */
 export function ec2Cloud(stack: string, env: NodeJS.ProcessEnv = process.env): Cloud {
   const client = new EC2Client({ region: env.AWS_REGION ?? env.AWS_DEFAULT_REGION, maxAttempts: 2 });
-  const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
   return {
-    async describe() {
-      const instances: Instance[] = [];
-      let NextToken: string | undefined;
-      do {
-        const filters = [{ Name: "tag:barton:stack", Values: [stack] }];
-        const page = await client.send(
-          new DescribeInstancesCommand({ Filters: filters, NextToken }),
-          limit(),
-        );
-        for (const { Instances = [] } of page.Reservations ?? []) instances.push(...Instances.flatMap(ours));
-        NextToken = page.NextToken;
-      } while (NextToken);
-      return instances;
-    },
+    describe: () => inTime("DescribeInstances", allPages(client, stack), describeTimeoutMs),
     async powerOff(instanceId) {
-      await client
-        .send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }), limit())
-        .catch((error: Error) => refused("TerminateInstances", instanceId, error));
+      const request = new TerminateInstancesCommand({ InstanceIds: [instanceId] });
+      await inTime("TerminateInstances", client.send(request, limit())).catch((error: Error) =>
+        refused("TerminateInstances", instanceId, error),
+      );
     },
   };
+}
+
+const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
+
+async function allPages(client: EC2Client, stack: string): Promise<Instance[]> {
+  const instances: Instance[] = [];
+  let NextToken: string | undefined;
+  do {
+    const filters = [{ Name: "tag:barton:stack", Values: [stack] }];
+    const request = new DescribeInstancesCommand({ Filters: filters, NextToken });
+    const page = await inTime("DescribeInstances", client.send(request, limit()));
+    for (const { Instances = [] } of page.Reservations ?? []) instances.push(...Instances.flatMap(ours));
+    NextToken = page.NextToken;
+  } while (NextToken);
+  return instances;
 }
 
 /** Cuts the power of a machine. Only rehearsals use it. */
@@ -59,9 +77,7 @@ export function ec2PowerSwitch(stack: string, env: NodeJS.ProcessEnv = process.e
       const newest = running.sort((a, b) => b.launchedAt.localeCompare(a.launchedAt))[0];
       if (!newest) throw new Error(`the cloud shows no running instance of ${machine}`);
       const request = { InstanceIds: [newest.instanceId], Force: true, SkipOsShutdown: true };
-      await client.send(new StopInstancesCommand(request), {
-        abortSignal: AbortSignal.timeout(callTimeoutMs),
-      });
+      await inTime("StopInstances", client.send(new StopInstancesCommand(request), limit()));
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Reads what Pulumi reports about locks, and repairs a state that a killed run left behind. */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { processOf } from "./run-command.ts";
 
 /** True if this error of the CLI says that the stack is locked. */
 export function isLocked(errorText: string): boolean {
@@ -38,11 +38,8 @@ function holdersOf(errorText: string): LockHolder[] {
 
 /** Checks the name, too: after a reboot another process may have the same id. */
 function isPulumiRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim().startsWith("pulumi");
-  } catch {
-    return false;
-  }
+  const process = processOf(pid);
+  return process !== undefined && !process.isDead && process.command.startsWith("pulumi");
 }
 
 interface ExportedState {

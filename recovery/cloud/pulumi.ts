@@ -6,13 +6,13 @@
  * somebody else's included, is respected.
  */
 import { join, relative } from "node:path";
-import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { execa } from "execa";
+import { LocalWorkspace, type PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { type MachineName, type Topology, topologySchema } from "../topology.ts";
 import type { Engine } from "./engine.ts";
 import { isLocked, isStaleLock, whyUpFailed, withoutPendingOperations } from "./pulumi-state.ts";
+import { type CommandLimit, type CommandOptions, runCommand } from "./run-command.ts";
 
 export interface PulumiOptions {
   /**
@@ -27,12 +27,24 @@ export interface PulumiOptions {
   programDir: string;
   log: Log;
   clock: Clock;
+  limits?: PulumiLimits;
+  /** When it aborts, pulumi is asked to end: recovery stops. */
+  signal?: AbortSignal;
 }
 
-/** `stack output` reads a file; `state taint` and `untaint` rewrite one. */
-const shortTimeoutMs = 60_000;
-/** An `up` waits for the cloud to launch and to terminate. */
-const upTimeoutMs = 900_000;
+/** How long pulumi may take. At the limit it is asked to end, and it is killed with all its plugins after the grace period. */
+export interface PulumiLimits {
+  /** `stack output` reads a file; `state taint` and `untaint` rewrite one. */
+  short: CommandLimit;
+  /** An `up` waits for the cloud to launch and to terminate. */
+  up: CommandLimit;
+}
+
+const defaultPulumiLimits: PulumiLimits = {
+  short: { limitMs: 60_000, graceMs: 5_000 },
+  // Asked to end, pulumi waits for what the cloud is doing, so that nothing is made that its state does not know.
+  up: { limitMs: 900_000, graceMs: 60_000 },
+};
 /** A comparison of programs this old is good enough to launch by. */
 const comparisonFreshMs = 20_000;
 
@@ -42,18 +54,12 @@ export function pulumiEngine(options: PulumiOptions): Engine {
   let known: Topology | undefined;
 
   const pulumi = async (args: string[], input = ""): Promise<string> => {
-    const result = await execa(
-      "pulumi",
-      [...args, "--stack", stack, "--non-interactive", "--color", "never"],
-      {
-        cwd: projectDir,
-        timeout: shortTimeoutMs,
-        reject: false,
-        input,
-      },
-    );
-    if (!result.failed) return result.stdout;
-    throw new Error(`pulumi ${args.join(" ")}: ${result.stderr.trim() || result.shortMessage}`);
+    const all = [...args, "--stack", stack, "--non-interactive", "--color", "never"];
+    const { short } = options.limits ?? defaultPulumiLimits;
+    const result = await runCommand("pulumi", all, { cwd: projectDir, input, ...short });
+    if (result.ok) return result.stdout;
+    const said = result.isCut ? "" : result.stderr.trim();
+    throw new Error(`pulumi ${args.join(" ")}: ${said || result.why}`);
   };
 
   const outputs = async (): Promise<Record<string, unknown>> =>
@@ -125,7 +131,8 @@ async function ownProgramHash({ programDir, projectDir, stack }: PulumiOptions):
 
 async function up(options: PulumiOptions, target: string[]): Promise<Topology | undefined> {
   const { stack: stackName, projectDir: workDir, log } = options;
-  const stack: Stack = await LocalWorkspace.selectStack({ stackName, workDir });
+  const pulumiCommand = boundedPulumi(options);
+  const stack: Stack = await LocalWorkspace.selectStack({ stackName, workDir }, { pulumiCommand });
   const say = (text: string) => {
     for (const line of text.split("\n")) if (line.trim()) log.info(`pulumi: ${line.trim()}`);
   };
@@ -134,7 +141,6 @@ async function up(options: PulumiOptions, target: string[]): Promise<Topology | 
       target,
       color: "never",
       suppressOutputs: true,
-      signal: AbortSignal.timeout(upTimeoutMs),
       onOutput: say,
       onError: say,
     })
@@ -142,6 +148,34 @@ async function up(options: PulumiOptions, target: string[]): Promise<Topology | 
       throw new Error(whyUpFailed(error.message), { cause: error });
     });
   return topologySchema.safeParse(result.outputs.topology?.value).data;
+}
+
+/**
+ * The pulumi that the Automation API runs. Its own one gets a single SIGINT at the limit, which a pulumi whose provider hangs in
+ * a creation ignores; nor would it kill the plugins. `run` is what the API calls, although its type does not tell.
+ */
+function boundedPulumi({ limits = defaultPulumiLimits, signal }: PulumiOptions): PulumiCommand {
+  const run = async (
+    args: string[],
+    cwd: string,
+    env: Record<string, string>,
+    onOutput?: CommandOptions["onOutput"],
+    onError?: CommandOptions["onError"],
+  ) => {
+    const all = args.includes("--non-interactive") ? args : [...args, "--non-interactive"];
+    const result = await runCommand("pulumi", all, {
+      cwd,
+      env: { ...env, PULUMI_AUTOMATION_API: "true" },
+      ...(args[0] === "up" ? limits.up : limits.short),
+      onOutput,
+      onError,
+      signal,
+    });
+    const { exitCode: code, stdout, stderr, isCut, why } = result;
+    if (result.ok) return { stdout, stderr, code };
+    throw new Error(`pulumi ${args[0]} ${isCut ? why : `${why}\n stdout: ${stdout}\n stderr: ${stderr}`}`);
+  };
+  return { command: "pulumi", version: null, run } as PulumiCommand;
 }
 
 async function urnsOf(

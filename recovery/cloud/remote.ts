@@ -1,5 +1,5 @@
 /** Runs commands on other machines over ssh, for what haproxy's runtime API cannot do, such as a configuration file. */
-import { execa } from "execa";
+import { runCommand } from "./run-command.ts";
 
 export interface Remote {
   /**
@@ -11,21 +11,23 @@ export interface Remote {
 }
 
 const connectSeconds = 3;
-const runTimeoutMs = 15_000;
+const runLimitMs = 15_000;
 
-/** @param keyFile private key that the proxies accept from monit. */
-export function sshRemote(keyFile: string): Remote {
+/**
+ * @param keyFile private key that the proxies accept from monit.
+ * @param limitMs how long one command may take.
+ */
+export function sshRemote(keyFile: string, limitMs = runLimitMs): Remote {
   return {
     async run(address, script, input = "") {
-      const result = await execa("ssh", [...sshOptions(keyFile), `root@${address}`, script], {
+      const result = await runCommand("ssh", [...sshOptions(keyFile), `root@${address}`, script], {
         input,
-        timeout: runTimeoutMs,
-        reject: false,
+        limitMs,
         stripFinalNewline: false,
       });
-      if (!result.failed) return result.stdout;
-      const reason = result.timedOut ? `no end within ${runTimeoutMs} ms` : lastLines(result.stderr);
-      throw new Error(`ssh root@${address}: ${reason || result.shortMessage}`);
+      if (result.ok) return result.stdout;
+      const reason = result.isCut ? result.why : lastLines(result.stderr);
+      throw new Error(`ssh root@${address}: ${reason || result.why}`);
     },
   };
 }

@@ -39,7 +39,7 @@ export async function prepare(
   const programDir = resolve(import.meta.dirname, "../..");
   let reconciler: Reconciler | undefined;
   const mayJudgeLocks = () => !reconciler?.isAnotherMonitAlive;
-  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock, mayJudgeLocks });
+  const engine = pulumiEngine({ stack, projectDir, programDir, log, clock, mayJudgeLocks, signal });
   const files = new DiskFiles({ log });
   const [self, cached] = await Promise.all([ownMonitorId(clock, log), cachedTopology(stateDir, log)]);
   const topology = cached ?? (await firstTopology(engine, log, clock, signal));

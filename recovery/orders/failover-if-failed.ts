@@ -33,7 +33,7 @@ export async function failoverIfFailed(
     if (isSame() && reconciler.opinionOf(machine) !== "failed") return notFailed(machine, options);
     // Its process may come back just before the machine is condemned.
     const isSoundAgain = () => isSame() && reconciler.opinionOf(machine) === "sound";
-    const result = await follow(machine, options, failed, isSoundAgain);
+    const { isStuck: _, ...result } = await follow(machine, options, failed, isSoundAgain);
     return isSoundAgain() && !signal.aborted ? notFailed(machine, options) : result;
   } finally {
     stop();

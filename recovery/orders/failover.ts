@@ -68,18 +68,25 @@ export async function failover(
     if (about === machine) say(line);
   });
   try {
-    if (!reconciler.isBeingReplaced(machine)) {
+    const isOurs = !reconciler.isBeingReplaced(machine);
+    if (isOurs) {
       // The budget stops callers that ask again and again, other monitors included. A roll asks once.
       const spent = why === rollReason ? undefined : reconciler.whyBudgetSpent(machine);
       const refusal = spent ?? (await engine.whyProgramDiffers());
       if (refusal) return { ok: false, message: `${machine} is not replaced: ${refusal}` };
       reconciler.order(machine, why);
     }
-    return await follow(machine, options);
+    const { isStuck, ...result } = await follow(machine, options);
+    // Only whoever ordered withdraws: another one may wait for the same machine, for a reason of its own.
+    if (isStuck && isOurs) reconciler.withdraw(machine);
+    return result;
   } finally {
     stop();
   }
 }
+
+/** `isStuck`: it cannot go on without a person. */
+type Followed = FailoverResult & { isStuck?: true };
 
 /** Waits until another instance than `failed` is there and well, or that is not possible, or `isMoot` says that it is not needed. */
 export async function follow(
@@ -87,7 +94,7 @@ export async function follow(
   { reconciler, clock, signal }: FailoverOptions,
   failed = reconciler.failedInstance(machine),
   isMoot: () => boolean = () => false,
-): Promise<FailoverResult> {
+): Promise<Followed> {
   const isReplaced = () => reconciler.failedInstance(machine) !== failed && reconciler.isWell(machine);
   let refusal: string | undefined;
   const ended = await until(clock, timeoutMs, signal, () => {
@@ -95,10 +102,7 @@ export async function follow(
     refusal = signal.aborted ? undefined : reconciler.whyStuck(machine);
     return refusal !== undefined || isReplaced() || isMoot();
   });
-  if (refusal) {
-    reconciler.withdraw(machine);
-    return { ok: false, message: refusal };
-  }
+  if (refusal) return { ok: false, isStuck: true, message: refusal };
   if (ended) return { ok: true, message: `${machine} is replaced and well` };
   if (signal.aborted) return stopped(machine);
   const slow = `${machine} is not replaced yet after ${timeoutMs / 60_000} minutes; recovery goes on: see "barton status"`;

@@ -10,6 +10,8 @@ const cache = process.env.BARTON_CACHE || "/var/cache/barton";
 
 export interface Project {
   folder: string;
+  /** What a pulumi needs in its environment for this project. */
+  env: Record<string, string>;
   /** Replaces the program and runs `pulumi <args>`; rejects with the whole output when it fails. */
   run(args: string[], program?: string): Promise<string>;
   /** The same for a run that must fail: its output. */
@@ -43,27 +45,28 @@ export async function newProject(env: Record<string, string>, prefix: string[] =
   await writeFile(join(folder, "package.json"), '{"name":"trial","type":"module"}\n');
   await writeFile(join(folder, "Pulumi.yaml"), projectFile());
   const [file = "", ...first] = [...prefix, join(cache, "bin/pulumi")];
+  const full = {
+    PATH: [
+      join(cache, "bin"),
+      join(root, "node_modules/.bin"),
+      process.env.PATH,
+      join(root, "lab/command"),
+    ].join(":"),
+    PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
+    PULUMI_CONFIG_PASSPHRASE: "trial",
+    PULUMI_HOME: join(folder, "home"),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // A third of the time of a run, of which these tests have dozens.
+    NODE_COMPILE_CACHE: join(cache, "compiled"),
+    ...env,
+  };
   const pulumi = (args: string[]) =>
     execa(file, [...first, ...args, "--non-interactive", "--color", "never"], {
       cwd: folder,
       all: true,
       reject: false,
       stdin: "ignore",
-      env: {
-        PATH: [
-          join(cache, "bin"),
-          join(root, "node_modules/.bin"),
-          process.env.PATH,
-          join(root, "lab/command"),
-        ].join(":"),
-        PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
-        PULUMI_CONFIG_PASSPHRASE: "trial",
-        PULUMI_HOME: join(folder, "home"),
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        // A third of the time of a run, of which these tests have dozens.
-        NODE_COMPILE_CACHE: join(cache, "compiled"),
-        ...env,
-      },
+      env: full,
     });
   const attempt = async (args: string[], program?: string) => {
     if (program !== undefined) await writeFile(join(folder, "index.ts"), program);
@@ -81,6 +84,7 @@ export async function newProject(env: Record<string, string>, prefix: string[] =
   await run(["config", "set", "--path", "aws:defaultTags.tags.project", "barton"]);
   return {
     folder,
+    env: full,
     run,
     async fails(args, program) {
       const { exitCode, output } = await attempt(args, program);

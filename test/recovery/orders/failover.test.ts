@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Reconciler } from "../../../recovery/loop/reconciler.ts";
 import { type FailoverOptions, failover } from "../../../recovery/orders/failover.ts";
+import { failoverIfFailed } from "../../../recovery/orders/failover-if-failed.ts";
 import { switchover } from "../../../recovery/orders/switchover.ts";
 
 /** A recovery that is at work on redis2 for ever, on a clock that runs ahead. */
@@ -21,6 +22,7 @@ function atWork(whyStuck?: () => string | undefined) {
     withdraw: () => calls.push("withdraw"),
     failedInstance: () => "i-1",
     isWell: () => false,
+    opinionOf: () => "failed",
     whyStuck: whyStuck ?? (() => undefined),
   } as unknown as Reconciler;
   const options: FailoverOptions = {
@@ -76,6 +78,17 @@ test("what needs a person is withdrawn, and no interruption", async () => {
     message: "it was replaced 10 times",
   });
   expect(calls).toEqual(["order", "withdraw"]);
+});
+
+test("another's order is not withdrawn: neither by `--if-failed`, nor by an order for a machine that is being replaced", async () => {
+  const stuck = { ok: false, message: "it was replaced 10 times" };
+  const ifFailed = atWork(() => stuck.message);
+  expect(await failoverIfFailed("redis2", ifFailed.options)).toEqual(stuck);
+  expect(ifFailed.calls).toEqual([]);
+  const second = atWork(() => stuck.message);
+  second.options.reconciler.isBeingReplaced = () => true;
+  expect(await failover("redis2", "by hand", second.options)).toEqual(stuck);
+  expect(second.calls).toEqual([]);
 });
 
 test("a monitor that stops takes no order", async () => {
