@@ -4,11 +4,18 @@ import { type Clock, wallTimeOf } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Bugs } from "../report/bugs.ts";
 import { type Files, readKept } from "../storage/files.ts";
-import { type Incident, incidentId, incidentSchema, interrupted } from "./record.ts";
+import {
+  endStep,
+  type Incident,
+  type IncidentStep,
+  incidentId,
+  incidentSchema,
+  interrupted,
+} from "./record.ts";
 
 export interface JournalOptions {
   folder: string;
-  files: Pick<Files, "write">;
+  files: Pick<Files, "write" | "remove" | "list">;
   clock: Clock;
   log: Log;
   /** Where listeners' exceptions are reported; a step must not fail by them. */
@@ -20,15 +27,27 @@ export type JournalEvent =
   | { event: "start" | "end"; incident: Incident }
   | { event: "step"; kind: string; outcome: string; tookMs: number };
 
+/** A step that fails again and again changes its incident's file no more often than this. */
+const repeatMs = 30_000;
+/** No more incidents than these are kept; the oldest closed ones are removed. */
+export const incidentsMax = 500;
+
+interface Open {
+  incident: Incident;
+  noticedMs?: number;
+  writtenMs?: number;
+}
+
 export class Journal {
   readonly #options: JournalOptions;
-  readonly #open = new Map<string, { incident: Incident; noticedMs?: number }>();
+  readonly #open = new Map<string, Open>();
   readonly #watchers = new Set<(event: JournalEvent) => void>();
   readonly #listeners = new Set<(machine: string, line: string) => void>();
 
   constructor(options: JournalOptions, reopened: Incident[] = []) {
     this.#options = options;
     for (const incident of reopened) this.#open.set(incident.machine, { incident: interrupted(incident) });
+    this.#removeOldest();
   }
 
   /** Machines with an open incident. */
@@ -64,18 +83,19 @@ export class Journal {
   step(machine: string | undefined, step: string, kind = step): (outcome: string) => void {
     const { clock, log } = this.#options;
     const startedMs = clock.now();
-    const entry = { step, startedAt: clock.date().toISOString() } as Incident["steps"][number];
+    const entry = { step, startedAt: clock.date().toISOString() } as IncidentStep;
     const incident = machine === undefined ? undefined : this.#open.get(machine)?.incident;
     incident?.steps.push(entry);
     return (outcome) => {
       entry.tookMs = Math.round((clock.now() - startedMs) * 10) / 10;
       entry.endedAt = clock.date().toISOString();
-      entry.outcome = outcome;
+      const isRepeat = incident !== undefined && endStep(incident, entry, outcome).isRepeat;
       const fields = { incident: incident?.id, tookMs: entry.tookMs };
       this.#tell({ event: "step", kind, outcome, tookMs: entry.tookMs });
       if (outcome === "done") log.info(fields, step);
       else log.warn({ ...fields, outcome }, step);
-      if (incident && machine) this.#changed(machine, `${step}: ${outcome} (${Math.round(entry.tookMs)} ms)`);
+      if (incident && machine)
+        this.#changed(machine, `${step}: ${outcome} (${Math.round(entry.tookMs)} ms)`, isRepeat);
     };
   }
 
@@ -90,6 +110,7 @@ export class Journal {
     log.info({ incident: incident.id, tookMs: incident.tookMs }, `incident over: ${machine} is well again`);
     this.#changed(machine, `${machine} is well again`);
     this.#open.delete(machine);
+    this.#removeOldest();
     this.#tell({ event: "end", incident });
   }
 
@@ -108,11 +129,27 @@ export class Journal {
     for (const watcher of this.#watchers) this.#options.bugs.guard("reporting", () => watcher(event));
   }
 
-  #changed(machine: string, line: string): void {
-    const incident = this.#open.get(machine)?.incident;
-    if (incident) this.#options.files.write(join(this.#options.folder, `${incident.id}.json`), incident);
+  #changed(machine: string, line: string, isRepeat = false): void {
+    const entry = this.#open.get(machine);
+    const { clock, files, folder } = this.#options;
+    const isWritten = isRepeat && clock.now() - (entry?.writtenMs ?? Number.NEGATIVE_INFINITY) < repeatMs;
+    if (entry && !isWritten) {
+      entry.writtenMs = clock.now();
+      files.write(join(folder, `${entry.incident.id}.json`), entry.incident);
+    }
     for (const listener of this.#listeners)
       this.#options.bugs.guard("answering an order", () => listener(machine, line));
+  }
+
+  /** A file's name begins with its time, so that the names' order is the files' age. */
+  #removeOldest(): void {
+    const { files, folder } = this.#options;
+    void files.list(folder).then((names) => {
+      const open = new Set(this.openIncidents.map(({ id }) => `${id}.json`));
+      const closed = names.filter((name) => name.endsWith(".json") && !open.has(name)).sort();
+      const surplus = closed.length + open.size - incidentsMax;
+      for (const name of closed.slice(0, Math.max(surplus, 0))) files.remove(join(folder, name));
+    });
   }
 }
 

@@ -102,7 +102,7 @@ export class Reconciler {
     this.#policy = options.policy ?? { decide, reconsider };
     const { incidents = [], memory = emptyMemory, clock, log, files, stateDir } = options;
     this.#memory = memory;
-    this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined);
+    this.#closed = incidents.filter(({ endedAt }) => endedAt !== undefined).slice(-closedShown);
     const open = incidents.filter(({ endedAt }) => endedAt === undefined);
     this.bugs = new Bugs({ clock, log });
     const { bugs } = this;
@@ -159,7 +159,7 @@ export class Reconciler {
     const { bugs } = this;
     const notKept = this.#options.files.failing;
     if (!this.#outcome) return bugs.all.length > 0 ? statusWithoutCycle({ bugs, notKept }) : undefined;
-    const incidents = [...this.#closed.slice(-closedShown), ...this.journal.openIncidents];
+    const incidents = [...this.#closed, ...this.journal.openIncidents];
     const inProgress = this.#executor.busy.size > 0;
     const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
     const paused = this.pause.current;
@@ -355,7 +355,7 @@ export class Reconciler {
       if (isActing || !(machine === "first start" ? settled : isWell)) continue;
       const incident = this.journal.openIncidents.find((one) => one.machine === machine);
       this.journal.close(machine);
-      if (incident) this.#closed.push(incident);
+      if (incident) this.#closed = [...this.#closed, incident].slice(-closedShown);
     }
   }
 

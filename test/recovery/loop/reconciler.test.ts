@@ -27,7 +27,13 @@ const links = { redis: () => nobody, proxy: () => nobody, app: () => nobody } as
 /** A running loop whose decisions are made by `decideAs`. */
 function running(decideAs: (outcome: Outcome) => Outcome) {
   const lines: string[] = [];
-  const files = { write: () => {}, remove: () => {}, settled: async () => true, failing: [] };
+  const files = {
+    write: () => {},
+    remove: () => {},
+    list: async () => [],
+    settled: async () => true,
+    failing: [],
+  };
   const reconciler = new Reconciler({
     topology: topologyOf(1),
     credentials: { redisUser: "recovery", redisPassword: "secret" },
