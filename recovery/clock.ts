@@ -1,7 +1,6 @@
 /**
- * Time, passed in. Durations are measured on the monotonic clock, so that a jump of the wall clock can
- * never start or delay a failover; the wall clock only dates what people read. Tests and the simulation
- * bring a clock of their own.
+ * The clock, passed in as a value. Durations are measured on the monotonic clock, so a jump of the wall clock never starts or
+ * delays a failover. The wall clock only dates what people read. Tests and the simulation use clocks of their own.
  */
 import { setTimeout as delay } from "node:timers/promises";
 

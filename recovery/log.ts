@@ -1,6 +1,6 @@
 /**
  * The log: one readable line per event, `message key=value …`, for the journal.
- * pino does the levels and the fields; lines carry the journal's priority prefix when systemd reads them.
+ * pino handles the levels and the fields. Lines have the journal's priority prefix if systemd reads them.
  */
 import { type DestinationStream, type Logger, pino } from "pino";
 

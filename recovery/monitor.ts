@@ -1,4 +1,4 @@
-/** The service on the monit machine: watches and heals until it is told to stop. */
+/** The service on the monit machine. It watches and heals until it is stopped. */
 
 import { abortOnSignals } from "./cli/terminal.ts";
 import { systemClock } from "./clock.ts";

@@ -1,6 +1,6 @@
 /**
- * Where recovery finds and keeps things on the `monit` machine, and the limits that are its own.
- * How failures are detected is the program's configuration and arrives with the topology.
+ * Recovery's paths on the `monit` machine, its credentials, and its own limits. The settings of failure detection are not here:
+ * they are part of the program's configuration and arrive with the topology.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

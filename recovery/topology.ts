@@ -1,8 +1,8 @@
 /**
  * The topology: what the program (`infra/`) built, as recovery sees it.
  *
- * The program exports it as the stack output `topology`; recovery validates it on reading, so that a
- * mismatch between the two is one clear error and never an `undefined` in the middle of a failover.
+ * The program exports it as the stack output `topology`. Recovery validates it when it reads it, so a mismatch between the two is
+ * one clear error and never an `undefined` in the middle of a failover.
  */
 import { z } from "zod";
 

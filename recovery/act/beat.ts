@@ -1,7 +1,7 @@
 /**
- * The beat: a number in each master's data that recovery raises for as long as it sees the master serve. It travels with the
- * data, by replication and in the append-only file. So after a loss of power on both machines, when every process counts its
- * replication offset from anew, it tells which file reaches further (rule 3), to within one beat.
+ * The heartbeat ("beat"): a number in each master's data. Recovery raises it as long as it sees the master serve. It is replicated and is
+ * in the append-only file. After a power failure of both machines every process counts its replication offset from the beginning.
+ * Then the heartbeat tells which file has the later data (rule 3), with a precision of one beat. See docs/decisions/006.
  */
 import { shardIn } from "../decide/memory/memory.ts";
 import { type ShardView, soleMaster } from "../decide/view/view.ts";

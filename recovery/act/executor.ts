@@ -1,8 +1,8 @@
 /**
  * Runs the steps of decisions: one plan at a time per subject, all subjects side by side.
  *
- * Rule 7: with the subject locked, the world is looked at once more and decided upon again; only what
- * still holds is done, and "already fixed" is a good ending.
+ * Rule 7: while the subject is locked, recovery probes again and decides again. It does only the steps that the second decision
+ * has. If nothing is left to do, that is a good result.
  */
 import { type Decision, type Outcome, type Subject, sentenceOf } from "../decide/decide.ts";
 import { describeStep, type Step } from "../decide/steps.ts";

@@ -1,6 +1,6 @@
 /**
- * Rule 2, the acting half: the failed server is taken out of every proxy, its sessions are cut, and each
- * proxy confirms both. Which proxies need no command was decided before (decide/fence.ts).
+ * Rule 2, the acting half: takes the failed server out of every proxy, cuts its sessions, and checks that each proxy confirms both.
+ * decide/rules/fence.ts has decided before which proxies need no command.
  */
 import type { ProxyConnection } from "../observe/links.ts";
 import type { Session } from "../observe/proxy-stat.ts";

@@ -1,4 +1,4 @@
-/** From a step's name to the module that does it. */
+/** Calls the function that carries out a step. */
 import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
 import { fence } from "./fence.ts";

@@ -1,4 +1,4 @@
-/** Making a replica master (rule 1: nothing else ever does), and writing the new epoch into its data. */
+/** Promotes a replica and writes the new epoch into its data. Nothing else makes a server master (rule 1). */
 import { epochKey } from "../observe/redis-link.ts";
 import type { RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, redisOf, type World } from "./world.ts";

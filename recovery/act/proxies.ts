@@ -1,4 +1,4 @@
-/** A proxy's server lines, its registration, and its configuration file. */
+/** Changes a proxy's server lines, its registration, and its configuration file. */
 import { holdAddress } from "../decide/rules/proxy-changes.ts";
 import { frontendName, holdName, lineName, type ServerChange } from "../decide/steps.ts";
 import type { ProxyMachine } from "../topology.ts";

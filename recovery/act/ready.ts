@@ -1,4 +1,4 @@
-/** Letting new connections go to a server line of a proxy. */
+/** The commands that make a server line of a proxy accept new connections. */
 
 /**
  * For a server without checks, whatever somebody did to it: `state ready` ends maintenance and draining, but leaves a

@@ -1,4 +1,4 @@
-/** Letting the waiting traffic go to a server, and cutting what is left of the sessions with the old one. */
+/** Sends the waiting traffic to a server, and cuts the remaining sessions with the old one. */
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { counterpartOf } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";

@@ -1,6 +1,6 @@
 /**
- * Giving a machine up and building it anew. None of this is on the promotion path: rule 9 is kept by
- * these steps belonging to subjects of their own, which no shard waits for.
+ * Condemns and replaces a machine. None of this is on the promotion path (rule 9): these steps belong to subjects of their own, and
+ * no shard waits for them.
  */
 import type { MachineName, Topology } from "../topology.ts";
 import type { World } from "./world.ts";

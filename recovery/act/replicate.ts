@@ -1,4 +1,4 @@
-/** Replication: telling a server whom to follow, and waiting until it has everything. */
+/** Replication: makes a server follow another one, and waits until it has everything. */
 import { within } from "../clock.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { proxyMachines } from "../topology.ts";

@@ -1,4 +1,4 @@
-/** What acting works with: connections to everybody, the cloud, the engine, and what it reports back. */
+/** The dependencies of acting: connections to servers and proxies, the cloud, the engine, the clock, and recovery's memory. */
 import type { Clock } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import type { Engine } from "../cloud/engine.ts";

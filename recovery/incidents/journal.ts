@@ -1,4 +1,4 @@
-/** The incidents that are open now, and how their records grow; one file each, kept across restarts. */
+/** The open incidents and their records. Each incident has one file, which survives a restart of the monitor. */
 import { join } from "node:path";
 import { type Clock, wallTimeOf } from "../clock.ts";
 import type { Log } from "../log.ts";

@@ -1,4 +1,4 @@
-/** Keeps this monitor's entry in the proxies' tables, by which another monitor knows of it; see decide/presence.ts. */
+/** Renews this monitor's entry in the proxies' tables, so that another monitor knows of it (decide/rules/one-monitor.ts). */
 import type { Clock } from "../clock.ts";
 import { isIntroduced, whySteppedBack } from "../decide/rules/one-monitor.ts";
 import type { Board } from "../observe/board.ts";

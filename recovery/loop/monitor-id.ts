@@ -1,8 +1,7 @@
 /**
- * Which monitor this is. Two may run by mistake: a monit that the cloud has given up and that lives on, a second one that
- * somebody started. Of two the one on the younger machine acts (decide/presence.ts), so a monitor is known by when the cloud
- * launched its machine, and by which one that is. The metadata service tells both; it is no part of the cloud's API, and is
- * there when that is down.
+ * The id of this monitor. Two monitors may run by mistake: a monit that its group has replaced and that still runs, or a second one
+ * that somebody started. Of two, the one on the younger machine acts (decide/rules/one-monitor.ts). So the id has the launch time of
+ * the machine and its instance. The metadata service gives both; it works also while the cloud's API is down.
  */
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";

@@ -1,9 +1,8 @@
 /**
- * Maintenance: while paused, recovery observes, decides and reports, but begins nothing. What is under way
- * is finished, because half a takeover would leave traffic waiting.
+ * Maintenance: while paused, recovery observes, decides and reports, but begins nothing. Steps under way are finished, because half a
+ * takeover would leave traffic waiting.
  *
- * A pause ends by itself. It is kept in a file, so that it survives a restart of the monitor and can be
- * ordered while none runs.
+ * A pause ends by itself. It is stored in a file, so it survives a restart of the monitor and can be ordered while no monitor runs.
  */
 import { join } from "node:path";
 import { z } from "zod";

@@ -1,4 +1,4 @@
-/** Everything that must be known before the first cycle, and the reconciler made from it. */
+/** Reads everything that recovery needs before the first cycle, and makes the reconciler. */
 import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "../clock.ts";
 import { ec2Cloud } from "../cloud/ec2.ts";

@@ -1,8 +1,8 @@
 /**
  * The reconciler: observe → decide → act, in cycles.
  *
- * A cycle never waits: watchers look in loops of their own and wake it, plans run beside it. So a verdict
- * is acted on within milliseconds of the look that completed it.
+ * A cycle never waits. Watchers probe in loops of their own and wake it, and plans run beside it. So recovery acts on a verdict
+ * within milliseconds after the probe that completed it.
  */
 import { join } from "node:path";
 import { Beats } from "../act/beat.ts";

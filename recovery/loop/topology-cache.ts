@@ -1,4 +1,4 @@
-/** The topology as this machine last knew it, with the addresses that the cloud told since. */
+/** The last known topology, on disk, with the newer addresses from the cloud. */
 import { join } from "node:path";
 import type { Log } from "../log.ts";
 import type { Machines } from "../observe/machines.ts";

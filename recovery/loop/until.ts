@@ -1,4 +1,4 @@
-/** Waiting for a condition that recovery's cycles bring about. */
+/** Waits for a condition that recovery's cycles make true. */
 import type { Clock } from "../clock.ts";
 
 const pollMs = 50;

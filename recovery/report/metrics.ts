@@ -1,6 +1,6 @@
 /**
- * What recovery knows and did, in Prometheus' text format (version 0.0.4), which is short enough to be
- * written by hand: the monitor shall not depend on one more package to start.
+ * Metrics of recovery in Prometheus' text format (version 0.0.4). The format is simple and written by hand, so the monitor needs no
+ * further package to start.
  */
 import { recentReplacements } from "../decide/rules/budget.ts";
 import type { JournalEvent } from "../incidents/journal.ts";

@@ -1,4 +1,4 @@
-/** What `barton plan --json` prints, made from one cycle's outcome. */
+/** The output of `barton plan --json`, from the outcome of one cycle. */
 import type { Outcome, Subject } from "../decide/decide.ts";
 import { describeStep } from "../decide/steps.ts";
 import { type PauseView, whyPaused } from "../loop/pause.ts";

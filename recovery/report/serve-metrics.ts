@@ -1,4 +1,4 @@
-/** The page for Prometheus: `GET /metrics`, read only. It is never in the way: without its port recovery goes on. */
+/** The page for Prometheus: `GET /metrics`, read only. If its port cannot be opened, recovery works without it. */
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { Log } from "../log.ts";

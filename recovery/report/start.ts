@@ -1,4 +1,4 @@
-/** Telling others: Prometheus and the webhook. Recovery runs with neither, and a mistake in either is only a warning. */
+/** Starts the metrics page and the notifications. Recovery works without them; a mistake in their settings is only a warning. */
 import type { Server } from "node:http";
 import { systemClock } from "../clock.ts";
 import type { Log } from "../log.ts";

@@ -1,4 +1,4 @@
-/** What `barton status --json` prints, made from one cycle's outcome. */
+/** The output of `barton status --json`, from the outcome of one cycle. */
 import type { Outcome } from "../decide/decide.ts";
 import { trafficTarget } from "../decide/view/traffic.ts";
 import { otherOf, type ShardView, soleMaster } from "../decide/view/view.ts";
