@@ -59,3 +59,19 @@ test("docs/runbook.md has a heading for every situation that an alert can carry"
   const headings = [...read("docs/runbook.md").matchAll(/^### (\S+)$/gm)].map(([, name]) => name);
   expect(headings).toEqual(expect.arrayContaining([...alerts.map(({ situation }) => situation), "UNKNOWN"]));
 });
+
+test("the messages by which docs/runbook.md names a blocked recovery are in recovery's code", () => {
+  const code = readdirSync(join(root, "recovery"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => read(join("recovery", name)))
+    .join("\n");
+  const quoted = [...read("docs/runbook.md").matchAll(/^- \*\*"([^"]+)"\*\*/gm)].map(([, text = ""]) => text);
+  expect(quoted.length).toBeGreaterThan(4);
+  for (const text of quoted) {
+    // What a template fills in is different each time.
+    const fixed = text.split(/MACHINE|haproxy\d(?: and haproxy\d)?|redis\d|\d+|…/).map((part) => part.trim());
+    const telling = fixed.filter((part) => part.length >= 10);
+    expect(telling.length, text).toBeGreaterThan(0);
+    for (const part of telling) expect(code, text).toContain(part);
+  }
+});
