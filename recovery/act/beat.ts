@@ -3,8 +3,8 @@
  * in the append-only file. After a power failure of both machines every process counts its replication offset from the beginning.
  * Then the heartbeat tells which file has the later data (rule 3), with a precision of one beat. See docs/decisions/006.
  */
-import { shardIn } from "../decide/memory/memory.ts";
-import { type ShardView, soleMaster } from "../decide/view/view.ts";
+import { masterOfPresentEpoch } from "../decide/view/mastership.ts";
+import type { ShardView } from "../decide/view/view.ts";
 import { beatKey } from "../observe/redis-link.ts";
 import type { RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, redisOf, type World } from "./world.ts";
@@ -29,7 +29,7 @@ export class Beats {
     this.#dueMs = nowMs + beatMs;
     for (const view of shards) {
       const { index } = view.shard;
-      const machine = servingMachine(view);
+      const machine = masterOfPresentEpoch(view);
       if (machine && !isBusy(index) && !this.#underWay.has(index)) void this.#raise(index, machine);
     }
   }
@@ -44,14 +44,4 @@ export class Beats {
       this.#underWay.delete(shard);
     }
   }
-}
-
-/** The master that recovery made, in the term that the shard has reached: nobody else's data are to look newer. */
-function servingMachine(view: ShardView): RedisMachine | undefined {
-  const master = soleMaster(view);
-  const last = shardIn(view.known.memory, view.shard.index).master;
-  const isServing = last?.machine === master?.machine && last?.runId === master?.info?.runId;
-  return isServing && view.epoch > 0 && (master?.info?.epoch ?? 0) >= view.epoch
-    ? master?.machine
-    : undefined;
 }

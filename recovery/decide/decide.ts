@@ -24,8 +24,9 @@ import { whySteppedBack } from "./rules/one-monitor.ts";
 import { changesFor, defectsOf, type ShardIntent } from "./rules/proxy-changes.ts";
 import type { OrderedShardView, Switches } from "./rules/switchover.ts";
 import type { Step } from "./steps.ts";
+import { soleMaster } from "./view/mastership.ts";
 import { asSeen, rememberSight, whyBlind } from "./view/sight.ts";
-import { type Known, type ShardView, soleMaster, viewShard } from "./view/view.ts";
+import { type Known, type ShardView, viewShard } from "./view/view.ts";
 import { list } from "./view/words.ts";
 
 /** What a decision is about: `shard N`, a machine, or the replacement. */

@@ -1,6 +1,7 @@
 /** `barton switchover MACHINE|SHARD`: a person moves masters to the counterpart, without error and without loss. */
 import { whyNoSwitchover } from "../decide/rules/switchover.ts";
-import { otherOf, type ShardView, soleMaster } from "../decide/view/view.ts";
+import { soleMaster } from "../decide/view/mastership.ts";
+import { otherOf, type ShardView } from "../decide/view/view.ts";
 import { list } from "../decide/view/words.ts";
 import { whyPaused } from "../loop/pause.ts";
 import type { Reconciler } from "../loop/reconciler.ts";

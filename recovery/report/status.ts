@@ -1,7 +1,8 @@
 /** The output of `barton status --json`, from the outcome of one cycle. */
 import type { Outcome } from "../decide/decide.ts";
+import { soleMaster } from "../decide/view/mastership.ts";
 import { trafficTarget } from "../decide/view/traffic.ts";
-import { otherOf, type ShardView, soleMaster } from "../decide/view/view.ts";
+import { otherOf, type ShardView } from "../decide/view/view.ts";
 import type { Incident } from "../incidents/record.ts";
 import type { PauseView } from "../loop/pause.ts";
 import type { Facts } from "../observe/facts.ts";

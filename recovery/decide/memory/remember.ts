@@ -9,10 +9,10 @@ import {
   redisMachines,
 } from "../../topology.ts";
 import { rememberSync } from "../view/in-sync.ts";
-import { isUsurper } from "../view/mastership.ts";
+import { servingMaster } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
 import { copyOf } from "./copy.ts";
-import { entryOf, type Memory, type Reached, shardIn, trailMs, verdictOn } from "./memory.ts";
+import { entryOf, type Memory, type Reached, trailMs, verdictOn } from "./memory.ts";
 
 /** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
 export function remember(memory: Memory, facts: Facts, limits: Limits): Memory {
@@ -122,38 +122,15 @@ function rememberTrail(memory: Memory, id: string, askedMs: number, offset: numb
 
 /** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
-  const serving = redisMachines.filter((machine) => isServingMaster(memory, facts, machine, shard));
-  const [machine] = serving;
-  if (!machine || serving.length > 1) return;
-  const info = facts.servers[serverId(machine, shard)]?.info;
-  if (
-    !info ||
-    (isUsurper(memory, machine, shard, info) && !hasResigned(facts, counterpartOf(machine), shard))
-  )
-    return;
+  const master = servingMaster({ facts, memory }, shard);
+  if (!master) return;
+  const { machine, info } = master;
   entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 }).master = {
     machine,
     runId: info.runId,
     epoch: info.epoch,
   };
   rememberSync(memory, facts, machine, shard);
-}
-
-/**
- * Answers monit as a master that recovery promoted: its data carry the epoch that the shard has reached. An
- * old master that is the only one to answer does not become the serving one by that.
- */
-function isServingMaster(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): boolean {
-  const server = facts.servers[serverId(machine, shard)];
-  const reached = shardIn(memory, shard).epoch;
-  const isMaster = server?.looks.monit.state === "up" && server.info?.role === "master";
-  return isMaster && reached > 0 && (server.info?.epoch ?? 0) >= reached;
-}
-
-/** Says itself that it is no master any more. */
-function hasResigned(facts: Facts, machine: RedisMachine, shard: number): boolean {
-  const server = facts.servers[serverId(machine, shard)];
-  return server?.looks.monit.state === "up" && server.info?.role === "replica";
 }
 
 /** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */

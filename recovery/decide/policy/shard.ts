@@ -1,12 +1,12 @@
 /** The table of situations of one shard: who is master, and what is done when nobody or somebody else is. */
 import type { RedisMachine } from "../../topology.ts";
-import { shardIn } from "../memory/memory.ts";
 import { compareCopies, describeCopy } from "../rules/copies.ts";
 import { planFence, powerOffsForFence } from "../rules/fence.ts";
 import { lagged, whyNotPromotable } from "../rules/promotable.ts";
 import { isSwitchReady, type OrderedShardView } from "../rules/switchover.ts";
 import type { Step } from "../steps.ts";
-import { otherOf, type ServerView, type ShardView, soleMaster, viewShard } from "../view/view.ts";
+import { isStale, soleMaster } from "../view/mastership.ts";
+import { otherOf, type ServerView, type ShardView, viewShard } from "../view/view.ts";
 import { troubleOf } from "../view/words.ts";
 import type { Row } from "./table.ts";
 
@@ -293,13 +293,6 @@ function masterOf(view: ShardView): ServerView {
   return master;
 }
 
-/** Of an earlier term, and not simply the serving process whose epoch key somebody removed. */
-function isStale(view: ShardView): boolean {
-  const master = soleMaster(view);
-  const last = shardIn(view.known.memory, view.shard.index).master;
-  return master !== undefined && epochOf(master) < view.epoch && last?.runId !== master.info?.runId;
-}
-
 /** A machine that is given up leaves before one whose failover is only ordered: when both are, one must serve meanwhile. */
 const urgencyOf = ({ leaving, givenUp }: ServerView) => (givenUp ? 2 : leaving ? 1 : 0);
 const maySucceed = (server: ServerView, master: ServerView) =>
@@ -418,13 +411,9 @@ function demote(view: ShardView, loser: ServerView, winner: ServerView): Step[] 
   ];
 }
 
-/** Of two masters the later term wins; within a term, the one that recovery made master. */
 function winnerOf(view: ShardView): ServerView {
-  const [a, b] = view.masters;
-  if (!a || !b) throw new Error(`shard ${view.shard.index} does not have two masters`);
-  const last = shardIn(view.known.memory, view.shard.index).master;
-  if (epochOf(a) !== epochOf(b)) return epochOf(a) > epochOf(b) ? a : b;
-  return last?.machine === b.machine ? b : a;
+  if (!view.winner) throw new Error(`shard ${view.shard.index} does not have two masters`);
+  return view.winner;
 }
 
 const loserOf = (view: ShardView) => otherOf(view, winnerOf(view));

@@ -9,8 +9,9 @@
 import { type Facts, type Look, type ProxyServer, serverId } from "../../observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../topology.ts";
 import { isGivenUp } from "../memory/memory.ts";
+import { soleMaster } from "../view/mastership.ts";
 import { trafficTarget } from "../view/traffic.ts";
-import { type ShardView, soleMaster } from "../view/view.ts";
+import type { ShardView } from "../view/view.ts";
 import { takesCommands } from "./fence.ts";
 
 export interface Place {

@@ -9,7 +9,8 @@ import type { FrontendState, ProxyServer } from "../../observe/facts.ts";
 import { type ProxyMachine, redisMachines } from "../../topology.ts";
 import type { Traffic } from "../policy/shard.ts";
 import type { ServerChange } from "../steps.ts";
-import { type Known, type ServerView, type ShardView, soleMaster } from "../view/view.ts";
+import { soleMaster } from "../view/mastership.ts";
+import type { Known, ServerView, ShardView } from "../view/view.ts";
 import { detourOf, isAtTwin } from "./detour.ts";
 
 /** One shard with what its situation says about traffic. */

@@ -1,6 +1,7 @@
 /** Planned switches: a person wants another master for a shard, without error and without loss. */
 import { proxyMachines, type RedisMachine } from "../../topology.ts";
-import { otherOf, type ShardView, soleMaster } from "../view/view.ts";
+import { soleMaster } from "../view/mastership.ts";
+import { otherOf, type ShardView } from "../view/view.ts";
 import { troubleOf } from "../view/words.ts";
 import { planFence, takesCommands } from "./fence.ts";
 

@@ -15,9 +15,9 @@ import {
   verdictOn,
 } from "../memory/memory.ts";
 import type { Copy } from "../rules/copies.ts";
+import { copyOf } from "./copy.ts";
 import { isInSync } from "./in-sync.ts";
-import { isUsurper } from "./mastership.ts";
-import { sessionTarget } from "./traffic.ts";
+import { isUsurper, lastMasterOf, winnerOf } from "./mastership.ts";
 import { type Condition, isOut, judgeServer } from "./verdict.ts";
 
 /** What a cycle decides from. */
@@ -63,6 +63,8 @@ export interface ShardView {
   servers: Record<RedisMachine, ServerView>;
   /** Servers that answer as masters; not one that somebody made master by hand while the serving one does not answer. */
   masters: ServerView[];
+  /** Of two masters, the one that stays. */
+  winner?: ServerView;
   /** Servers that answer, whatever they are. */
   answering: ServerView[];
   /** The server that was last known to serve as master. */
@@ -81,22 +83,30 @@ export function viewShard(known: Known, shard: Shard): ShardView {
     redis2: viewServer(known, "redis2", shard),
   };
   const all = redisMachines.map((machine) => servers[machine]);
-  const { epoch, attempted, master } = shardIn(known.memory, shard.index);
-  const last = master?.machine ?? targetOfAny(known.facts, shard.index);
+  const { epoch, attempted } = shardIn(known.memory, shard.index);
+  const last = lastMasterOf(known, shard.index);
   const isMaster = ({ machine, answers, info }: ServerView) =>
     answers &&
     info?.role === "master" &&
-    (servers[counterpartOf(machine)].answers || !isUsurper(known.memory, machine, shard.index, info));
+    (servers[counterpartOf(machine)].answers || !isUsurper(known, shard.index, { machine, info }));
+  const masters = all.filter(isMaster);
   return {
     shard,
     servers,
-    masters: all.filter(isMaster),
+    masters,
+    winner: betterOf(known, shard.index, masters),
     answering: all.filter(({ answers }) => answers),
     lastMaster: last && servers[last],
     epoch,
     attempted,
     known,
   };
+}
+
+function betterOf(known: Known, shard: number, masters: ServerView[]): ServerView | undefined {
+  const [a, b] = masters.flatMap((server) => (server.info ? [{ ...server, info: server.info }] : []));
+  const winner = a && b && winnerOf(known, shard, a, b);
+  return masters.find(({ machine }) => machine === winner?.machine);
 }
 
 function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerView {
@@ -135,7 +145,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
       isInSync(memory, facts, machine, shard.index) &&
       !lags,
     lags,
-    copy: info && copyOf(known, machine, shard.index, info),
+    copy: info && copyOf(facts, memory, machine, shard.index, info),
   };
 }
 
@@ -158,35 +168,7 @@ function isBehind(memory: Memory, machine: RedisMachine, shard: number, info: Re
   return needed !== undefined && info.offset < needed;
 }
 
-/**
- * A restarted process counts its offset from anew although its append-only file holds what it had: until
- * it follows somebody again, the offset of its former self counts. But the file may lack the last second
- * (`appendfsync everysec`, a loss of power), so it never counts against a replica that had everything of
- * that former self.
- */
-function copyOf({ facts, memory }: Known, machine: RedisMachine, shard: number, info: RedisInfo): Copy {
-  const former = memory.seen[serverId(machine, shard)]?.offset;
-  // Another instance had to be powered off, so that its volume lacks an unknown part of what its former self had.
-  const isSameInstance = former?.instanceId === facts.machines[machine].instanceId;
-  const isRestarted = former !== undefined && former.runId !== info.runId;
-  const isCovered = isRestarted && isInSync(memory, facts, counterpartOf(machine), shard);
-  const complete = !info.loading && !info.follows?.syncing && info.epoch !== undefined;
-  const isCredited = isSameInstance && !isCovered;
-  const offset = isCredited ? Math.max(info.offset, former?.offset ?? 0) : info.offset;
-  const wasMaster = shardIn(memory, shard).master?.machine === machine;
-  return { machine, complete, epoch: info.epoch ?? 0, beat: info.beat ?? 0, offset, wasMaster };
-}
-
-/** The only server of the shard that answers as master, if there is exactly one. */
-export function soleMaster(view: ShardView): ServerView | undefined {
-  return view.masters.length === 1 ? view.masters[0] : undefined;
-}
-
 /** The counterpart of a server. */
 export function otherOf(view: ShardView, server: ServerView): ServerView {
   return view.servers[counterpartOf(server.machine)];
-}
-
-function targetOfAny(facts: Facts, shard: number): RedisMachine | undefined {
-  return sessionTarget(facts, "haproxy1", shard) ?? sessionTarget(facts, "haproxy2", shard);
 }
