@@ -1,8 +1,8 @@
 /**
  * Decide: facts and memory in; situations, steps and sentences out. Pure: no socket, no clock, no file.
  *
- * Every shard, machine and proxy is a subject of its own with one decision per cycle, so that trouble
- * with one never holds up another; the replacement is one subject, because Pulumi's lock is one.
+ * Every shard, machine and proxy is a subject of its own with one decision per cycle, so trouble with one never delays another. The
+ * replacement is one subject, because Pulumi has one lock.
  */
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
@@ -94,9 +94,9 @@ export function decide(
 }
 
 /**
- * The decision about one subject only, as it would be now (rule 7: look again under the lock), and the memory
- * behind it. The memory must be kept: a verdict that is acted upon takes the server out of the proxies, which
- * then no longer look at it, so that it could never be reached a second time.
+ * The decision about one subject as it would be now (rule 7: look again under the lock), and the memory behind it. The caller must
+ * store the memory: when recovery acts on a verdict, the server goes out of the proxies, they do not probe it any more, and nobody
+ * could reach that verdict a second time.
  *
  * @throws when there is no such subject.
  */
@@ -201,7 +201,7 @@ function decision<View>(subject: Subject, rows: Row<View>[], view: View, describ
   }
 }
 
-/** One subject in an unknown situation is reported by name; the others are healed all the same. */
+/** Reports one subject in an unknown situation by name. The others are healed nevertheless. */
 function unknown(subject: Subject, error: unknown): Decision {
   if (!(error instanceof UnknownSituation)) throw error;
   return {
@@ -228,7 +228,7 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
   };
 }
 
-/** Only what may soon become a verdict: who is out already is not waited for by the millisecond. */
+/** True if a verdict may come soon. Servers that are out already do not count. */
 function isDoubtful({ facts, memory }: Known): boolean {
   const servers = Object.entries(facts.servers).filter(([id]) => !verdictOn(memory, id));
   const proxies = proxyMachines.filter((proxy) => !isGivenUp(facts, memory, proxy));
@@ -239,10 +239,10 @@ function isDoubtful({ facts, memory }: Known): boolean {
   return looks.some(({ state }) => state === "failing" || state === "down");
 }
 
-/** One sentence for all decisions: what is not as it should be, or that all is well. */
+/** One sentence for all decisions: everything that is not in the desired state, or that all is well. */
 export function sentenceOf(decisions: Decision[]): string {
   const unsettled = decisions.filter(({ settled }) => !settled);
-  // The shards say the same of a machine that was not seen whole.
+  // For a machine of which some servers have not answered, the shards say the same.
   const telling = unsettled.filter(({ situation }) => situation !== "not-seen-whole");
   const open = telling.length > 0 ? telling : unsettled;
   if (open.length === 0)
@@ -250,7 +250,7 @@ export function sentenceOf(decisions: Decision[]): string {
   return sayings(open);
 }
 
-/** Shards with the same saying share one: "shards 1 and 2: …". */
+/** Joins shards with the same sentence: "shards 1 and 2: …". */
 function sayings(decisions: Decision[]): string {
   const shardsBySaying = new Map<string, string[]>();
   for (const { subject, because } of decisions) {

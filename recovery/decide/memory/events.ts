@@ -1,4 +1,4 @@
-/** What acting adds to recovery's memory: each step that is done, so that nothing is done twice after a restart. */
+/** Events from acting, and how they change recovery's memory: each step that is done, so that nothing is done twice after a restart. */
 import { type MachineName, type ProxyMachine, proxyMachines, type RedisMachine } from "../../topology.ts";
 import { copyOf } from "./copy.ts";
 import { entryOf, type Memory, rollReason } from "./memory.ts";

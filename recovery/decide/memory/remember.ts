@@ -1,4 +1,4 @@
-/** What recovery learns from the facts of a cycle: facts and memory in, the next memory out. */
+/** How the facts of a cycle change recovery's memory: facts and memory in, the next memory out. */
 import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import type { Limits } from "../../settings.ts";
 import {

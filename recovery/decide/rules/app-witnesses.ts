@@ -1,12 +1,12 @@
 /**
- * Who else than monit may know whether app lives: the proxies. App's own proxy asks for their health pages several times a
- * second, and each notes who has asked (`clients` in haproxy.cfg). So a cut between monit and app alone replaces nobody.
+ * The proxies as second vantage points on app. app's own haproxy asks for their health pages several times a second, and each proxy
+ * notes the addresses that have asked (`clients` in haproxy.cfg). So a cut between monit and app alone replaces no machine.
  */
 import type { Hearing } from "../../observe/facts.ts";
 import { type ProxyMachine, proxyMachines } from "../../topology.ts";
 import type { Known } from "../view/view.ts";
 
-/** What the proxies that answer monit say of app. One that cannot tell is in neither list. */
+/** The proxies that hear app and those that miss it. A proxy that does not answer monit, or cannot tell, is in neither list. */
 export interface Witnesses {
   hearing: ProxyMachine[];
   missing: ProxyMachine[];
@@ -23,15 +23,15 @@ export function silentMsOfApp({ facts }: Known): number {
   return facts.nowMs - (facts.app.look.sinceMs ?? facts.nowMs);
 }
 
-/** Undefined for a proxy that does not answer, and for one of an older program, which does not note who asks. */
+/** Undefined for a proxy that does not answer, or that an older program made: it does not note who asks. */
 function hearingOf({ facts }: Known, proxy: ProxyMachine): Hearing | undefined {
   const { look, view } = facts.proxies[proxy];
   return look.state === "up" ? view?.hearing : undefined;
 }
 
 /**
- * A process that has just started, or stood still, is given time to hear app. When it has never heard it, app may still be
- * booting, or not yet know this proxy's new address: then that time is a boot's.
+ * A proxy process that has just started, or stood still, gets time to hear app. If it has never heard app, that time is `bootMs`: app
+ * may still be booting, or not know the new address of this proxy yet.
  */
 function sayingOf(known: Known, hearing: Hearing | undefined): "hears" | "misses" | undefined {
   const { facts, limits } = known;

@@ -1,4 +1,4 @@
-/** Rule 8: a machine that was replaced too often within an hour is held, loudly. */
+/** Rule 8: the replacement of a machine that was replaced too often within an hour is blocked, and the operator is notified. */
 import type { MachineName } from "../../topology.ts";
 import type { Durable } from "../memory/memory.ts";
 
@@ -10,7 +10,7 @@ export function recentReplacements(
   machine: MachineName,
   wallMs: number,
 ): Durable["replacements"] {
-  // A wall clock that jumped back leaves entries in the future; they count, which errs on the calm side.
+  // After a jump back of the wall clock some entries are in the future. They count, so rather too few machines are replaced.
   return replacements.filter((one) => one.machine === machine && wallMs - one.wallMs < hourMs);
 }
 

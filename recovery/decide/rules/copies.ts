@@ -1,15 +1,14 @@
 /**
  * Rule 3: the most advanced data wins. One comparator, printed with its inputs.
  *
- * The epoch is a number in the data themselves that recovery writes right after each promotion, so it
- * tells which term a copy belongs to even when all memory of the past is lost. Within a term the beat, another
- * such number that grows all the time, tells how far a copy reaches, also after a loss of power, when every
- * process counts its offset from anew. The offset orders copies of the same beat. Where even that tells nothing, the one
- * that was master goes first: whatever its replica had came from it.
+ * The epoch is a number in the data that recovery writes with each promotion. So it tells how new a copy is even if all memory is
+ * lost. Within an epoch the heartbeat ("beat"), another number in the data that grows all the time, tells how far a copy reaches. It
+ * does so also after a power failure, when every process counts its offset from the beginning. The offset orders copies of the same
+ * heartbeat. If all are equal, the former master goes first, because its replica had everything from it. See docs/decisions/006.
  */
 import type { RedisMachine } from "../../topology.ts";
 
-/** One copy of a shard's data, as far as its value is concerned. */
+/** One copy of a shard's data, with everything that the comparison needs. */
 export interface Copy {
   machine: RedisMachine;
   /** False while it is loading from disk or receiving a full copy. */
@@ -38,7 +37,7 @@ export function isBetterCopy(a: Copy, b: Copy): boolean {
   return compareCopies({ ...a, machine: "redis1" }, { ...b, machine: "redis1" }) < 0;
 }
 
-/** The copy as people read it in a sentence. */
+/** The copy as part of a sentence. */
 export function describeCopy({ machine, complete, epoch, beat, offset }: Copy): string {
   return `${machine} (${complete ? "complete" : "incomplete"}, epoch ${epoch}, beat ${beat}, offset ${offset})`;
 }

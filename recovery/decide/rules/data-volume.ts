@@ -1,15 +1,15 @@
 /**
- * What the data volumes change about rule 5. A redis machine's data outlive it: its successor gets its volume. So a machine
- * that serves nobody any more may be replaced also while its counterpart cannot serve: nothing is taken away, and without
- * it the better copy might never come back. After a total loss that is both machines, at once.
+ * The exception of rule 5 that the data volumes allow. The data of a redis machine outlive it: its successor gets its volume. So a
+ * machine that serves nobody any more may be replaced even while its counterpart cannot serve: nothing is lost by that, and without it
+ * the better copy might never come back. After a total loss both machines are replaced at once. See docs/decisions/009.
  */
 import { isOff } from "../../observe/machines.ts";
 import type { RedisMachine } from "../../topology.ts";
 import type { Known, ServerView } from "../view/view.ts";
 
 /**
- * Nothing of the machine serves anybody, and it will not come back by itself: it is off, or every one of its servers has been
- * out for `graceMs`, as a crashed process gets them, so that a short cut of a network does not take both machines.
+ * True if nothing of the machine serves anybody and it will not come back by itself: it is off, or each of its servers has been out for
+ * `graceMs`. A crashed process gets the same time. So a short cut of the network does not cost both machines.
  */
 export function isDead({ facts, limits }: Known, machine: RedisMachine, servers: ServerView[]): boolean {
   // The cloud's word is late: a machine that was off a moment ago may serve again.
@@ -21,8 +21,8 @@ export function isDead({ facts, limits }: Known, machine: RedisMachine, servers:
 }
 
 /**
- * Have the silent machine's data, which may be better than the copy at hand, been waited for long enough? Counted anew for
- * each instance that may bring them.
+ * True if recovery has waited long enough for the data of the silent machine, which may be better than the copy at hand. The time
+ * counts for each instance that may bring them.
  */
 export function isPatienceOver(
   { facts, limits }: Known,

@@ -1,10 +1,11 @@
 /**
- * A proxy that alone cannot reach a master: a cut between these two, and no failed server, which a second vantage point would
- * see too (see judge.ts). Whoever comes to this proxy would wait for as long as the cut lasts, although its twin could
- * serve. So it sends the traffic to its twin, which sends it on. Nobody who waits at it sees an error, and app need not move.
+ * A proxy that alone cannot reach a master (docs/decisions/013). The network between the two is cut, and no server has failed: a
+ * second vantage point would see a failed server, too (view/verdict.ts). Clients of this proxy would wait as long as the cut lasts,
+ * although its twin could serve them. So the proxy sends the traffic to its twin, which sends it on. Waiting clients see no error, and
+ * app need not move.
  *
- * The master's own line leads there, with the twin's address: whatever takes that server out (rule 2) closes the detour
- * with it. A line that is to lead to the twin never leads to one that makes a detour itself.
+ * The server line of the master gets the address of the twin. So a fence of that server (rule 2) closes the detour, too. A line never
+ * leads to a twin that makes a detour itself.
  */
 import { type Facts, type Look, type ProxyServer, serverId } from "../../observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../topology.ts";
@@ -19,7 +20,7 @@ export interface Place {
   port: number;
 }
 
-/** Where the proxy is to send the shard's traffic instead of to its master; undefined where it can reach that itself. */
+/** The place to which the proxy should send the shard's traffic instead of its master; undefined if it reaches the master itself. */
 export function detourOf(proxy: ProxyMachine, view: ShardView): Place | undefined {
   const master = soleMaster(view)?.machine;
   if (!master) return undefined;
@@ -28,7 +29,7 @@ export function detourOf(proxy: ProxyMachine, view: ShardView): Place | undefine
   return placeOf(counterpartOf(proxy), view, master, isOnDetour);
 }
 
-/** Does the line lead to the proxy's twin, in use or not? */
+/** True if the line leads to the proxy's twin, in use or not. */
 export function isAtTwin(facts: Facts, proxy: ProxyMachine, line: ProxyServer): boolean {
   return line.address === facts.machines[counterpartOf(proxy)].address;
 }
@@ -40,9 +41,9 @@ export function detoursOf(proxy: ProxyMachine, shards: ShardView[]): RedisMachin
 }
 
 /**
- * Begins after `proxyPatienceMs`, because the others' probes of a server that has just failed may come a moment later, and
- * lasts until the proxy's probe counts the server as up again. One failed probe of the twin does not end it: what goes by the
- * detour would be cut when it begins anew.
+ * True from `proxyPatienceMs` after the first failed probe, because the other vantage points may see a failed server a moment later.
+ * It stays true until the proxy's probe counts the server as up again. One failed probe of the twin does not end it: when the detour
+ * began again, its sessions would be cut.
  */
 function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine, isOnDetour: boolean): boolean {
   const { facts, limits } = view.known;
@@ -54,7 +55,7 @@ function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine, is
   return twin === "up" && state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
 }
 
-/** The twin's entrance, if it serves the shard. One whose failover was ordered stays for as long as it is needed here. */
+/** The entrance of the twin, if the twin serves the shard. A twin whose failover was ordered stays as long as it is needed here. */
 function placeOf(
   twin: ProxyMachine,
   view: ShardView,

@@ -1,6 +1,6 @@
 /**
- * Rule 2: fence before promote. A proxy is fenced by command while it answers; otherwise it, or the
- * failed redis machine, must be proven unable to carry a write.
+ * Rule 2: fence before promote. While a proxy answers, it is fenced by command. Otherwise the proxy, or the failed redis machine, must
+ * be proven unable to carry a write.
  */
 import type { Facts } from "../../observe/facts.ts";
 import { isOff } from "../../observe/machines.ts";
@@ -13,13 +13,13 @@ import { powerOff } from "./power-off.ts";
 import { whyCounterpartCannotServe } from "./redundancy.ts";
 
 export interface FencePlan {
-  /** Proxies whose word is missing: they do not answer, and nothing proves that they carry no write. */
+  /** Proxies that do not answer and are not proven unable to carry a write. */
   unproven: ProxyMachine[];
   /** Proxies that are told to take the failed server out, and must confirm it. */
   proxies: ProxyMachine[];
   /** Why each other proxy cannot carry a write to it. */
   proven: string[];
-  /** Why the fence cannot be had now; then nothing is promoted. */
+  /** Why the fence is not possible now; then nothing is promoted. */
   blocked?: string;
 }
 
@@ -39,16 +39,15 @@ export function planFence(facts: Facts, memory: Memory, machine: RedisMachine): 
 }
 
 /**
- * The machines whose power-off would prove the fence, and which nobody misses: a given-up proxy that does not answer, or
- * the failed redis machine where it is dead and its counterpart can take over every shard. Elsewhere a power-off waits for the mark in
- * Pulumi's state, the comparison of programs and the budget; where a promotion depends on it, it may wait for none of
- * them (rule 9).
+ * The machines whose power-off would prove the fence and which are not needed: a condemned proxy that does not answer, or the failed
+ * redis machine if it is dead and its counterpart can take over every shard. Otherwise a power-off waits for the taint in Pulumi's
+ * state, the comparison of programs and the budget. If a promotion depends on it, it waits for none of them (rule 9).
  */
 export function powerOffsForFence(known: Known, failed: RedisMachine, shards: ShardView[]): Step[] {
   const { facts, memory } = known;
   const { unproven } = planFence(facts, memory, failed);
   if (unproven.length === 0) return [];
-  // Rule 5: not one that a short cut of the network makes silent.
+  // Rule 5: not a machine that is silent only because of a short cut of the network.
   const isGone = isDead(
     known,
     failed,
@@ -60,7 +59,7 @@ export function powerOffsForFence(known: Known, failed: RedisMachine, shards: Sh
     .flatMap((machine) => powerOff(memory, machine));
 }
 
-/** Does the proxy answer sensibly, so that it can be told and can confirm? */
+/** True if the proxy answers and its answer can be understood, so that it can take commands and confirm them. */
 export function takesCommands(facts: Facts, proxy: ProxyMachine): boolean {
   const { look, view, refusal } = facts.proxies[proxy];
   return look.state === "up" && view !== undefined && refusal === undefined;

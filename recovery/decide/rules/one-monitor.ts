@@ -1,22 +1,20 @@
 /**
- * Only one monitor acts, should two be running.
+ * If two monitors run, only one acts (docs/decisions/011).
  *
- * Each monitor leaves its id in a table of both proxies (`monitors` in haproxy.cfg) and renews it; an entry that is not
- * renewed vanishes by itself. A monitor that finds a younger one's entry there steps back for as long as it is there. The
- * proxies are the right place: a promotion needs the word of each proxy anyway (rule 2), so two monitors that could both
- * promote see each other; and no cloud API is needed for it (rule 9). A monitor that reaches no proxy can do nothing without
- * the cloud (its word that a machine is off, or a new machine), so then the cloud's word counts on which monit is the present
- * one.
+ * Each monitor writes its id into a table of both proxies (`monitors` in haproxy.cfg) and renews it. An entry that is not renewed
+ * expires. A monitor that finds the entry of a younger one steps back as long as that entry exists. The proxies are the right place: a
+ * promotion needs a confirmation of each proxy anyway (rule 2), so two monitors that could both promote see each other, and no cloud
+ * API is needed (rule 9). A monitor that reaches no proxy can do nothing without the cloud. Then the cloud decides which monit is the
+ * present one.
  *
- * In the moment before an entry is seen two may act at once. That is no more than what a monitor that was killed and started
- * again does to its predecessor's last steps: every step is idempotent, a promotion is fenced first and carries an epoch, and
- * Pulumi's lock is one.
+ * Before an entry is seen, two monitors may act at once for a moment. That is the same as a monitor that is killed and starts again:
+ * every step is idempotent, a promotion is fenced first and has an epoch, and Pulumi has one lock.
  */
 import { instanceOf, type MonitorId } from "../../loop/monitor-id.ts";
 import type { Facts } from "../../observe/facts.ts";
 import { proxyMachines } from "../../topology.ts";
 
-/** An entry that is not renewed for so long vanishes: haproxy.cfg is made with it. */
+/** An entry expires after this time without a renewal. haproxy.cfg has the same value. */
 export const monitorExpirySeconds = 10;
 
 /** Why this monitor must leave the acting to another one, or undefined. */
@@ -34,7 +32,7 @@ export function whySteppedBack(facts: Facts): string | undefined {
   return `no proxy can be asked, and the cloud says that monit is ${present.instanceId} now: this one (${instanceOf(self)}) only looks on`;
 }
 
-/** Has every proxy that answers this monitor's entry? Until then another one cannot know of it. */
+/** True if every proxy that answers has this monitor's entry. Before that another monitor cannot know of it. */
 export function isIntroduced(facts: Facts): boolean {
   const { self } = facts;
   return self === undefined || tables(facts).every((monitors) => monitors.includes(self));
@@ -46,7 +44,7 @@ function youngestKnown(facts: Facts): MonitorId | undefined {
   return all.length === 0 ? undefined : (all.flat().sort().at(-1) ?? facts.self);
 }
 
-/** The entries at each proxy that answers and keeps some; one with an older configuration has no table. */
+/** The entries at each proxy that answers. A proxy with an older configuration has no table. */
 function tables(facts: Facts): MonitorId[][] {
   return proxyMachines.flatMap((proxy) => {
     const { look, view } = facts.proxies[proxy];

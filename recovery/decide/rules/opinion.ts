@@ -1,12 +1,12 @@
-/** What recovery itself thinks of a machine that somebody else takes for failed. */
+/** Recovery's own opinion of a machine that another monitor takes for failed. */
 import { type Facts, serverId } from "../../observe/facts.ts";
 import { type MachineName, type RedisMachine, redisMachines } from "../../topology.ts";
 import type { Decision } from "../decide.ts";
 import { type Memory, replacementOf } from "../memory/memory.ts";
 
 /**
- * failed: there is a verdict on it, or it is being replaced. open: recovery has not made up its mind yet, or a verdict waits
- * for a patience to end. sound: it answers somebody, so that there is no verdict.
+ * failed: there is a verdict on it, or it is being replaced. open: recovery has not decided yet, or a patience has not ended. sound: it
+ * answers some vantage point, so there is no verdict.
  */
 export type Opinion = "failed" | "open" | "sound";
 

@@ -1,4 +1,4 @@
-/** The power-off of a machine that is given up: for its replacement, and where a fence needs its proof. */
+/** The power-off of a condemned machine, for its replacement, or as the proof for a fence. */
 import type { MachineName } from "../../topology.ts";
 import { type Memory, replacementOf } from "../memory/memory.ts";
 import { lacksPowerOff } from "../memory/replacement.ts";

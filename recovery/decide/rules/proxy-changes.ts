@@ -1,9 +1,8 @@
 /**
- * What a proxy's server lines should be, and the changes that make them so.
+ * The desired server lines of a proxy, and the changes that are needed.
  *
- * Rule 4 lives here: a traffic line becomes ready only for the one server that is master, and a server
- * that is out or whose machine is given up is in no line of any proxy until it is registered again. Where that line leads
- * is the server itself, or a detour to it (detour.ts).
+ * Rule 4 lives here: a traffic line becomes ready only for the one server that is master. A server that is out, or whose machine is
+ * condemned, is in no line of any proxy until it is registered again. The line leads to the server itself, or to a detour (detour.ts).
  */
 import type { FrontendState, ProxyServer } from "../../observe/facts.ts";
 import { type ProxyMachine, redisMachines } from "../../topology.ts";
@@ -49,23 +48,23 @@ function changeOf(
   const isThere = present.address === place.address && present.port === place.port;
   const change: ServerChange = { shard: index, line, machine: server.machine };
   if (wanted === true && !isThere) {
-    // A session with who cannot be reached stands still, until the kernel gives it up after seconds.
+    // A session with an unreachable server is stuck until the kernel ends it after seconds.
     return [{ ...change, address: place, ready: true, ...(detour && { cut: true }) }];
   }
-  // A detour goes on while there is nothing to say of the server.
+  // A detour stays while nothing is to be changed for the server.
   const isOnDetour = line === "traffic" && isAtTwin(facts, proxy, present);
-  // A line that points to an address of the past is not used, whatever becomes of the server.
+  // A line with a former address is not used.
   const ready = isThere || isOnDetour ? wanted : false;
   return ready === undefined || isSo(present, ready) ? [] : [{ ...change, ready }];
 }
 
-/** One that drains, by somebody's hand, is neither in use nor out. */
+/** True if the line is as wanted. A line that somebody has set to drain is neither in use nor out. */
 const isSo = (present: ProxyServer, ready: boolean) => (ready ? present.ready : present.maintenance);
 
-/** As in haproxy.cfg: a closed port, which no server can come up at. */
+/** The address of `hold`, as in haproxy.cfg: a closed port on which no server listens. */
 export const holdAddress = { address: "127.0.0.1", port: 1 };
 
-/** What only a person can have changed, because recovery never does; it is as in haproxy.cfg again after a restart. */
+/** Settings that recovery never changes, so that only a person can have changed them. A restart of haproxy restores them. */
 export interface Defects {
   /** Names of frontends that do not listen now. */
   paused: string[];
@@ -75,7 +74,7 @@ export interface Defects {
   holds: number[];
 }
 
-/** What of the proxy is not as in haproxy.cfg; empty lists when all is. */
+/** Everything of the proxy that is not as in haproxy.cfg; empty lists if nothing is. */
 export function defectsOf({ facts }: Known, proxy: ProxyMachine): Defects {
   const { frontends = {}, holds = {} } = facts.proxies[proxy].view ?? {};
   const which = (state: FrontendState) => Object.keys(frontends).filter((name) => frontends[name] === state);
@@ -94,7 +93,7 @@ function wantedProbe(view: ShardView, server: ServerView): boolean | undefined {
 function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): boolean | undefined {
   if (server.out || traffic === "hold") return false;
   const isMaster = soleMaster(view) === server;
-  // The master of a machine that is given up while it still works serves until its successor is made.
+  // The master of a condemned machine that still works serves until its successor is promoted.
   if (server.givenUp && !isMaster) return false;
   return traffic === "to master" ? isMaster : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Monit's own eyesight. A monitor that sees nobody is itself the one that is cut off: it does nothing, and
- * says so. What it missed in that time proves nothing either, also when it sees the first machine again.
+ * Whether monit itself is cut off. A monitor that reaches nobody is cut off itself: it does nothing, and says so. Failures in that time
+ * prove nothing, also after it reaches the first machine again.
  */
 import type { Facts, Look, ServerFacts } from "../../observe/facts.ts";
 import { proxyMachines } from "../../topology.ts";

@@ -1,10 +1,9 @@
 /**
- * The verdict on one redis server: what the vantage points together make of their looks.
+ * The verdict on one redis server, from the probes of all vantage points (docs/decisions/005).
  *
- * Three failures in a row make one vantage point's mind up; two vantage points make a verdict, so that a
- * cut cable at the monitor is not a dead redis. A refusal, or silence on every port of the machine, is
- * acted on at once; a stall gets `stallMs` of patience, because killing a busy master is the commonest
- * false alarm of this field (docs/decisions/005-a-verdict-needs-two-vantage-points.md).
+ * Three failed probes in a row make a vantage point count the server as down. Two vantage points make a verdict, so a cut cable at the
+ * monitor is not a dead redis. Recovery acts at once on a refusal, and on silence of every port of the machine. A stall gets `stallMs`,
+ * because the failover of a busy master is the most frequent false alarm of this field.
  */
 import { type Facts, type Look, serverId, type Vantage } from "../../observe/facts.ts";
 import { isOff } from "../../observe/machines.ts";

@@ -1,4 +1,4 @@
-/** Small pieces of English for sentences. */
+/** Parts of sentences in English. */
 import type { ServerView } from "./view.ts";
 
 /** "a", "a and b", "a, b and c". */
