@@ -1,6 +1,6 @@
 /**
- * Views: the facts and the memory of one shard, one redis machine or one proxy, in the words in which the
- * table of situations speaks. Computed once per cycle, without side effects.
+ * Views: the facts and the memory of one shard, one redis machine or one proxy, in the terms of the tables of situations. They are
+ * computed once per cycle, without side effects.
  */
 import { type Facts, type RedisInfo, type Refusal, serverId, type Vantage } from "../../observe/facts.ts";
 import type { Limits } from "../../settings.ts";
