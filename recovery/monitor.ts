@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     process.on(event, (error: unknown) => reconciler.bugs.report("the background", error));
   const options = { reconciler, engine, clock: systemClock, signal: stop.signal };
   const server = await serve(monitorSocket(settings.runDir), options);
-  const metrics = await report(reconciler, settings, log);
+  const metrics = await report(reconciler, settings, log, stop.signal);
   log.info({ shards: prepared.topology.shards.length }, "recovery watches");
   if (prepared.fromCache) void restartWhenOutdated(prepared, settings.stateDir);
   await reconciler.run(stop.signal);

@@ -2,6 +2,7 @@
 import type { Incident } from "../incidents/record.ts";
 import { whyPaused } from "../loop/pause.ts";
 import type { Status } from "../report/status.ts";
+import { describeNotifications } from "../report/webhook.ts";
 
 /** What `barton status` prints. */
 export function describeStatus(status: Status): string {
@@ -18,6 +19,7 @@ export function describeStatus(status: Status): string {
     );
   });
   const open = status.incidents.filter(({ endedAt }) => endedAt === undefined);
+  const notifications = status.notifications && describeNotifications(status.notifications);
   return [
     ...(status.paused ? [`PAUSED, nothing is acted upon: ${whyPaused(status.paused)}`] : []),
     `${status.healthy ? "healthy" : "NOT HEALTHY"}${status.inProgress ? ", recovery is at work" : ""}: ${status.sentence}`,
@@ -26,6 +28,7 @@ export function describeStatus(status: Status): string {
     "shards",
     ...shards,
     ...(open.length > 0 ? ["open incidents", ...open.map((incident) => `  ${incidentLine(incident)}`)] : []),
+    ...(notifications ? [notifications] : []),
   ].join("\n");
 }
 

@@ -30,6 +30,7 @@ import { Bugs } from "../report/bugs.ts";
 import type { Gauges } from "../report/metrics.ts";
 import { type PlannedSubject, planOf } from "../report/plan.ts";
 import { type Status, statusOf, statusWithoutCycle } from "../report/status.ts";
+import type { NotificationsView } from "../report/webhook.ts";
 import type { Limits } from "../settings.ts";
 import type { Files } from "../storage/files.ts";
 import type { MachineName, RedisMachine, Topology } from "../topology.ts";
@@ -94,6 +95,7 @@ export class Reconciler {
   #closed: Incident[];
   #durableText = "";
   #sentence = "";
+  #notifications: (() => NotificationsView) | undefined;
   readonly #watchers = new Set<(decisions: Decision[]) => void>();
   #wake = () => {};
 
@@ -163,7 +165,14 @@ export class Reconciler {
     const inProgress = this.#executor.busy.size > 0;
     const outcome = { ...this.#outcome, sentence: this.#sentenceWithTroubles(this.#outcome.sentence) };
     const paused = this.pause.current;
-    return statusOf(this.#board.facts(), outcome, { inProgress, incidents, paused, notKept, bugs });
+    return statusOf(this.#board.facts(), outcome, {
+      inProgress,
+      incidents,
+      paused,
+      notKept,
+      bugs,
+      notifications: this.#notifications?.(),
+    });
   }
 
   /** What is or would be done about every subject that is not as it should be; undefined before the first cycle. */
@@ -175,6 +184,16 @@ export class Reconciler {
   /** Calls `watcher` with the decisions of every cycle. */
   watch(watcher: (decisions: Decision[]) => void): void {
     this.#watchers.add(watcher);
+  }
+
+  /** Puts the state of the notifications into the status. */
+  showNotifications(view: () => NotificationsView): void {
+    this.#notifications = view;
+  }
+
+  /** Where recovery keeps its files. */
+  get files(): Files {
+    return this.#options.files;
   }
 
   /** What the page for Prometheus is made from. */

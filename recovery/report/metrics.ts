@@ -123,6 +123,7 @@ function stateLines({ status, holds }: Gauges): string[] {
       "Exceptions that nobody expected, by the part of recovery that threw.",
       bugSamples(status?.bugs ?? []),
     ),
+    ...notificationLines(status),
     ...family("barton_in_progress", "gauge", "1 while recovery is at work.", truth(status?.inProgress)),
     ...family(
       "barton_incident_open",
@@ -135,6 +136,26 @@ function stateLines({ status, holds }: Gauges): string[] {
       "gauge",
       "1 for everything that waits for a person or for another machine.",
       holds.map((subject) => [{ subject }, 1]),
+    ),
+  ];
+}
+
+function notificationLines(status: Status | undefined): string[] {
+  const { waiting = 0, dropped = 0, refused = 0 } = status?.notifications ?? {};
+  const one = (value: number): Sample[] => [[{}, value]];
+  return [
+    ...family("barton_notifications_waiting", "gauge", "Notifications not yet delivered.", one(waiting)),
+    ...family(
+      "barton_notifications_dropped_total",
+      "counter",
+      "Notifications dropped because too many were waiting.",
+      one(dropped),
+    ),
+    ...family(
+      "barton_notifications_refused_total",
+      "counter",
+      "Notifications that the receiver will never take (HTTP 4xx).",
+      one(refused),
     ),
   ];
 }

@@ -1,4 +1,5 @@
 /** From what recovery does to notifications: incidents as they start and end, and holds that last. */
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Decision } from "../decide/decide.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
@@ -66,8 +67,14 @@ export class Notifier {
     this.#tell({ event: "bug", about: "recovery", sentence: describeBug(bug) });
   };
 
-  #tell(notification: Omit<Notification, "at" | "stack">): void {
+  #tell(notification: Omit<Notification, "id" | "at" | "stack">): void {
     const { event, ...rest } = notification;
-    this.#send({ event, at: this.#clock.date().toISOString(), stack: this.#stack, ...rest });
+    this.#send({
+      id: randomUUID(),
+      event,
+      at: this.#clock.date().toISOString(),
+      stack: this.#stack,
+      ...rest,
+    });
   }
 }

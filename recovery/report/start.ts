@@ -4,19 +4,24 @@ import { systemClock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Reconciler } from "../loop/reconciler.ts";
 import type { Settings } from "../settings.ts";
+import { readKept } from "../storage/files.ts";
 import { Counters, metricsPage } from "./metrics.ts";
 import { Notifier } from "./notify.ts";
 import { metricsPortFrom, serveMetrics } from "./serve-metrics.ts";
-import { checkWebhookUrl, Webhook } from "./webhook.ts";
+import { checkWebhookUrl, queueFile, queueSchema, Webhook, type WebhookOptions } from "./webhook.ts";
 
 /** Begins to tell. @returns the server of the metrics, if there is one. */
 export async function report(
   reconciler: Reconciler,
-  { reporting, stack }: Pick<Settings, "reporting" | "stack">,
+  { reporting, stack, stateDir }: Pick<Settings, "reporting" | "stack" | "stateDir">,
   log: Log,
+  signal?: AbortSignal,
 ): Promise<Server | undefined> {
   try {
-    if (reporting.webhookUrl) notifyBy(checkWebhookUrl(reporting.webhookUrl), reconciler, stack, log);
+    if (reporting.webhookUrl) {
+      const url = checkWebhookUrl(reporting.webhookUrl);
+      await notifyBy({ url, path: queueFile(stateDir), stack, log, signal }, reconciler);
+    }
   } catch (error) {
     log.warn(`no notifications: ${(error as Error).message}`);
   }
@@ -28,9 +33,15 @@ export async function report(
   }
 }
 
-function notifyBy(url: string, reconciler: Reconciler, stack: string, log: Log): void {
+async function notifyBy(
+  { stack, ...settings }: Pick<WebhookOptions, "url" | "path" | "log" | "signal"> & { stack: string },
+  reconciler: Reconciler,
+): Promise<void> {
   const clock = systemClock;
-  const webhook = new Webhook({ url, clock, log });
+  const { files } = reconciler;
+  const saved = await readKept(files, settings.path, queueSchema, settings.log);
+  const webhook = new Webhook({ ...settings, clock, files, saved });
+  reconciler.showNotifications(() => webhook.view);
   const notifier = new Notifier({ send: (notification) => webhook.send(notification), clock, stack });
   reconciler.journal.watch(notifier.take);
   reconciler.watch(notifier.takeDecisions);

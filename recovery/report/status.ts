@@ -9,6 +9,7 @@ import type { Facts } from "../observe/facts.ts";
 import type { FailedWrite } from "../storage/files.ts";
 import { machineNames, type ProxyMachine, type RedisMachine } from "../topology.ts";
 import { type Bug, type Bugs, describeBug } from "./bugs.ts";
+import type { NotificationsView } from "./webhook.ts";
 
 export interface Status {
   /** The desired state, with nothing in progress. */
@@ -25,6 +26,8 @@ export interface Status {
   notKept: FailedWrite[];
   /** Exceptions that nobody expected, since the monitor began; recovery goes on. */
   bugs: Bug[];
+  /** The queue of notifications; null without a receiver (`BARTON_WEBHOOK_URL`). */
+  notifications: NotificationsView | null;
 }
 
 export interface ShardStatus {
@@ -51,6 +54,7 @@ export interface Circumstances {
   paused?: PauseView;
   notKept?: FailedWrite[];
   bugs?: Pick<Bugs, "all" | "recent">;
+  notifications?: NotificationsView;
 }
 
 const noBugs = { all: [], recent: [] };
@@ -59,7 +63,7 @@ const noBugs = { all: [], recent: [] };
 export function statusOf(
   facts: Facts,
   outcome: Outcome,
-  { inProgress, incidents, paused, notKept = [], bugs = noBugs }: Circumstances,
+  { inProgress, incidents, paused, notKept = [], bugs = noBugs, notifications }: Circumstances,
 ): Status {
   const troubles = [...bugs.recent.map(describeBug), ...whyNotKept(notKept)];
   const open = incidents.some(({ endedAt }) => endedAt === undefined);
@@ -76,6 +80,7 @@ export function statusOf(
     incidents,
     notKept,
     bugs: bugs.all,
+    notifications: notifications ?? null,
   };
 }
 
@@ -97,6 +102,7 @@ export function statusWithoutCycle({
     incidents: [],
     notKept,
     bugs: bugs.all,
+    notifications: null,
   };
 }
 

@@ -14,6 +14,7 @@ const statusOf = (sentence: string, healthy = true) =>
     incidents: [],
     notKept: [],
     bugs: [],
+    notifications: null,
   }) as Status;
 
 /** Watches the given looks, then is interrupted as by Ctrl-C. @returns what was written. */

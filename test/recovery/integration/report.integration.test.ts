@@ -43,7 +43,7 @@ async function freePort(): Promise<number> {
 }
 
 const start = async (reporting: { metricsPort: string; webhookUrl: string }) => {
-  const server = await report(world.reconciler, { reporting, stack: "test" }, log);
+  const server = await report(world.reconciler, { reporting, stack: "test", stateDir: world.folder }, log);
   servers.push(server);
   return server;
 };

@@ -37,6 +37,7 @@ const status: Status = {
   incidents: [incident],
   notKept: [],
   bugs: [],
+  notifications: null,
 };
 
 const gauges: Gauges = {
@@ -82,6 +83,17 @@ test("bugs are counted by where they were", () => {
   const bugs = [bug, { ...bug, message: "y", times: 1 }];
   const page = metricsPage(new Counters(), { ...gauges, status: { ...status, bugs } });
   expect(page).toContain('\nbarton_bugs_total{where="a cycle"} 4\n');
+});
+
+test("notifications are counted by what became of them", () => {
+  const notifications = { waiting: 3, dropped: 2, refused: 1, trouble: "HTTP 503" };
+  const lines = metricsPage(new Counters(), { ...gauges, status: { ...status, notifications } }).split("\n");
+  for (const line of [
+    "barton_notifications_waiting 3",
+    "barton_notifications_dropped_total 2",
+    "barton_notifications_refused_total 1",
+  ])
+    expect(lines).toContain(line);
 });
 
 test("a pause is told", () => {
