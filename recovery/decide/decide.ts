@@ -7,6 +7,7 @@
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, machineNames, proxyMachines, redisMachines } from "../topology.ts";
+import { type Attempt, type Fault, isolation } from "./isolate.ts";
 import { isGivenUp, type Memory, replacementOf, verdictOn } from "./memory/memory.ts";
 import { remember } from "./memory/remember.ts";
 import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
@@ -59,7 +60,10 @@ export interface Outcome {
   settled: boolean;
   /** Somebody fails probes without a verdict: look faster. */
   doubt: boolean;
+  /** Without a shard whose view could not be made. */
   shards: ShardView[];
+  /** Exceptions that nobody expected: what they stopped was not decided, all else was. */
+  faults: Fault[];
 }
 
 /**
@@ -75,21 +79,24 @@ export function decide(
   busy: ReadonlySet<Subject> = new Set(),
   switches: Switches = {},
 ): Outcome {
+  const { attempt, faults } = isolation();
   const sighted = rememberSight(memory, given);
   const facts = asSeen(given, sighted);
-  const known: Known = { facts, memory: remember(sighted, facts, limits), limits };
-  const shards = facts.topology.shards.map(
-    (shard): OrderedShardView => ({ ...viewShard(known, shard), switchTo: switches[shard.index] }),
-  );
-  const base = { memory: known.memory, doubt: isDoubtful(known), shards };
+  const known: Known = { facts, memory: remember(sighted, facts, limits, attempt), limits };
+  const shards = facts.topology.shards.flatMap((shard): OrderedShardView[] => {
+    const view = attempt(`shard ${shard.index}`, () => viewShard(known, shard));
+    return view ? [{ ...view, switchTo: switches[shard.index] }] : [];
+  });
+  const doubt = attempt("the pace", () => isDoubtful(known)) ?? true;
+  const base = { memory: known.memory, doubt, shards, faults };
   const restraint = whyBlind(facts) ?? whySteppedBack(facts);
   if (restraint) return { ...base, decisions: [], sentence: restraint, settled: false };
-  const decisions = decideAll(known, shards, busy);
+  const decisions = decideAll(known, shards, busy, attempt);
   return {
     ...base,
     decisions,
     sentence: sentenceOf(decisions),
-    settled: decisions.every(({ settled }) => settled),
+    settled: decisions.every(({ settled }) => settled) && faults.length === 0,
   };
 }
 
@@ -116,29 +123,41 @@ export function reconsider(
   };
 }
 
-function decideAll(known: Known, shards: OrderedShardView[], busy: ReadonlySet<Subject>): Decision[] {
-  const shardDecisions = shards.map((view) => decideShard(view));
-  const intents = shardDecisions.map(({ decision, intent }) => ({
-    ...intent,
-    busy: busy.has(decision.subject),
-  }));
+function decideAll(
+  known: Known,
+  shards: OrderedShardView[],
+  busy: ReadonlySet<Subject>,
+  attempt: Attempt,
+): Decision[] {
+  const { topology, app, machines } = known.facts;
+  const isolated = (subject: Subject, work: () => Decision) => attempt(subject, work) ?? bug(subject);
+  const intents: ShardIntent[] = [];
+  const shardDecisions = topology.shards.map(({ index }) => {
+    const subject: Subject = `shard ${index}`;
+    const view = shards.find(({ shard }) => shard.index === index);
+    const decided = view && attempt(subject, () => decideShard(view));
+    if (view) {
+      const intent = decided?.intent ?? { view, traffic: "as it is" };
+      intents.push({ ...intent, busy: busy.has(subject) });
+    }
+    return decided?.decision ?? bug(subject);
+  });
   return [
-    ...shardDecisions.map(({ decision }) => decision),
+    ...shardDecisions,
     ...redisMachines.map((machine) =>
-      decideRedis({ known, machine, shards, servers: shards.map((v) => v.servers[machine]) }),
+      isolated(machine, () => decideRedis(viewRedis(known, machine, shards))),
     ),
-    ...proxyMachines.map((machine) => decideProxy(viewProxy(known, machine, shards, intents))),
-    {
+    ...proxyMachines.map((machine) =>
+      isolated(machine, () => decideProxy(viewProxy(known, machine, shards, intents))),
+    ),
+    isolated("app", () => ({
       ...decision("app", appSituations, { machine: "app", known }, () => "app"),
-      sinceMs: known.facts.app.look.sinceMs,
-    },
-    decision(
-      "monit",
-      monitSituations,
-      { machine: "monit", facts: known.facts.machines.monit },
-      () => "monit",
+      sinceMs: app.look.sinceMs,
+    })),
+    isolated("monit", () =>
+      decision("monit", monitSituations, { machine: "monit", facts: machines.monit }, () => "monit"),
     ),
-    decideReplacement(known, shards),
+    isolated("replacement", () => decideReplacement(known, shards)),
   ];
 }
 
@@ -157,6 +176,25 @@ function decideShard(view: OrderedShardView): { decision: Decision; intent: Omit
   } catch (error) {
     return { decision: unknown(subject, error), intent: { view, traffic: "as it is" } };
   }
+}
+
+function viewRedis(
+  known: Known,
+  machine: RedisMachineView["machine"],
+  shards: ShardView[],
+): RedisMachineView {
+  needAll(known, shards);
+  return { known, machine, shards, servers: shards.map((view) => view.servers[machine]) };
+}
+
+/**
+ * Rule 5 asks about every shard: a redis machine is not judged by some of them.
+ *
+ * @throws when a shard's view could not be made.
+ */
+function needAll({ facts }: Known, shards: ShardView[]): void {
+  if (shards.length < facts.topology.shards.length)
+    throw new Error("not every shard can be seen, so nobody knows what the machine still serves");
 }
 
 function decideRedis(view: RedisMachineView): Decision {
@@ -188,6 +226,7 @@ function decideReplacement(known: Known, shards: ShardView[]): Decision {
     const replacement = replacementOf(known.memory, machine);
     return replacement ? [{ machine, replacement }] : [];
   });
+  if (pending.some(({ machine }) => redisMachines.some((name) => name === machine))) needAll(known, shards);
   return decision("replacement", replacementSituations, { known, shards, pending }, () =>
     JSON.stringify(pending),
   );
@@ -213,6 +252,12 @@ function unknown(subject: Subject, error: unknown): Decision {
     opens: false,
     holds: true,
   };
+}
+
+/** A bug in recovery stopped the decision about this subject; the others are healed all the same. */
+function bug(subject: Subject): Decision {
+  const because = `a bug in recovery: it cannot decide about ${subject}, does nothing about it, and goes on with all others`;
+  return { subject, situation: "BUG", steps: [], because, settled: false, opens: false, holds: true };
 }
 
 function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {

@@ -322,6 +322,7 @@ export class Reconciler {
     const outcome = this.#executor.asActedUpon(
       this.#policy.decide(this.#board.facts(), this.#memory, limits, this.#executor.busy, this.#switches),
     );
+    for (const { where, error } of outcome.faults) this.bugs.report(where, error);
     this.#memory = outcome.memory;
     this.#outcome = outcome;
     this.#board.setPace(outcome.doubt ? "hurry" : "calm", outcome.settled ? "calm" : "hurry");

@@ -226,6 +226,8 @@ export class Monitor {
   #decide(facts: Facts, memory: Memory, ...rest: Tail<typeof decide>): Outcome {
     const seen = this.#seen(facts);
     const outcome = decide(seen, this.#believed(memory), ...rest);
+    const [fault] = outcome.faults;
+    if (fault) throw fault.error;
     const decisions = this.#mutated(outcome.decisions, seen);
     this.#last = decisions === outcome.decisions ? outcome : { ...outcome, decisions };
     return this.#last;

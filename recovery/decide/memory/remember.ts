@@ -8,19 +8,27 @@ import {
   type RedisMachine,
   redisMachines,
 } from "../../topology.ts";
+import type { Attempt } from "../isolate.ts";
 import { rememberSync } from "../view/in-sync.ts";
 import { servingMaster } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
 import { copyOf } from "./copy.ts";
 import { entryOf, type Memory, type Reached, trailMs, verdictOn } from "./memory.ts";
 
-/** The memory after it has taken in the facts of this cycle; the given one is left as it is. */
-export function remember(memory: Memory, facts: Facts, limits: Limits): Memory {
+/**
+ * The memory after it has taken in the facts of this cycle; the given one is left as it is. A server whose facts make no
+ * sense is remembered as it was.
+ */
+export function remember(memory: Memory, facts: Facts, limits: Limits, attempt: Attempt): Memory {
   const next = copyOf(memory);
   for (const machine of redisMachines) {
-    for (const { index } of facts.topology.shards) rememberServer(next, facts, limits, machine, index);
+    for (const { index } of facts.topology.shards) {
+      attempt(serverId(machine, index), () => rememberServer(next, facts, limits, machine, index));
+    }
   }
-  for (const { index } of facts.topology.shards) rememberShard(next, facts, index);
+  for (const { index } of facts.topology.shards) {
+    attempt(`shard ${index}`, () => rememberShard(next, facts, index));
+  }
   forgetArrived(next, facts);
   return next;
 }

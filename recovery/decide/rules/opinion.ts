@@ -15,7 +15,7 @@ const failed = [
   ...["given-up", "given-up-back", "given-up-in-use"],
   ...["machine-lost", "machine-dead", "machine-needed", "lost"],
 ];
-const open = ["process-lost", "doubt", "leaves", "starting"];
+const open = ["process-lost", "doubt", "leaves", "starting", "UNKNOWN", "BUG"];
 
 /** `decisions` and `memory` of the last cycle; without decisions monit sees nobody. */
 export function opinionOf(

@@ -161,7 +161,9 @@ function holds(check: (world: World, outcome: Outcome) => void): void {
   fc.assert(
     fc.property(worldCase, (given) => {
       const world = build(given);
-      check(world, world.decide());
+      const outcome = world.decide();
+      expect(outcome.faults).toEqual([]);
+      check(world, outcome);
     }),
     { numRuns: 400 },
   );

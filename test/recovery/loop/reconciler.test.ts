@@ -79,6 +79,22 @@ test("a cycle that throws is reported, told once, and the loop goes on", async (
   ]);
 });
 
+test("what was thrown about one subject is told once, with that subject, and the cycle goes on", async () => {
+  const { reconciler, sent } = running((outcome) => ({
+    ...outcome,
+    faults: [{ where: "haproxy1", error: new TypeError("a null") }],
+  }));
+  await expect.poll(() => reconciler.bugs.all[0]?.times, { timeout: 10_000 }).toBeGreaterThan(2);
+  expect(reconciler.status()).toMatchObject({
+    healthy: false,
+    bugs: [{ where: "haproxy1", message: "a null" }],
+  });
+  expect(reconciler.status()?.shards).toHaveLength(1);
+  expect(sent).toMatchObject([
+    { event: "bug", about: "recovery", sentence: expect.stringMatching(/^BUG in haproxy1: a null/) },
+  ]);
+});
+
 test("a watcher that throws stops neither the loop nor the other watchers", async () => {
   const { reconciler } = running((outcome) => outcome);
   let cycles = 0;
