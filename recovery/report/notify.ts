@@ -1,5 +1,7 @@
 /** From what recovery does to notifications: incidents as they start and end, and holds that last. */
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { Decision } from "../decide/decide.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
@@ -9,10 +11,32 @@ import type { Notification } from "./webhook.ts";
 /** A hold is told after this time: many end within moments, as when the cloud confirms a power-off. */
 const holdMs = 5_000;
 
+/**
+ * A monitor that starts sees everybody and compares the program again before it knows what is blocked: a hold that an earlier run
+ * told does not end before this time.
+ */
+const restartMs = 60_000;
+
 interface Hold {
   sinceMs: number;
   told: boolean;
   situation: string;
+  endsNotBeforeMs?: number;
+}
+
+/** The holds that were told and have not ended, as they are kept on disk: the situation of each subject. */
+export const holdsSchema = z.record(z.string(), z.string());
+export type SavedHolds = z.infer<typeof holdsSchema>;
+
+export const holdsFile = (stateDir: string) => join(stateDir, "holds.json");
+
+export interface NotifierOptions {
+  send: (notification: Notification) => void;
+  clock: Clock;
+  stack: string;
+  /** What an earlier run had told, and how to keep what this one tells. */
+  saved?: SavedHolds;
+  save?: (holds: SavedHolds) => void;
 }
 
 /** Remembers what was told, so that nothing is told twice. */
@@ -22,10 +46,17 @@ export class Notifier {
   readonly #stack: string;
   readonly #holds = new Map<string, Hold>();
 
-  constructor(options: { send: (notification: Notification) => void; clock: Clock; stack: string }) {
-    this.#send = options.send;
-    this.#clock = options.clock;
-    this.#stack = options.stack;
+  readonly #save: (holds: SavedHolds) => void;
+
+  constructor({ send, clock, stack, saved = {}, save = () => {} }: NotifierOptions) {
+    this.#send = send;
+    this.#clock = clock;
+    this.#stack = stack;
+    this.#save = save;
+    const sinceMs = clock.now();
+    for (const [subject, situation] of Object.entries(saved)) {
+      this.#holds.set(subject, { sinceMs, told: true, situation, endsNotBeforeMs: sinceMs + restartMs });
+    }
   }
 
   /** Takes in an event of the journal. */
@@ -52,15 +83,22 @@ export class Notifier {
       this.#holds.set(subject, hold);
       if (hold.told || nowMs - hold.sinceMs < holdMs) continue;
       hold.told = true;
+      this.#saveTold();
       this.#tell({ event: "incident-hold", about: subject, sentence: because, situation });
     }
-    for (const [subject, { told, situation }] of this.#holds) {
-      if (holding.some((decision) => decision.subject === subject)) continue;
+    for (const [subject, { told, situation, endsNotBeforeMs = 0 }] of this.#holds) {
+      if (holding.some((decision) => decision.subject === subject) || nowMs < endsNotBeforeMs) continue;
       this.#holds.delete(subject);
-      if (told)
-        this.#tell({ event: "hold-end", about: subject, sentence: `${subject} holds no longer`, situation });
+      if (!told) continue;
+      this.#saveTold();
+      this.#tell({ event: "hold-end", about: subject, sentence: `${subject} holds no longer`, situation });
     }
   };
+
+  #saveTold(): void {
+    const told = [...this.#holds].filter(([, hold]) => hold.told);
+    this.#save(Object.fromEntries(told.map(([subject, { situation }]) => [subject, situation])));
+  }
 
   /** Takes in a bug of recovery itself, each kind once. */
   readonly takeBug = (bug: Bug): void => {

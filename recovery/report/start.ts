@@ -6,7 +6,7 @@ import type { Reconciler } from "../loop/reconciler.ts";
 import type { Settings } from "../settings.ts";
 import { readKept } from "../storage/files.ts";
 import { Counters, metricsPage } from "./metrics.ts";
-import { Notifier } from "./notify.ts";
+import { holdsFile, holdsSchema, Notifier } from "./notify.ts";
 import { metricsPortFrom, serveMetrics } from "./serve-metrics.ts";
 import { checkWebhookUrl, queueFile, queueSchema, Webhook, type WebhookOptions } from "./webhook.ts";
 
@@ -20,7 +20,7 @@ export async function report(
   try {
     if (reporting.webhookUrl) {
       const url = checkWebhookUrl(reporting.webhookUrl);
-      await notifyBy({ url, path: queueFile(stateDir), stack, log, signal }, reconciler);
+      await notifyBy({ url, stateDir, stack, log, signal }, reconciler);
     }
   } catch (error) {
     log.warn(`no notifications: ${(error as Error).message}`);
@@ -34,15 +34,23 @@ export async function report(
 }
 
 async function notifyBy(
-  { stack, ...settings }: Pick<WebhookOptions, "url" | "path" | "log" | "signal"> & { stack: string },
+  settings: Pick<WebhookOptions, "url" | "log" | "signal"> & { stack: string; stateDir: string },
   reconciler: Reconciler,
 ): Promise<void> {
   const clock = systemClock;
   const { files } = reconciler;
-  const saved = await readKept(files, settings.path, queueSchema, settings.log);
-  const webhook = new Webhook({ ...settings, clock, files, saved });
+  const { stack, stateDir, ...others } = settings;
+  const path = queueFile(stateDir);
+  const saved = await readKept(files, path, queueSchema, settings.log);
+  const webhook = new Webhook({ ...others, path, clock, files, saved });
   reconciler.showNotifications(() => webhook.view);
-  const notifier = new Notifier({ send: (notification) => webhook.send(notification), clock, stack });
+  const notifier = new Notifier({
+    send: (notification) => webhook.send(notification),
+    clock,
+    stack,
+    saved: await readKept(files, holdsFile(stateDir), holdsSchema, settings.log),
+    save: (holds) => files.write(holdsFile(stateDir), holds),
+  });
   reconciler.journal.watch(notifier.take);
   reconciler.watch(notifier.takeDecisions);
   reconciler.bugs.watch(notifier.takeBug);

@@ -8,6 +8,7 @@ import type { Links } from "../../../recovery/observe/links.ts";
 import { Notifier } from "../../../recovery/report/notify.ts";
 import type { Notification } from "../../../recovery/report/webhook.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
+import type { FailedWrite } from "../../../recovery/storage/files.ts";
 import { topologyOf } from "../world-of-facts.ts";
 
 let stop = new AbortController();
@@ -25,14 +26,14 @@ const nobody = {
 const links = { redis: () => nobody, proxy: () => nobody, app: () => nobody } as unknown as Links;
 
 /** A running loop whose decisions are made by `decideAs`. */
-function running(decideAs: (outcome: Outcome) => Outcome) {
+function running(decideAs: (outcome: Outcome) => Outcome, failing: FailedWrite[] = []) {
   const lines: string[] = [];
   const files = {
     write: () => {},
     remove: () => {},
     list: async () => [],
-    settled: async () => true,
-    failing: [],
+    settled: async () => failing.length === 0,
+    failing,
   };
   const reconciler = new Reconciler({
     topology: topologyOf(1),
@@ -118,4 +119,17 @@ test("a listener of the journal that throws does not fail the step that it is to
   });
   expect(() => reconciler.journal.step("redis1", "fence redis1")("done")).not.toThrow();
   expect(reconciler.bugs.all).toMatchObject([{ where: "answering an order", times: 1 }]);
+});
+
+test("a disk that takes nothing shows in the status, and passes", async () => {
+  const failing: FailedWrite[] = [{ path: "/var/lib/barton/memory.json", why: "EROFS", failures: 1 }];
+  const { reconciler } = running((outcome) => outcome, failing);
+  await expect.poll(() => reconciler.status(), { timeout: 10_000 }).toBeDefined();
+  expect(reconciler.status()).toMatchObject({ healthy: false, notKept: failing });
+  expect(reconciler.status()?.sentence).toMatch(
+    /^recovery cannot write \/var\/lib\/barton\/memory.json \(EROFS\)/,
+  );
+  expect(reconciler.gauges().status?.notKept).toHaveLength(1);
+  failing.length = 0;
+  expect(reconciler.status()?.sentence).not.toMatch(/cannot write/);
 });

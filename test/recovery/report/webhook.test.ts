@@ -11,7 +11,7 @@ import { type Clock, systemClock } from "../../../recovery/clock.ts";
 import type { Decision } from "../../../recovery/decide/decide.ts";
 import type { Incident } from "../../../recovery/incidents/record.ts";
 import { createLog } from "../../../recovery/log.ts";
-import { Notifier } from "../../../recovery/report/notify.ts";
+import { Notifier, type SavedHolds } from "../../../recovery/report/notify.ts";
 import {
   checkWebhookUrl,
   describeNotifications,
@@ -350,4 +350,33 @@ test("a hold that passes is not told", () => {
   clock.ms = 6_000;
   notifier.takeDecisions([holding]);
   expect(sent).toEqual([]);
+});
+
+test("a hold that an earlier run told is not told again, and its end is told, but not while recovery still looks around", () => {
+  const clock = fakeClock();
+  const kept: SavedHolds[] = [];
+  const run = (clock: Clock, saved?: SavedHolds) => {
+    const sent: Notification[] = [];
+    const notifier = new Notifier({
+      send: (one) => void sent.push(one),
+      clock,
+      stack: "barton",
+      saved,
+      save: (holds) => kept.push(holds),
+    });
+    return { notifier, sent };
+  };
+  const before = run(clock);
+  for (; clock.ms < 6_000; clock.ms += 1_000) before.notifier.takeDecisions([holding]);
+  expect(before.sent).toHaveLength(1);
+  expect(kept.at(-1)).toEqual({ "shard 1": "nothing-promotable" });
+
+  const after = run(clock, kept.at(-1));
+  after.notifier.takeDecisions([]);
+  for (; clock.ms < 20_000; clock.ms += 1_000) after.notifier.takeDecisions([holding]);
+  expect(after.sent).toEqual([]);
+  clock.ms = 70_000;
+  after.notifier.takeDecisions([{ ...holding, holds: undefined }]);
+  expect(after.sent).toMatchObject([{ event: "hold-end", about: "shard 1" }]);
+  expect(kept.at(-1)).toEqual({});
 });
