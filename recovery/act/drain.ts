@@ -1,7 +1,7 @@
 /** The gentle beginning of a planned switch: no new sessions for the old master, and time for short ones to end. */
 import type { Session } from "../observe/proxy-stat.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
-import { commandTimeoutMs, proxyOf, type World } from "./world.ts";
+import { proxyOf, type World } from "./world.ts";
 
 /** Long enough for a client that connects for one command; traffic that connects anew waits meanwhile. */
 const drainMs = 100;
@@ -18,12 +18,9 @@ export async function drain(
 ): Promise<void> {
   await Promise.all(
     proxies.map(async (proxy) => {
-      const link = proxyOf(world, proxy);
-      await link.tell([`set server shard${shard}/${machine} state maint`], commandTimeoutMs);
-      await untilEnded(world, async () => {
-        const sessions = await link.sessions(commandTimeoutMs);
-        return sessions.filter(({ backend, server }) => backend === `shard${shard}` && server === machine);
-      });
+      const told = proxyOf(world, proxy);
+      await told.takeOut([{ shard, machine }]);
+      await untilEnded(world, () => told.sessionsWith({ shard, machine }));
     }),
   );
 }

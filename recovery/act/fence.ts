@@ -2,9 +2,9 @@
  * Rule 2, the acting half: takes the failed server out of every proxy, cuts its sessions, and checks that each proxy confirms both.
  * decide/rules/fence.ts has decided before which proxies need no command.
  */
-import type { ProxyConnection } from "../observe/links.ts";
-import type { Session } from "../observe/proxy-stat.ts";
+import { within } from "../clock.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
+import type { Line } from "./proxy.ts";
 import { commandTimeoutMs, proxyOf, type World } from "./world.ts";
 
 /** How often the list of sessions is read until those that were cut are gone. */
@@ -16,12 +16,12 @@ export async function fence(
   world: World,
   { shard, machine, proxies }: { shard: number; machine: RedisMachine; proxies: ProxyMachine[] },
 ): Promise<void> {
+  const line = { shard, machine };
   await Promise.all(
     proxies.map(async (proxy) => {
-      const link = proxyOf(world, proxy);
-      await link.tell([`set server shard${shard}/${machine} state maint`], commandTimeoutMs);
-      await cutEstablished(world, link, shard, machine, proxy);
-      await confirmOut(link, shard, machine, proxy);
+      await proxyOf(world, proxy).bar(line);
+      await cutEstablished(world, proxy, line);
+      await confirmOut(world, proxy, line);
     }),
   );
 }
@@ -32,15 +32,15 @@ export async function fence(
  */
 export async function cutEstablished(
   world: World,
-  link: ProxyConnection,
-  shard: number,
-  machine: RedisMachine,
   proxy: ProxyMachine,
+  { shard, machine }: Line,
 ): Promise<void> {
+  const told = proxyOf(world, proxy);
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-    const sessions = (await link.sessions(commandTimeoutMs)).filter(isOf(shard, machine));
-    if (sessions.length === 0) return;
-    await link.cut(sessions, commandTimeoutMs);
+    const sessions = await told.sessionsWith({ shard, machine });
+    const established = sessions.filter((session) => session.established);
+    if (established.length === 0) return;
+    await told.cut(established);
     await world.clock.sleep(pauseMs);
   }
   throw new Error(
@@ -48,16 +48,9 @@ export async function cutEstablished(
   );
 }
 
-async function confirmOut(
-  link: ProxyConnection,
-  shard: number,
-  machine: RedisMachine,
-  proxy: ProxyMachine,
-): Promise<void> {
-  const answer = await link.ask();
-  if ("view" in answer && answer.view.shards[shard]?.[machine].traffic.maintenance) return;
+/** Asked last: a command that came late before the proxy was barred shows here, and none comes after it. */
+async function confirmOut(world: World, proxy: ProxyMachine, { shard, machine }: Line): Promise<void> {
+  const isOut = proxyOf(world, proxy).isOut({ shard, machine });
+  if (await within(world.clock, commandTimeoutMs, isOut, false)) return;
   throw new Error(`${proxy} did not confirm that ${machine} is out for shard ${shard}`);
 }
-
-const isOf = (shard: number, machine: RedisMachine) => (session: Session) =>
-  session.established && session.backend === `shard${shard}` && session.server === machine;

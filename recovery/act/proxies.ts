@@ -1,9 +1,7 @@
 /** Changes a proxy's server lines, its registration, and its configuration file. */
-import { holdAddress } from "../decide/rules/proxy-changes.ts";
-import { frontendName, holdName, lineName, type ServerChange } from "../decide/steps.ts";
+import type { ServerChange } from "../decide/steps.ts";
 import type { ProxyMachine } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";
-import { readyCommands } from "./ready.ts";
 import { addressOf, commandTimeoutMs, proxyOf, type World } from "./world.ts";
 
 /** Applies the changes, those first that take servers out; sessions with a server that was in use are cut. */
@@ -11,52 +9,30 @@ export async function setServers(
   world: World,
   { proxy, changes }: { proxy: ProxyMachine; changes: ServerChange[] },
 ): Promise<void> {
-  const link = proxyOf(world, proxy);
+  const told = proxyOf(world, proxy);
   const cutFrom = async (lines: ServerChange[]) => {
-    for (const { shard, machine } of lines) await cutEstablished(world, link, shard, machine, proxy);
+    for (const { shard, machine } of lines) await cutEstablished(world, proxy, { shard, machine });
   };
   const turned = changes.filter((change) => change.cut);
   if (turned.length > 0) {
-    await link.tell(turned.map(takeOut), commandTimeoutMs);
+    await told.takeOut(turned);
     await cutFrom(turned);
   }
-  await link.tell(changes.flatMap(commandsOf), commandTimeoutMs);
+  await told.change(changes);
   await cutFrom(changes.filter(({ line, ready }) => line === "traffic" && ready === false));
 }
 
-const takeOut = (change: ServerChange) => `set server ${lineName(change)} state maint`;
-
-function commandsOf(change: ServerChange): string[] {
-  const { line, address, ready } = change;
-  const name = lineName(change);
-  const server = `set server ${name}`;
-  const probing = [`${server} state ready`];
-  return [
-    // Out before it moves: what was found out about the old address must not count for the new one.
-    ...(address ? [takeOut(change), `${server} addr ${address.address} port ${address.port}`] : []),
-    ...(ready === true ? (line === "traffic" ? readyCommands(name) : probing) : []),
-    ...(ready === false ? [takeOut(change)] : []),
-  ];
-}
-
-/** Makes what haproxy.cfg alone says so again. Never in maintenance: a moment without `hold` would be an error. */
+/** Makes what haproxy.cfg alone says so again. */
 export async function reopen(
   world: World,
   { proxy, frontends, holds }: { proxy: ProxyMachine; frontends: string[]; holds: number[] },
 ): Promise<void> {
-  const { address, port } = holdAddress;
-  const commands = [
-    ...holds
-      .map(holdName)
-      .flatMap((hold) => [`set server ${hold} addr ${address} port ${port}`, ...readyCommands(hold)]),
-    ...frontends.map((name) => `enable ${frontendName(name)}`),
-  ];
-  await proxyOf(world, proxy).tell(commands, commandTimeoutMs);
+  await proxyOf(world, proxy).reopen(frontends, holds);
 }
 
 /** Lets app use the proxy. */
 export async function registerProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
-  await proxyOf(world, proxy).tell(readyCommands("registered/self"), commandTimeoutMs);
+  await proxyOf(world, proxy).register();
   world.remember({ event: "registered", proxy });
 }
 
@@ -65,14 +41,14 @@ const lastRequestsMs = 1_000;
 
 /** Makes app send new connections to the twin, and gives those that the proxy has a moment to end by themselves. */
 export async function drainProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
-  await proxyOf(world, proxy).tell(["set server registered/self state drain"], commandTimeoutMs);
+  await proxyOf(world, proxy).drain();
   // App asks once in each interval.
   await world.clock.sleep(2 * world.topology.detection.intervalMs + lastRequestsMs);
 }
 
 /** Makes app give the proxy up: what is still open is cut. */
 export async function unregisterProxy(world: World, { proxy }: { proxy: ProxyMachine }): Promise<void> {
-  await proxyOf(world, proxy).tell(["set server registered/self state maint"], commandTimeoutMs);
+  await proxyOf(world, proxy).unregister();
 }
 
 const configFile = "/etc/haproxy/haproxy.cfg";
@@ -133,8 +109,8 @@ export async function reloadProxy(world: World, { proxy }: { proxy: ProxyMachine
 }
 
 async function reload(world: World, proxy: ProxyMachine, script: string, input?: string): Promise<void> {
-  const link = proxyOf(world, proxy);
-  const before = await link.processId(commandTimeoutMs);
+  const told = proxyOf(world, proxy);
+  const before = await told.processId();
   await world.remote.run(addressOf(world, proxy), script, input);
   // The old process goes on answering for a moment; what it is told would be lost with it.
   const deadlineMs = world.clock.now() + reloadTimeoutMs;
@@ -142,8 +118,8 @@ async function reload(world: World, proxy: ProxyMachine, script: string, input?:
     if (world.clock.now() > deadlineMs)
       throw new Error(`${proxy}'s haproxy did not reload within ${reloadTimeoutMs} ms`);
     await world.clock.sleep(20);
-    link.drop();
-    now = await link.processId(commandTimeoutMs).catch(() => undefined);
+    told.reconnect();
+    now = await told.processId().catch(() => undefined);
   }
   await world.board.refresh([], commandTimeoutMs);
 }

@@ -1,9 +1,7 @@
 /** Sends the waiting traffic to a server, and cuts the remaining sessions with the old one. */
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
-import { counterpartOf } from "../topology.ts";
 import { cutEstablished } from "./fence.ts";
-import { readyCommands } from "./ready.ts";
-import { addressOf, commandTimeoutMs, proxyOf, shardOf, type World } from "./world.ts";
+import { addressOf, proxyOf, shardOf, type World } from "./world.ts";
 
 interface Target {
   shard: number;
@@ -18,14 +16,9 @@ interface Target {
  * @throws when no proxy took it.
  */
 export async function release(world: World, { shard, machine, proxies }: Target): Promise<void> {
-  const { redisPort } = shardOf(world, shard);
-  const commands = [
-    `set server shard${shard}/${counterpartOf(machine)} state maint`,
-    `set server shard${shard}/${machine} addr ${addressOf(world, machine)} port ${redisPort}`,
-    ...readyCommands(`shard${shard}/${machine}`),
-  ];
+  const place = { address: addressOf(world, machine), port: shardOf(world, shard).redisPort };
   const results = await Promise.allSettled(
-    proxies.map((proxy) => proxyOf(world, proxy).tell(commands, commandTimeoutMs)),
+    proxies.map((proxy) => proxyOf(world, proxy).sendTraffic({ shard, machine }, place)),
   );
   const failures = results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : []));
   for (const failure of failures) world.log.warn({ failure }, "a proxy was not released");
@@ -38,7 +31,5 @@ export async function release(world: World, { shard, machine, proxies }: Target)
  */
 export async function cut(world: World, { shard, machine, proxies }: Target): Promise<void> {
   await world.clock.sleep(world.topology.detection.connectTimeoutMs + 50);
-  await Promise.allSettled(
-    proxies.map((proxy) => cutEstablished(world, proxyOf(world, proxy), shard, machine, proxy)),
-  );
+  await Promise.allSettled(proxies.map((proxy) => cutEstablished(world, proxy, { shard, machine })));
 }

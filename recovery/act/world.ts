@@ -6,8 +6,10 @@ import type { Remote } from "../cloud/remote.ts";
 import type { Remembered } from "../decide/memory/events.ts";
 import type { Log } from "../log.ts";
 import type { Board } from "../observe/board.ts";
-import type { ProxyConnection, RedisConnection } from "../observe/links.ts";
+import type { RedisConnection } from "../observe/links.ts";
 import type { ProxyMachine, RedisMachine, Shard, Topology } from "../topology.ts";
+import { haproxy } from "./haproxy.ts";
+import type { ProxyVerbs } from "./proxy.ts";
 
 export interface World {
   board: Board;
@@ -39,11 +41,11 @@ export function redisOf(world: Pick<World, "board">, machine: RedisMachine, shar
   return link;
 }
 
-/** The connection to a proxy. @throws when its machine has no address. */
-export function proxyOf(world: World, machine: ProxyMachine): ProxyConnection {
+/** What a proxy can be told and asked. @throws when its machine has no address. */
+export function proxyOf(world: World, machine: ProxyMachine): ProxyVerbs {
   const link = world.board.proxy(machine);
   if (!link) throw new Error(`${machine} has no address yet`);
-  return link;
+  return haproxy(link, commandTimeoutMs);
 }
 
 /** The shard with this index. @throws when the topology has none. */

@@ -1,4 +1,5 @@
 /** The connection to one proxy's runtime API: reads its state and changes it. */
+import { systemClock, within } from "../clock.ts";
 import type { ProxyView } from "./facts.ts";
 import { InTouchSince, parseClients, showClients } from "./hearing.ts";
 import { type Knock, knockAny } from "./knock.ts";
@@ -20,6 +21,8 @@ import type { Watched } from "./watcher.ts";
 export type ProxyAnswer = { view: ProxyView } | { refusal: string };
 
 const keepCommand = "keep servers";
+/** One line for each shard: `shard1 1764282010000`; see infra/roles/haproxy/keep.lua. */
+const showGenerations = "generation now";
 
 export interface ProxyLinkOptions {
   address: string;
@@ -37,6 +40,10 @@ export class ProxyLink implements Watched<ProxyAnswer> {
   readonly #inTouch: InTouchSince;
   #listing: Promise<Session[]> | undefined;
   #nextListing: Promise<Session[]> | undefined;
+  /** Of each shard's lines, as this proxy said last. */
+  readonly #generations = new Map<number, string>();
+  /** The heartbeat that was not answered yet. */
+  #introduction: Promise<void> | undefined;
 
   constructor(options: ProxyLinkOptions) {
     this.#options = options;
@@ -47,12 +54,14 @@ export class ProxyLink implements Watched<ProxyAnswer> {
 
   async ask(): Promise<ProxyAnswer> {
     const askedMs = this.#options.nowMs();
-    const [csv, monitors, clients] = await Promise.all([
+    const [csv, generations, monitors, clients] = await Promise.all([
       this.#api.ask(showStat),
+      this.#api.ask(showGenerations),
       this.#api.ask(showMonitors),
       this.#api.ask(showClients),
     ]);
     const sinceMs = this.#inTouch.answered(this.#api.connections, askedMs);
+    this.#learn(generations);
     const stat = this.#parse(csv);
     if ("refusal" in stat) return stat;
     if (stat.leaving) {
@@ -74,9 +83,32 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     return /^Pid: (\d+)$/m.exec(await this.#api.ask("show info", timeoutMs))?.[1];
   }
 
-  /** Writes or renews a monitor's entry (decide/rules/one-monitor.ts). The entry is not stored for a restarting process. */
-  introduce(monitor: string, timeoutMs: number): Promise<void> {
-    return this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`], timeoutMs);
+  /**
+   * Leaves or renews a monitor's heartbeat (decide/rules/one-monitor.ts). A process that restarts need not know it. A proxy that is
+   * slow to take it keeps its connection, on which a fence may be under way. It gets no second heartbeat before it has taken the first.
+   *
+   * @throws when it is not taken within `timeoutMs`; it may be taken later.
+   */
+  async introduce(monitor: string, timeoutMs: number): Promise<void> {
+    this.#introduction ??= this.#api.tell([`set table monitors key ${monitor} data.gpt0 1`]).finally(() => {
+      this.#introduction = undefined;
+    });
+    const isTaken = this.#introduction.then(() => true);
+    if (await within(systemClock, timeoutMs, isTaken, false)) return;
+    throw new Error(`haproxy at ${this.#options.address} did not take the heartbeat within ${timeoutMs} ms`);
+  }
+
+  /**
+   * The generation of a shard's lines, as this proxy said last; undefined from one of an older build, which has none. A command that
+   * lets traffic go to a server names it, and is refused when it has ended meanwhile (act/haproxy.ts).
+   */
+  generation(shard: number): string | undefined {
+    return this.#generations.get(shard);
+  }
+
+  /** Ends the generation of a shard's lines. @throws when the proxy does not answer. */
+  async nextGeneration(shard: number, timeoutMs: number): Promise<void> {
+    this.#learn(await this.#api.ask(`generation next shard${shard}`, timeoutMs));
   }
 
   /**
@@ -129,6 +161,11 @@ export class ProxyLink implements Watched<ProxyAnswer> {
 
   close(): void {
     this.#api.close();
+  }
+
+  #learn(generations: string): void {
+    for (const [, shard, generation = ""] of generations.matchAll(/^shard(\d+) (\d+)$/gm))
+      this.#generations.set(Number(shard), generation);
   }
 
   async #list(timeoutMs: number): Promise<Session[]> {

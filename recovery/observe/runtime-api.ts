@@ -48,7 +48,7 @@ export class RuntimeApi {
    *
    * @throws with haproxy's answer if one command was refused. All commands have been sent.
    */
-  async tell(commands: string[], timeoutMs: number): Promise<void> {
+  async tell(commands: string[], timeoutMs?: number): Promise<void> {
     const answers = await Promise.all(commands.map((command) => this.ask(command, timeoutMs)));
     const complaint = answers.findIndex((answer) => !isSilentSuccess(answer));
     if (complaint < 0) return;

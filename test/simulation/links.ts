@@ -312,10 +312,19 @@ export class SimulatedLinks implements Links {
     // haproxy's answers have no names: a connection on which one is missing is of no use any more.
     const send = async (commands: (() => unknown)[], timeoutMs: number) =>
       unlessRefused(await connection.send(commands, timeoutMs, drop));
+    const tellGenerations = () => ({ ...proxy.generations });
+    let generations: Record<number, number> = {};
     return {
       ask: async () => {
-        const view = (await connection.ask(() => proxy.view())) as ReturnType<HaProxy["view"]>;
-        return { view: sinceSeen(view, failing) };
+        const look = () => ({ view: proxy.view(), generations: tellGenerations() });
+        const answer = (await connection.ask(look)) as ReturnType<typeof look>;
+        generations = answer.generations;
+        return { view: sinceSeen(answer.view, failing) };
+      },
+      generation: (shard) => generations[shard]?.toString(),
+      nextGeneration: async (shard, timeoutMs) => {
+        const [, told] = await send([() => proxy.nextGeneration(shard), tellGenerations], timeoutMs);
+        generations = told as typeof generations;
       },
       tell: async (commands, timeoutMs) => {
         const fences = commands.some((command) => / maint$/.test(command));

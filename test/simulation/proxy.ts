@@ -70,6 +70,8 @@ export class HaProxy implements Process {
   configuration = "configuration of the program";
   lines: Record<number, Record<RedisMachine, Lines>> = {};
   sessions: OpenSession[] = [];
+  /** Of each shard's lines (keep.lua): a fence ends it, and a command of an ended one lets no traffic go. */
+  generations: Record<number, number> = {};
   #nextProbeMs = 0;
   /** When who has asked for the health page last, and since when this process listens without a break. */
   readonly #heardMs = new Map<string, number>();
@@ -110,6 +112,7 @@ export class HaProxy implements Process {
     this.#toRestore = this.#kept;
     for (const shard of this.#world.shards) {
       this.lines[shard] = { redis1: freshLines(), redis2: freshLines() };
+      this.generations[shard] = Math.round(this.#world.nowMs) * 1_000;
     }
   }
 
@@ -132,8 +135,29 @@ export class HaProxy implements Process {
     this.#kept = { registered: this.registered, servers };
   }
 
+  /** `generation next`. */
+  nextGeneration(shard: number): void {
+    this.generations[shard] = (this.generations[shard] ?? 0) + 1;
+  }
+
+  /** `use server`: out, moved if it is to be, and ready. @throws when the generation has ended. */
+  #use(generation: string, shard: number, name: string, place: string | undefined): void {
+    const present = this.generations[shard];
+    if (Number(generation) !== present) throw new Error(`the generation is ${present}, not ${generation}`);
+    const [address, port] = place?.split(" ") ?? [];
+    const server = `set server ${name}`;
+    const moves = address ? [`${server} state maint`, `${server} addr ${address} port ${port}`] : [];
+    for (const command of [...moves, `${server} state ready`]) this.command(command);
+  }
+
   /** Carries out one command of the runtime API. @throws when it is none that haproxy knows. */
   command(text: string): void {
+    const [, generation, name, used, place] =
+      /^use server (\d+) (shard(\d+)\/\w+)(?: (\S+ \d+))?$/.exec(text) ?? [];
+    if (generation && name) {
+      this.#use(generation, Number(used), name, place);
+      return;
+    }
     const words =
       /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr|weight|health) (\S+)(?: port (\d+))?$/.exec(
         text,

@@ -79,6 +79,50 @@ core.register_cli({ "keep", "servers" }, "keep servers : write down where traffi
   end
 end)
 
+-- The generation of each shard's lines, which every fence ends (recovery/act/haproxy.ts). A process that hung carries out what it was
+-- sent when it goes on, also when its sender has stopped waiting, and other commands have come on another connection meanwhile. So a
+-- command that lets traffic go to a server names the generation in which it was sent, and is refused when that has ended: whatever
+-- comes late, a server that was fenced is not used again. The first generation differs with every process. There is no pause between
+-- question and answer: Lua runs one command after the other.
+local generations = {}
+
+local function generation(backend)
+  generations[backend] = generations[backend] or core.now().sec * 1000
+  return generations[backend]
+end
+
+core.register_cli({ "generation", "now" }, "generation now : the generation of each shard's servers", function(applet)
+  for name in pairs(core.backends) do
+    if string.match(name, "^shard%d+$") then applet:send(name .. " " .. generation(name) .. "\n") end
+  end
+end)
+
+core.register_cli({ "generation", "next" }, "generation next BACKEND : ends it", function(applet, ...)
+  local name = select(-1, ...)
+  if not core.backends[name] then return applet:send("no such backend\n") end
+  generations[name] = generation(name) + 1
+  applet:send(name .. " " .. generations[name] .. "\n")
+end)
+
+core.register_cli({ "use", "server" }, "use server GENERATION BACKEND/SERVER [ADDRESS PORT] : sends traffic there",
+  function(applet, _, _, wanted, name, address, port)
+    local backend, own = string.match(name or "", "^(shard%d+)/(%w+)$")
+    local one = backend and server(backend, own)
+    if not one then return applet:send("no such server\n") end
+    local present = generation(backend)
+    if tonumber(wanted) ~= present then
+      return applet:send("the generation is " .. present .. ", not " .. wanted .. "\n")
+    end
+    if address then
+      one:set_maint()
+      one:set_addr(address, tonumber(port))
+    end
+    -- Whatever somebody did to it: `set_ready` alone leaves a weight of 0 and a health that was set by hand.
+    one:set_weight("100%")
+    one:check_force_up()
+    one:set_ready()
+  end)
+
 -- Every redis server tells anybody its role (the user `witness` in users.acl), and nothing else.
 local function isMaster(address, port)
   local socket = core.tcp()

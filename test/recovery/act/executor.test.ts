@@ -114,3 +114,40 @@ test("other steps go on although the disk takes nothing", async () => {
   await bench.consider(["replacement", { do: "taint", machines: ["redis2"] }]);
   expect(bench.calls).toEqual(["taint redis2"]);
 });
+
+test("what is remembered is on disk before the first step, and after each one", async () => {
+  const order: string[] = [];
+  const decision: Decision = {
+    subject: "redis1",
+    steps: [
+      { do: "stop monitoring", machine: "redis1", because: "gone" },
+      { do: "take back", machine: "redis1", because: "needed" },
+    ],
+    situation: "",
+    because: "",
+    settled: false,
+    opens: false,
+  };
+  const executor = new Executor({
+    world: {
+      board: { refresh: async () => {} },
+      clock: { now: () => 0 },
+      log: silentLog,
+      remember: ({ event }: { event: string }) => void order.push(event),
+    } as unknown as World,
+    journal: { step: () => () => {} } as unknown as Journal,
+    reconsider: () => decision,
+    kept: async () => {
+      order.push("on disk?");
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push("on disk");
+      return true;
+    },
+    onEnd: () => {},
+  });
+  executor.consider([decision]);
+  await executor.idle();
+  const kept = ["on disk?", "on disk"];
+  const [given, taken] = order.filter((word) => !word.startsWith("on disk"));
+  expect(order).toEqual([...kept, given, ...kept, taken, ...kept]);
+});

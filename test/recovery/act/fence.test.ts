@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { fence } from "../../../recovery/act/fence.ts";
 import type { World } from "../../../recovery/act/world.ts";
+import { systemClock } from "../../../recovery/clock.ts";
 import { World as FactsWorld } from "../world-of-facts.ts";
 
 /** A proxy that answers nothing to commands, has no sessions, and goes on saying this of redis1's line. */
@@ -9,8 +10,13 @@ function worldWhere(line: { ready: boolean; maintenance: boolean }): World {
   const facts = new FactsWorld();
   Object.assign(facts.lines("haproxy1", 1).redis1.traffic, line);
   const { view } = facts.facts.proxies.haproxy1;
-  const link = { tell: async () => {}, sessions: async () => [], ask: async () => ({ view }) };
-  return { board: { proxy: () => link } } as unknown as World;
+  const link = {
+    tell: async () => {},
+    nextGeneration: async () => {},
+    sessions: async () => [],
+    ask: async () => ({ view }),
+  };
+  return { board: { proxy: () => link }, clock: systemClock } as unknown as World;
 }
 
 const order = { shard: 1, machine: "redis1", proxies: ["haproxy1"] } as const;

@@ -21,16 +21,36 @@ function worldWhere(offsets: Partial<Record<RedisMachine, number>>) {
       const offset = offsets[machine];
       return offset === undefined ? new Promise(() => {}) : { info: masterInfo({ offset }) };
     },
+    run: (commands: string[][]) => run(machine, commands),
   });
+  const run = async (machine: RedisMachine, commands: string[][]) => {
+    for (const words of commands) told.push(`${machine}: ${words.join(" ")}`);
+    return [];
+  };
+  const told: string[] = [];
   const machines = { redis1: { address: addresses.redis1 }, redis2: { address: addresses.redis2 } };
-  const board = { redis, facts: () => ({ machines, proxies: {} }) };
-  return { world: { board, clock, topology } as unknown as World, waitedMs: () => nowMs };
+  const silent = { look: { state: "down" } };
+  const proxies = { haproxy1: silent, haproxy2: silent };
+  const board = { redis, facts: () => ({ machines, proxies }) };
+  return { world: { board, clock, topology } as unknown as World, told, waitedMs: () => nowMs };
 }
 
 test("the copy has everything: nobody waits", async () => {
-  const { world, waitedMs } = worldWhere({ redis1: 100, redis2: 100 });
+  const { world, told, waitedMs } = worldWhere({ redis1: 100, redis2: 100 });
   await catchUp(world, { shard: 1, from: "redis1", to: "redis2" });
   expect(waitedMs()).toBe(0);
+  expect(told).toEqual([]);
+});
+
+test.each([1, 100])("a copy that lacks %i bytes is no copy: writes go on at the old master", async (lag) => {
+  const { world, told, waitedMs } = worldWhere({ redis1: 1_000, redis2: 1_000 - lag });
+  const switched = catchUp(world, { shard: 1, from: "redis1", to: "redis2" });
+  await expect(switched).rejects.toThrow(
+    `redis2 lags ${lag} bytes behind redis1 for shard 1; traffic goes to redis1 again`,
+  );
+  expect(waitedMs()).toBeGreaterThan(1_500);
+  expect(waitedMs()).toBeLessThan(1_510);
+  expect(told).toEqual(["redis1: CLIENT UNPAUSE"]);
 });
 
 test.each<[string, Partial<Record<RedisMachine, number>>]>([

@@ -1,0 +1,129 @@
+/** What single steps tell redis servers and proxies, and when: each of these has survived a mutation once. */
+import { expect, test } from "vitest";
+import { drain } from "../../../recovery/act/drain.ts";
+import { fence } from "../../../recovery/act/fence.ts";
+import { pauseWrites, resumeWrites } from "../../../recovery/act/paused-writes.ts";
+import { promote } from "../../../recovery/act/promote.ts";
+import { setServers } from "../../../recovery/act/proxies.ts";
+import { cut, release } from "../../../recovery/act/release.ts";
+import { FakeWorld, session } from "./fake-world.ts";
+
+const shard = 1;
+const promoting = { shard, machine: "redis2", epoch: 7 } as const;
+
+test("promote: the epoch is in the same round trip, and the server must say that it is master", async () => {
+  const bench = new FakeWorld();
+  bench.replies = { ROLE: ["master", 100, []] };
+  await promote(bench.world, promoting);
+  expect(bench.told).toEqual([
+    "0 redis2: REPLICAOF NO ONE",
+    "0 redis2: CLIENT UNPAUSE",
+    "0 redis2: SET barton:epoch 7",
+    "0 redis2: ROLE",
+  ]);
+  expect(bench.remembered).toEqual([{ event: "promoted", ...promoting }]);
+});
+
+test.each([[["slave", "10.42.1.11", 9001, "connected", 100]], ["OK"], [null]])(
+  "promote: a server that answers %j to ROLE was not promoted",
+  async (role) => {
+    const bench = new FakeWorld();
+    bench.replies = { ROLE: role };
+    await expect(promote(bench.world, promoting)).rejects.toThrow("redis2 did not become master of shard 1");
+    expect(bench.remembered).toEqual([]);
+  },
+);
+
+test("pause and resume: of writes alone, and for four seconds at most", async () => {
+  const bench = new FakeWorld();
+  await pauseWrites(bench.world, { shard, machine: "redis1" });
+  await resumeWrites(bench.world, { shard, machine: "redis1" });
+  expect(bench.told).toEqual(["0 redis1: CLIENT PAUSE 4000 WRITE", "0 redis1: CLIENT UNPAUSE"]);
+});
+
+test("fence: out, then its established sessions, and no other ones, are cut until none is left", async () => {
+  const bench = new FakeWorld();
+  bench.facts.lines("haproxy1", 1).redis1.traffic = {
+    ...bench.facts.lines("haproxy1", 1).redis1.traffic,
+    ready: false,
+    maintenance: true,
+  };
+  const others = [session("0x2", "redis1", false), session("0x3", "redis2")];
+  bench.listings = [[session("0x1", "redis1"), ...others], [session("0x1", "redis1"), ...others], others];
+  await fence(bench.world, { shard, machine: "redis1", proxies: ["haproxy1"] });
+  expect(bench.told).toEqual([
+    "0 haproxy1: set server shard1/redis1 state maint",
+    "0 haproxy1: next generation of shard 1",
+    "0 haproxy1: cut 0x1",
+    "5 haproxy1: cut 0x1",
+  ]);
+});
+
+test("cut: not before every attempt to connect has ended, on every proxy", async () => {
+  const bench = new FakeWorld();
+  bench.listings = [[session("0x1", "redis1")], [session("0x1", "redis1")], []];
+  await cut(bench.world, { shard, machine: "redis1", proxies: ["haproxy1", "haproxy2"] });
+  const { connectTimeoutMs } = bench.world.topology.detection;
+  expect(bench.told).toEqual([
+    `${connectTimeoutMs + 50} haproxy1: cut 0x1`,
+    `${connectTimeoutMs + 50} haproxy2: cut 0x1`,
+  ]);
+});
+
+test("release: the other server is out first", async () => {
+  const bench = new FakeWorld();
+  await release(bench.world, { shard, machine: "redis2", proxies: ["haproxy1"] });
+  expect(bench.told.map((line) => line.replace(/^0 haproxy1: set server /, ""))).toEqual([
+    "shard1/redis1 state maint",
+    "shard1/redis2 state maint",
+    "shard1/redis2 addr 10.42.2.12 port 9001",
+    "shard1/redis2 weight 100%",
+    "shard1/redis2 health up",
+    "shard1/redis2 state ready",
+  ]);
+});
+
+test("set servers: sessions are cut with a server that is taken out, and before a line moves, with nobody else", async () => {
+  const bench = new FakeWorld();
+  const line = { shard, line: "traffic" } as const;
+  const twin = { address: "10.42.2.22", port: 8001 };
+  bench.listings = [[session("0x1", "redis1")], [], [session("0x2", "redis2")], []];
+  await setServers(bench.world, {
+    proxy: "haproxy1",
+    changes: [
+      { ...line, machine: "redis1", address: twin, ready: true, cut: true },
+      { ...line, machine: "redis2", ready: false },
+      { shard, line: "probe", machine: "redis1", ready: false },
+    ],
+  });
+  expect(bench.told.map((told) => told.replace(/^\d+ haproxy1: (set server )?/, ""))).toEqual([
+    "shard1/redis1 state maint",
+    "cut 0x1",
+    "shard1/redis1 state maint",
+    "shard1/redis1 addr 10.42.2.22 port 8001",
+    "shard1/redis1 weight 100%",
+    "shard1/redis1 health up",
+    "shard1/redis1 state ready",
+    "shard1/redis2 state maint",
+    "probe1/redis1 state maint",
+    "cut 0x2",
+  ]);
+});
+
+test.each([
+  ["sessions that end: not longer than they last", [[session("0x1", "redis1")], []], 5],
+  ["sessions that stay: 0.1 s", [[session("0x1", "redis1")]], 100],
+  ["other servers' sessions are not waited for", [[session("0x1", "redis2")]], 0],
+  [
+    "one that is connecting for 50 ms: 0.1 s from then on",
+    [...Array(11).fill([session("0x1", "redis1", false)]), [session("0x1", "redis1")]],
+    150,
+  ],
+  ["connecting for ever: until haproxy has given it up", [[session("0x1", "redis1", false)]], 300],
+])("drain: %s", async (_, listings, waitedMs) => {
+  const bench = new FakeWorld();
+  bench.listings = listings;
+  await drain(bench.world, { shard, machine: "redis1", proxies: ["haproxy1"] });
+  expect(bench.told).toEqual(["0 haproxy1: set server shard1/redis1 state maint"]);
+  expect(bench.nowMs).toBe(waitedMs);
+});
