@@ -22,15 +22,29 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
 const foldersOf = (files: Set<string>) =>
   new Set([...files].map((file) => dirname(file).slice(recovery.length + 1)));
 
-test.each(["fence.ts", "promote.ts", "release.ts", "replicate.ts"])(
-  "rule 9: act/%s needs no cloud, no DNS and no engine",
-  (name) => {
-    const loaded = loadedBy(join(recovery, "act", name));
-    expect(foldersOf(loaded)).not.toContain("cloud");
-    for (const file of loaded)
-      expect(readFileSync(file, "utf8")).not.toMatch(/node:dns|world\.(cloud|engine|remote)/);
-  },
-);
+test.each([
+  "drain.ts",
+  "fence.ts",
+  "haproxy.ts",
+  "paused-writes.ts",
+  "promote.ts",
+  "release.ts",
+  "replicate.ts",
+])("rule 9: act/%s needs no cloud, no DNS and no engine", (name) => {
+  const loaded = loadedBy(join(recovery, "act", name));
+  expect(foldersOf(loaded)).not.toContain("cloud");
+  for (const file of loaded)
+    expect(readFileSync(file, "utf8")).not.toMatch(/node:dns|world\.(cloud|engine|remote)/);
+});
+
+test("act/haproxy.ts alone knows commands of haproxy's runtime API", () => {
+  const knows = readdirSync(join(recovery, "act")).filter((name) =>
+    /["`](set (server|table)|use server|enable|disable|shutdown|show|keep|generation) /.test(
+      readFileSync(join(recovery, "act", name), "utf8"),
+    ),
+  );
+  expect(knows).toEqual(["haproxy.ts"]);
+});
 
 test.each(
   readdirSync(join(recovery, "decide"), { recursive: true, encoding: "utf8" }).filter((name) =>

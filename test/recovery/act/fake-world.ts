@@ -11,6 +11,8 @@ export class FakeWorld {
   readonly remembered: unknown[] = [];
   /** The sessions of each listing; the last one is repeated. */
   listings: Session[][] = [[]];
+  /** Of the proxies' lines; a proxy of an older build has none. */
+  generation: string | undefined;
   /** What redis answers to a command. */
   replies: Record<string, unknown> = {};
   readonly facts = new FactsWorld();
@@ -45,7 +47,7 @@ export class FakeWorld {
       tell: async (commands: string[]) => {
         for (const command of commands) this.#note(name, command);
       },
-      generation: () => undefined,
+      generation: () => this.generation,
       nextGeneration: async (shard: number) => this.#note(name, `next generation of shard ${shard}`),
       sessions: async () => (this.listings.length > 1 ? this.listings.shift() : this.listings[0]),
       cut: async (sessions: Session[]) => this.#note(name, `cut ${sessions.map(({ id }) => id)}`),

@@ -83,6 +83,28 @@ test("release: the other server is out first", async () => {
   ]);
 });
 
+test("what lets traffic go names the generation of the shard's lines; what stops it does not", async () => {
+  const bench = new FakeWorld();
+  bench.generation = "7";
+  await release(bench.world, { shard, machine: "redis2", proxies: ["haproxy1"] });
+  const line = { shard, line: "traffic" } as const;
+  await setServers(bench.world, {
+    proxy: "haproxy1",
+    changes: [
+      { ...line, machine: "redis1", ready: true },
+      { ...line, machine: "redis2", ready: false },
+      { shard, line: "probe", machine: "redis1", ready: true },
+    ],
+  });
+  expect(bench.told).toEqual([
+    "0 haproxy1: set server shard1/redis1 state maint",
+    "0 haproxy1: use server 7 shard1/redis2 10.42.2.12 9001",
+    "0 haproxy1: use server 7 shard1/redis1",
+    "0 haproxy1: set server shard1/redis2 state maint",
+    "0 haproxy1: set server probe1/redis1 state ready",
+  ]);
+});
+
 test("set servers: sessions are cut with a server that is taken out, and before a line moves, with nobody else", async () => {
   const bench = new FakeWorld();
   const line = { shard, line: "traffic" } as const;
