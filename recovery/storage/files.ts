@@ -67,11 +67,16 @@ function why(parsed: z.ZodSafeParseResult<unknown> | undefined): string {
 /** Pauses between two tries of a write that failed, in milliseconds: the first, and the longest. */
 const retryMs = { first: 1_000, longest: 60_000 };
 
+/** A write that takes longer shows like a failed one. */
+const stallMs = 10_000;
+
 export interface DiskFilesOptions {
   log: Pick<Log, "warn" | "info">;
   /** Only for tests: how a content reaches the disk, and how a retry is waited for. */
   replace?: typeof replaceFile;
   sleep?: (ms: number) => Promise<unknown>;
+  /** Monotonic milliseconds. */
+  nowMs?: () => number;
 }
 
 /** Files on this machine's disk, written in the background; of several contents of one path only the newest is written. */
@@ -101,7 +106,7 @@ export class DiskFiles implements Files {
   readonly list = listFolder;
 
   get failing(): FailedWrite[] {
-    return [...this.#unwritten.values()].flatMap(({ failure }) => failure ?? []);
+    return [...this.#unwritten.values()].flatMap((writing) => writing.failure ?? writing.stall ?? []);
   }
 
   #writing(path: string): Writing {
@@ -122,6 +127,7 @@ class Writing {
   #written = 0;
   #attempt: Promise<boolean> | undefined;
   #isWaiting = false;
+  #begunMs: number | undefined;
   failure: FailedWrite | undefined;
   onWritten = () => {};
 
@@ -145,13 +151,25 @@ class Writing {
     return true;
   }
 
+  /** A write that does not end: the disk hangs. */
+  get stall(): FailedWrite | undefined {
+    if (this.#begunMs === undefined || this.#nowMs() - this.#begunMs < stallMs) return undefined;
+    return { path: this.#path, why: `no end of the write within ${stallMs / 1_000} s`, failures: 0 };
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
+  }
+
   async #try(): Promise<boolean> {
     const { replace = replaceFile } = this.#options;
     const asked = this.#asked;
+    this.#begunMs = this.#nowMs();
     const isWritten = await replace(this.#path, this.#text).then(
       () => this.#succeeded(asked),
       (error: Error) => this.#failed(error),
     );
+    this.#begunMs = undefined;
     this.#attempt = isWritten && this.#asked > asked ? this.#try() : undefined;
     if (isWritten && !this.#attempt) this.onWritten();
     return isWritten;

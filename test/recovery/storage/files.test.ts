@@ -108,6 +108,24 @@ test("a newer content is tried at once, although the last write failed", async (
   expect(await text()).toBe("2\n");
 });
 
+test("a write that does not end shows too, until it does", async () => {
+  let release = () => {};
+  let nowMs = 0;
+  const hanging = () =>
+    new Promise<void>((done) => {
+      release = done;
+    });
+  const files = new DiskFiles({ log, replace: hanging, nowMs: () => nowMs });
+  files.write(path, 1);
+  nowMs = 9_999;
+  expect(files.failing).toEqual([]);
+  nowMs = 10_000;
+  expect(files.failing).toEqual([{ path, why: "no end of the write within 10 s", failures: 0 }]);
+  release();
+  expect(await files.settled()).toBe(true);
+  expect(files.failing).toEqual([]);
+});
+
 test("a file is removed, and its removal is tried again too", async () => {
   const { files, state, nextTry } = disk();
   files.write(path, 1);
