@@ -3,6 +3,7 @@ import { appSituations, monitSituations } from "../decide/policy/app-and-monit.t
 import { proxySituations, redisSituations } from "../decide/policy/redis-machine.ts";
 import { replacementSituations } from "../decide/policy/replacement.ts";
 import { shardSituations } from "../decide/policy/shard.ts";
+import { writeSituations } from "../decide/policy/writes.ts";
 
 /** What is printed of a row of a table of situations (see decide/table.ts). */
 export interface ExplainedRow {
@@ -18,6 +19,7 @@ export interface ExplainedRow {
 /** Every table by which recovery decides, under its title. */
 export const tables: { title: string; rows: ExplainedRow[] }[] = [
   { title: "A shard", rows: shardSituations },
+  { title: "Writes of a shard", rows: writeSituations },
   { title: "A redis machine", rows: redisSituations },
   { title: "A proxy machine", rows: proxySituations },
   { title: "The replacement", rows: replacementSituations },

@@ -20,6 +20,7 @@ import {
 import { replacementSituations } from "./policy/replacement.ts";
 import { type ShardRow, shardSituations } from "./policy/shard.ts";
 import { type About, findRow, type Row, UnknownSituation } from "./policy/table.ts";
+import { writeSituations } from "./policy/writes.ts";
 import { detoursOf } from "./rules/detour.ts";
 import { whySteppedBack } from "./rules/one-monitor.ts";
 import { changesFor, defectsOf, type ShardIntent } from "./rules/proxy-changes.ts";
@@ -41,6 +42,8 @@ export interface Decision {
   because: string;
   /** Nothing is left to do about this subject. */
   settled: boolean;
+  /** Of a shard: what keeps writes from being acknowledged, or soon will, beside the situation. */
+  writes?: Finding;
   /** Whose incident the steps belong to, if one is open. */
   about?: About;
   /** Opens an incident if there is none. */
@@ -49,6 +52,14 @@ export interface Decision {
   holds?: boolean;
   /** When the first sign of the trouble was seen (monotonic milliseconds). */
   sinceMs?: number;
+}
+
+/** What the second table says of a subject whose first situation is not settled either. */
+export type Finding = Pick<Decision, "situation" | "because" | "about" | "opens" | "holds">;
+
+/** All that a decision says of its subject, each with its own sentence. */
+export function findingsOf(decision: Decision): Finding[] {
+  return decision.writes ? [decision, decision.writes] : [decision];
 }
 
 export interface Outcome {
@@ -169,9 +180,13 @@ function decideShard(view: OrderedShardView): { decision: Decision; intent: Omit
   const sinceMs = earliest([redis1, redis2].filter(({ out }) => out).map((server) => server.sinceMs));
   try {
     const row: ShardRow = findRow(shardSituations, view, describe);
+    const writes: ShardRow = findRow(writeSituations, view, describe);
+    const told = row.settled && !writes.settled ? writes : row;
+    const decided = { ...toDecision(subject, told, view), sinceMs };
+    const isBoth = !row.settled && !writes.settled;
     return {
-      decision: { ...toDecision(subject, row, view), sinceMs },
-      intent: { view, traffic: row.traffic },
+      decision: isBoth ? { ...decided, writes: toDecision(subject, writes, view) } : decided,
+      intent: { view, traffic: told.traffic },
     };
   } catch (error) {
     return { decision: unknown(subject, error), intent: { view, traffic: "as it is" } };
@@ -298,10 +313,13 @@ export function sentenceOf(decisions: Decision[]): string {
 /** Joins shards with the same sentence: "shards 1 and 2: …". */
 function sayings(decisions: Decision[]): string {
   const shardsBySaying = new Map<string, string[]>();
-  for (const { subject, because } of decisions) {
-    const shards = shardsBySaying.get(because) ?? [];
-    if (subject.startsWith("shard ")) shards.push(subject.slice("shard ".length));
-    shardsBySaying.set(because, shards);
+  for (const decision of decisions) {
+    const { subject } = decision;
+    for (const { because } of findingsOf(decision).reverse()) {
+      const shards = shardsBySaying.get(because) ?? [];
+      if (subject.startsWith("shard ")) shards.push(subject.slice("shard ".length));
+      shardsBySaying.set(because, shards);
+    }
   }
   return [...shardsBySaying]
     .map(([because, shards]) => {

@@ -12,7 +12,14 @@ import { type Clock, within } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import type { Engine } from "../cloud/engine.ts";
 import type { Remote } from "../cloud/remote.ts";
-import { type Decision, decide, type Outcome, reconsider, type Subject } from "../decide/decide.ts";
+import {
+  type Decision,
+  decide,
+  findingsOf,
+  type Outcome,
+  reconsider,
+  type Subject,
+} from "../decide/decide.ts";
 import { apply, type Remembered } from "../decide/memory/events.ts";
 import { emptyMemory, type Memory, orderFor, replacementOf } from "../decide/memory/memory.ts";
 import { whyBudgetSpent } from "../decide/rules/budget.ts";
@@ -203,7 +210,11 @@ export class Reconciler {
       replacements: this.#memory.durable.replacements,
       replacementsPerHourMax: this.#options.limits.replacementsPerHourMax,
       wallMs: this.#options.clock.date().getTime(),
-      holds: this.decisions.filter(({ holds }) => holds).map(({ subject }) => subject),
+      holds: this.decisions.flatMap((decision) =>
+        findingsOf(decision).flatMap(({ holds, situation }) =>
+          holds ? [{ subject: decision.subject, situation }] : [],
+        ),
+      ),
     };
   }
 
@@ -313,7 +324,10 @@ export class Reconciler {
   }
 
   #isSettledAbout(machine: string): boolean {
-    const own = this.decisions.filter(({ subject, about }) => subject === machine || about === machine);
+    const own = this.decisions.filter(
+      (decision) =>
+        decision.subject === machine || findingsOf(decision).some(({ about }) => about === machine),
+    );
     return own.length > 0 && own.every(({ settled }) => settled);
   }
 
@@ -359,7 +373,10 @@ export class Reconciler {
   }
 
   #openIncidents(decisions: Decision[]): void {
-    for (const { about, opens, because, sinceMs, situation } of decisions) {
+    const findings = decisions.flatMap((decision) =>
+      findingsOf(decision).map((finding) => ({ ...finding, sinceMs: decision.sinceMs })),
+    );
+    for (const { about, opens, because, sinceMs, situation } of findings) {
       if (!about || !opens) continue;
       // The machine's own sentence says more than that of one of its shards.
       const own = decisions.find((decision) => decision.subject === about && decision.opens);

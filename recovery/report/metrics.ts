@@ -100,7 +100,7 @@ export interface Gauges {
   replacementsPerHourMax: number;
   wallMs: number;
   /** Subjects that wait for a person or for another machine. */
-  holds: string[];
+  holds: { subject: string; situation: string }[];
 }
 
 /** The whole page that Prometheus reads. */
@@ -135,7 +135,7 @@ function stateLines({ status, holds }: Gauges): string[] {
       "barton_hold",
       "gauge",
       "1 for everything that waits for a person or for another machine.",
-      holds.map((subject) => [{ subject }, 1]),
+      holds.map(({ subject, situation }) => [{ subject, situation }, 1]),
     ),
   ];
 }

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
-import type { Decision } from "../decide/decide.ts";
+import { type Decision, findingsOf } from "../decide/decide.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
 import { type Bug, describeBug } from "./bugs.ts";
 import type { Notification } from "./webhook.ts";
@@ -38,6 +38,10 @@ export interface NotifierOptions {
   saved?: SavedHolds;
   save?: (holds: SavedHolds) => void;
 }
+
+/** Ends the key of a subject's second hold. */
+const second = ", writes";
+const subjectOf = (key: string) => (key.endsWith(second) ? key.slice(0, -second.length) : key);
 
 /** Remembers what was told, so that nothing is told twice. */
 export class Notifier {
@@ -77,21 +81,29 @@ export class Notifier {
   /** Takes in the decisions of a cycle. */
   readonly takeDecisions = (decisions: Decision[]): void => {
     const nowMs = this.#clock.now();
-    const holding = decisions.filter(({ holds }) => holds);
-    for (const { subject, situation, because } of holding) {
-      const hold = this.#holds.get(subject) ?? { sinceMs: nowMs, told: false, situation };
-      this.#holds.set(subject, hold);
+    const holding = decisions.flatMap((decision) =>
+      findingsOf(decision).flatMap((finding, place) =>
+        // A shard may be blocked for two reasons at once; each is told.
+        finding.holds
+          ? [{ ...finding, key: place === 0 ? decision.subject : decision.subject + second }]
+          : [],
+      ),
+    );
+    for (const { key, situation, because } of holding) {
+      const hold = this.#holds.get(key) ?? { sinceMs: nowMs, told: false, situation };
+      this.#holds.set(key, hold);
       if (hold.told || nowMs - hold.sinceMs < holdMs) continue;
       hold.told = true;
       this.#saveTold();
-      this.#tell({ event: "incident-hold", about: subject, sentence: because, situation });
+      this.#tell({ event: "incident-hold", about: subjectOf(key), sentence: because, situation });
     }
-    for (const [subject, { told, situation, endsNotBeforeMs = 0 }] of this.#holds) {
-      if (holding.some((decision) => decision.subject === subject) || nowMs < endsNotBeforeMs) continue;
-      this.#holds.delete(subject);
+    for (const [key, { told, situation, endsNotBeforeMs = 0 }] of this.#holds) {
+      if (holding.some((one) => one.key === key) || nowMs < endsNotBeforeMs) continue;
+      this.#holds.delete(key);
       if (!told) continue;
       this.#saveTold();
-      this.#tell({ event: "hold-end", about: subject, sentence: `${subject} holds no longer`, situation });
+      const about = subjectOf(key);
+      this.#tell({ event: "hold-end", about, sentence: `${about} holds no longer`, situation });
     }
   };
 

@@ -1,5 +1,5 @@
 /** The output of `barton plan --json`, from the outcome of one cycle. */
-import type { Outcome, Subject } from "../decide/decide.ts";
+import { findingsOf, type Outcome, type Subject } from "../decide/decide.ts";
 import { describeStep } from "../decide/steps.ts";
 import { type PauseView, whyPaused } from "../loop/pause.ts";
 
@@ -25,12 +25,16 @@ export function planOf(
 ): PlannedSubject[] {
   const planned = outcome.decisions
     .filter(({ settled }) => !settled)
-    .map(({ subject, situation, because, steps }) => ({
-      subject,
-      situation,
-      because,
-      steps: steps.map(describeStep),
-      trouble: troubleOf(subject),
+    .map((decision) => ({
+      subject: decision.subject,
+      situation: findingsOf(decision)
+        .map(({ situation }) => situation)
+        .join(", "),
+      because: findingsOf(decision)
+        .map(({ because }) => because)
+        .join("; "),
+      steps: decision.steps.map(describeStep),
+      trouble: troubleOf(decision.subject),
     }));
   const paused = whyPaused(pause);
   // Who is blind, or leaves the acting to another monitor, decides nothing: that must not read as "nothing to do".

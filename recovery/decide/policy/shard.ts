@@ -1,12 +1,33 @@
 /** The table of situations of one shard: who is master, and what is done when nobody or somebody else is. */
-import type { RedisMachine } from "../../topology.ts";
-import { compareCopies, describeCopy } from "../rules/copies.ts";
-import { planFence, powerOffsForFence } from "../rules/fence.ts";
-import { lagged, whyNotPromotable } from "../rules/promotable.ts";
+import { whyNotPromotable } from "../rules/promotable.ts";
+import {
+  copyText,
+  demote,
+  epochOf,
+  fenceTrouble,
+  follow,
+  heirOf,
+  heirText,
+  isAstray,
+  isSole,
+  isVirgin,
+  leavesReady,
+  loserOf,
+  masterOf,
+  masterText,
+  nextEpoch,
+  plannedSwitch,
+  powerOffsFor,
+  silentOnes,
+  switchTrouble,
+  syncText,
+  takeOver,
+  trouble,
+  winnerOf,
+} from "../rules/shard.ts";
 import { isSwitchReady, type OrderedShardView } from "../rules/switchover.ts";
-import type { Step } from "../steps.ts";
 import { isStale, soleMaster } from "../view/mastership.ts";
-import { otherOf, type ServerView, type ShardView, viewShard } from "../view/view.ts";
+import { otherOf } from "../view/view.ts";
 import { troubleOf } from "../view/words.ts";
 import type { Row } from "./table.ts";
 
@@ -111,19 +132,6 @@ export const shardSituations: ShardRow[] = [
       `${otherOf(view, masterOf(view)).machine} takes over from ${masterOf(view).machine}, as was ordered`,
   },
   {
-    situation: "disk-full",
-    leadsTo: ["replica-syncing"],
-    opens: true,
-    meaning:
-      "The master's disk is full, and it refuses writes: its counterpart takes over by a planned switch, without loss.",
-    traffic: "as it is",
-    when: (view) => isSole(view) && refusesWrites(masterOf(view)) && !whyNoRelief(view),
-    steps: (view) => plannedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
-    because: (view) =>
-      `${masterOf(view).machine}'s disk is full, it refuses writes: ${otherOf(view, masterOf(view)).machine} takes over`,
-    about: (view) => masterOf(view).machine,
-  },
-  {
     situation: "replica-astray",
     leadsTo: ["replica-syncing"],
     meaning:
@@ -155,20 +163,8 @@ export const shardSituations: ShardRow[] = [
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {
-    situation: "writes-refused",
-    leadsTo: ["disk-full", "served"],
-    holds: true,
-    opens: true,
-    meaning: "As in `disk-full`, but the counterpart cannot take over now: somebody must make room.",
-    traffic: "to master",
-    when: (view) => isSole(view) && refusesWrites(masterOf(view)),
-    because: (view) =>
-      `${masterOf(view).machine}'s disk is full, it refuses writes, and cannot be relieved: ${whyNoRelief(view)}`,
-    about: (view) => masterOf(view).machine,
-  },
-  {
     situation: "served",
-    leadsTo: ["doubt", "stall", "replica-away", "master-leaves", "switch-ordered", "disk-full"],
+    leadsTo: ["doubt", "stall", "replica-away", "master-leaves", "switch-ordered"],
     meaning: "The desired state: one master, its counterpart a replica that has everything.",
     traffic: "to master",
     settled: true,
@@ -279,166 +275,3 @@ export const shardSituations: ShardRow[] = [
     because: ({ servers }) => `${troubleOf(servers.redis1)}; ${troubleOf(servers.redis2)}`,
   },
 ];
-
-const isSole = (view: ShardView) => view.masters.length === 1;
-const epochOf = (server: ServerView | undefined) => server?.info?.epoch ?? 0;
-const trouble = (server: ServerView | undefined) => (server ? troubleOf(server) : "no server is known");
-const copyText = (server: ServerView | undefined) => (server?.copy ? describeCopy(server.copy) : "nobody");
-const silentOnes = (view: ShardView) =>
-  [view.servers.redis1, view.servers.redis2].filter(({ answers }) => !answers);
-
-function masterOf(view: ShardView): ServerView {
-  const master = soleMaster(view);
-  if (!master) throw new Error(`shard ${view.shard.index} has no single master`);
-  return master;
-}
-
-/** A machine that is given up leaves before one whose failover is only ordered: when both are, one must serve meanwhile. */
-const urgencyOf = ({ leaving, givenUp }: ServerView) => (givenUp ? 2 : leaving ? 1 : 0);
-const maySucceed = (server: ServerView, master: ServerView) =>
-  server.answers && server.synced && urgencyOf(server) < urgencyOf(master);
-/** A replica whose copy of the present term's first write, the epoch, was not seen yet is left to its sync. */
-const hasReached = (view: ShardView, server: ServerView) => epochOf(server) >= view.epoch;
-
-const leavesReady = (view: ShardView) =>
-  isSole(view) &&
-  maySucceed(otherOf(view, masterOf(view)), masterOf(view)) &&
-  hasReached(view, otherOf(view, masterOf(view)));
-
-const refusesWrites = ({ info }: ServerView) => info?.refusesWrites === true;
-
-const masterText = (view: ShardView) =>
-  `${masterOf(view).machine} ${refusesWrites(masterOf(view)) ? "refuses writes, for its disk is full: it serves reads" : "serves"}`;
-
-/** A replica that has a link, and only waits for what is on its way, is behind; else it is about to be given a copy. */
-function syncText({ machine, lags, info }: ServerView): string {
-  const hasData = info?.follows?.linkUp === true && !info.loading && !info.follows.syncing;
-  return hasData && lags ? `${machine} lags behind` : `${machine} is receiving its copy`;
-}
-
-/** Why the counterpart of a master that refuses writes cannot take over now, or undefined. */
-function whyNoRelief(view: ShardView): string | undefined {
-  const other = otherOf(view, masterOf(view));
-  if (!other.answers || !other.synced || !hasReached(view, other)) return `${other.machine} has no copy yet`;
-  if (other.givenUp) return `${other.machine} is being replaced`;
-  return refusesWrites(other) ? `${other.machine}'s disk is full too` : switchTrouble(view);
-}
-
-const switchTrouble = (view: ShardView) =>
-  planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
-
-/** By address: a redis that starts follows nobody, a name may lead to a machine that is gone. */
-const isAstray = (server: ServerView) => server.answers && !server.followsCounterpart;
-
-/** Nobody has ever been promoted: neither the data nor recovery's memory know an epoch. */
-function isVirgin(view: ShardView): boolean {
-  const { answering, epoch, masters } = view;
-  return (
-    epoch === 0 &&
-    masters.length === 0 &&
-    answering.length > 0 &&
-    answering.every(({ info }) => info?.epoch === 0)
-  );
-}
-
-/**
- * The best copy among those that may be promoted. Its counterpart must have been looked at: one that
- * simply was not seen yet may be the master.
- */
-function heirOf(view: ShardView): ServerView | undefined {
-  if (view.masters.length > 0) return undefined;
-  return view.answering
-    .filter((server) => otherOf(view, server).looked && !whyNotPromotable(view, server.machine))
-    .sort((a, b) => (a.copy && b.copy ? compareCopies(a.copy, b.copy) : 0))[0];
-}
-
-function heirText(view: ShardView): string {
-  const heir = heirOf(view);
-  const loss = heir && lagged(view, heir) ? ", which lagged behind: what it lacks is lost," : "";
-  return `${copyText(heir)}${loss}`;
-}
-
-/** Why the heir's counterpart cannot be fenced now. */
-function fenceTrouble(view: ShardView): string | undefined {
-  const heir = heirOf(view);
-  if (!heir) return undefined;
-  return planFence(view.known.facts, view.known.memory, otherOf(view, heir).machine).blocked;
-}
-
-function powerOffsFor(view: ShardView): Step[] {
-  const heir = heirOf(view);
-  const shards = view.known.facts.topology.shards.map((shard) => viewShard(view.known, shard));
-  return heir ? powerOffsForFence(view.known, otherOf(view, heir).machine, shards) : [];
-}
-
-/** docs/architecture.md, "Takeover": fence on both proxies, promote, release, and cut what is left a little later. */
-function takeOver(view: ShardView): Step[] {
-  const heir = heirOf(view);
-  if (!heir) throw new Error(`shard ${view.shard.index} has nobody to promote`);
-  const from = otherOf(view, heir).machine;
-  return [fence(view, from), promote(view, heir.machine), release(view, heir.machine), cut(view, from)];
-}
-
-/**
- * The old master still works, so nothing that it acknowledged may be lost, and no client may see an error. Short sessions end by
- * themselves, also those whose connection is still on its way (drain); the others are cut (fence). From the pause on, the old
- * master executes no write, whatever still reaches it: what the replica has then is everything. The old master follows before
- * the pause ends, so that it never acknowledges a write beside its successor.
- */
-function plannedSwitch(view: ShardView, from: ServerView, to: ServerView): Step[] {
-  const { machine } = from;
-  const shard = view.shard.index;
-  return [
-    { do: "drain", shard, machine, proxies: commandable(view) },
-    fence(view, machine),
-    { do: "pause writes", shard, machine },
-    { do: "catch up", shard, from: machine, to: to.machine },
-    promote(view, to.machine),
-    release(view, to.machine),
-    follow(view, from, to),
-    cut(view, machine),
-    { do: "resume writes", shard, machine },
-  ];
-}
-
-/** The loser is fenced before it is told to follow, so that no client sees a master turn read-only. */
-function demote(view: ShardView, loser: ServerView, winner: ServerView): Step[] {
-  return [
-    fence(view, loser.machine),
-    follow(view, loser, winner),
-    release(view, winner.machine),
-    cut(view, loser.machine),
-  ];
-}
-
-function winnerOf(view: ShardView): ServerView {
-  if (!view.winner) throw new Error(`shard ${view.shard.index} does not have two masters`);
-  return view.winner;
-}
-
-const loserOf = (view: ShardView) => otherOf(view, winnerOf(view));
-
-function fence(view: ShardView, machine: RedisMachine): Step {
-  const { proxies, proven } = planFence(view.known.facts, view.known.memory, machine);
-  return { do: "fence", shard: view.shard.index, machine, proxies, proven };
-}
-
-const nextEpoch = ({ epoch, attempted }: ShardView) => Math.max(epoch, attempted) + 1;
-
-function promote(view: ShardView, machine: RedisMachine): Step {
-  return { do: "promote", shard: view.shard.index, machine, epoch: nextEpoch(view) };
-}
-
-function release(view: ShardView, machine: RedisMachine): Step {
-  return { do: "release", shard: view.shard.index, machine, proxies: commandable(view) };
-}
-
-function cut(view: ShardView, machine: RedisMachine): Step {
-  return { do: "cut", shard: view.shard.index, machine, proxies: commandable(view) };
-}
-
-const commandable = (view: ShardView) => planFence(view.known.facts, view.known.memory, "redis1").proxies;
-
-function follow(view: ShardView, replica: ServerView, master: ServerView): Step {
-  return { do: "follow", shard: view.shard.index, machine: replica.machine, master: master.machine };
-}

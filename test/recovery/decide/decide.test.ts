@@ -399,6 +399,51 @@ describe("a master whose disk is full refuses writes", () => {
   });
 });
 
+describe("refused writes are told, whatever is wrong with the replica", () => {
+  const follows = { host: "10.42.1.11", port: 9001, linkUp: false, syncing: true };
+  const elsewhere = { ...follows, host: "127.0.0.1", port: 1 };
+  test.each<[string, (world: World) => unknown]>([
+    ["replica-away", (world) => world.look("redis2", 1, down("refused"))],
+    ["replica-syncing", (world) => Object.assign(world.server("redis2", 1).info ?? {}, { follows })],
+    [
+      "replica-astray",
+      (world) => Object.assign(world.server("redis2", 1).info ?? {}, { follows: elsewhere }),
+    ],
+  ])("%s", (situation, damage) => {
+    const world = new World();
+    world.server("redis1", 1).info = masterInfo({ refusesWrites: true });
+    damage(world);
+    const decision = world.decide().decisions.find(({ subject }) => subject === "shard 1");
+    expect(decision).toMatchObject({
+      situation,
+      settled: false,
+      writes: { situation: "writes-refused", opens: true, holds: true, about: "redis1" },
+    });
+    expect(world.decide().sentence).toContain(
+      "shard 1: redis1 refuses writes, because its disk is full, and",
+    );
+  });
+
+  test("a replica's full disk is named, before it has to take over", () => {
+    const world = new World();
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { refusesWrites: true });
+    expect(world.decide().decisions[0]).toMatchObject({
+      situation: "replica-disk-full",
+      because: "redis2's disk is full: it cannot take over, and may not start again after a restart",
+      opens: true,
+      holds: true,
+      about: "redis2",
+      steps: [],
+    });
+  });
+
+  test("traffic goes to the master all the same", () => {
+    const world = new World().freshProxy("haproxy1");
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { refusesWrites: true });
+    expect(stepsOf(world, "haproxy1").join()).toContain("traffic 1/redis1 at 10.42.1.11:9001 ready");
+  });
+});
+
 describe("a server that monit alone watches", () => {
   const world = (sinceMs: number) => {
     const one = new World();

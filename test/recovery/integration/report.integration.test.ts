@@ -65,7 +65,7 @@ test("an incident and a hold are told to the webhook and on the metrics page, fr
   expect(await page()).toMatch(/^barton_incidents_total\{machine="haproxy2",.*\} 1$/m);
   const hold = await world.until("the hold", () => told("incident-hold", "replacement"));
   expect(hold.sentence).toContain("the last up ran another program");
-  expect(await page()).toContain('barton_hold{subject="replacement"} 1');
+  expect(await page()).toContain('barton_hold{subject="replacement",situation="held"} 1');
 
   world.programDiffers = undefined;
   const ended = await world.until("the end", () => told("incident-end", "haproxy2"), 60_000);

@@ -48,7 +48,7 @@ const gauges: Gauges = {
   ],
   replacementsPerHourMax: 10,
   wallMs: 7_200_000,
-  holds: ["shard 2"],
+  holds: [{ subject: "shard 2", situation: "shard-lost" }],
 };
 
 test("the state is told", () => {
@@ -58,7 +58,7 @@ test("the state is told", () => {
     "barton_paused 0",
     "barton_in_progress 1",
     'barton_incident_open{machine="redis1",situation="machine-lost"} 1',
-    'barton_hold{subject="shard 2"} 1',
+    'barton_hold{subject="shard 2",situation="shard-lost"} 1',
     'barton_shard_master{shard="1",machine="redis1"} 0',
     'barton_shard_master{shard="1",machine="redis2"} 1',
     'barton_replica_link_up{shard="1"} 0',
