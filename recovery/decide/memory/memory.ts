@@ -4,7 +4,7 @@
  * `durable` is kept on disk. Losing it loses no data: the next cycle starts from what it observes
  * (rule 6), with the epochs that the data themselves carry.
  */
-import type { Facts } from "../../observe/facts.ts";
+import type { Facts, RedisCounters } from "../../observe/facts.ts";
 import type { MachineName, RedisMachine } from "../../topology.ts";
 import type { Judgement } from "../view/verdict.ts";
 import type { Replacement } from "./replacement.ts";
@@ -72,6 +72,8 @@ export interface LinkMemory {
   /** When it was first seen so (monotonic milliseconds), and the replica's offset then. */
   sinceMs: number;
   offset: number;
+  /** What its master had counted then. */
+  master?: RedisCounters;
 }
 
 /** How far data reach: an epoch, and a beat of it. */

@@ -92,6 +92,16 @@ export const redisSituations: Row<RedisMachineView>[] = [
     about: ({ machine }) => machine,
   },
   {
+    situation: "recovery-refused",
+    leadsTo: ["present", "process-lost"],
+    holds: true,
+    meaning:
+      "A redis server of the machine lives, but refuses recovery: a wrong password, missing rights, no room for one more client, or an answer that recovery cannot read.",
+    when: ({ servers }) => servers.some(refusesRecovery),
+    because: ({ servers }) => list([...new Set(servers.filter(refusesRecovery).map(troubleOf))]),
+    about: ({ machine }) => machine,
+  },
+  {
     situation: "not-seen-whole",
     leadsTo: ["present", "process-lost"],
     meaning: "Some of its servers have not answered, without a verdict.",
@@ -348,6 +358,11 @@ function detourText({ machine, detours }: ProxyMachineView): string {
 
 function shutText(machine: ProxyMachine, { shut }: Defects): string {
   return `${machine}'s ${list(shut.map(frontendName))} ${shut.length > 1 ? "were" : "was"} shut down`;
+}
+
+/** Refuses recovery for a reason that a person must look at: one that loads or runs a script answers again by itself. */
+function refusesRecovery({ refusal, out }: ServerView): boolean {
+  return !out && refusal !== undefined && refusal.kind !== "loading" && refusal.kind !== "busy";
 }
 
 /** Why the machine is used again although it was given up, or undefined. */

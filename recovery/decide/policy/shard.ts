@@ -9,6 +9,7 @@ import {
   heirOf,
   heirText,
   isAstray,
+  isCopyStuck,
   isSole,
   isVirgin,
   leavesReady,
@@ -143,14 +144,26 @@ export const shardSituations: ShardRow[] = [
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {
+    situation: "replica-stuck",
+    leadsTo: ["replica-syncing", "served", "replica-away"],
+    holds: true,
+    opens: true,
+    meaning:
+      "The replica gets no full copy, for a reason that does not end by itself: a login or connections are refused, or full copies do not end.",
+    traffic: "to master",
+    when: isCopyStuck,
+    because: (view) => `${masterText(view)}, ${syncText(view)}`,
+    about: (view) => otherOf(view, masterOf(view)).machine,
+  },
+  {
     situation: "replica-syncing",
-    leadsTo: ["served"],
+    leadsTo: ["served", "replica-stuck"],
     meaning:
       "The master serves, its replica is receiving or loading its copy, or lags a second or more behind.",
     traffic: "to master",
     when: (view) =>
       isSole(view) && otherOf(view, masterOf(view)).answers && !otherOf(view, masterOf(view)).synced,
-    because: (view) => `${masterText(view)}, ${syncText(otherOf(view, masterOf(view)))}`,
+    because: (view) => `${masterText(view)}, ${syncText(view)}`,
     about: (view) => otherOf(view, masterOf(view)).machine,
   },
   {

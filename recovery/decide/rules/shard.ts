@@ -2,6 +2,7 @@
 import type { RedisMachine } from "../../topology.ts";
 import type { Step } from "../steps.ts";
 import { soleMaster } from "../view/mastership.ts";
+import { progressOf, whyCopyIsStuck } from "../view/reasons.ts";
 import { otherOf, type ServerView, type ShardView, viewShard } from "../view/view.ts";
 import { troubleOf } from "../view/words.ts";
 import { compareCopies, describeCopy } from "./copies.ts";
@@ -39,11 +40,17 @@ export const refusesWrites = ({ info }: ServerView) => info?.refusesWrites === t
 
 export const masterText = (view: ShardView) => `${masterOf(view).machine} serves`;
 
-/** A replica that has a link, and only waits for what is on its way, is behind; else it is about to be given a copy. */
-export function syncText({ machine, lags, info }: ServerView): string {
-  const hasData = info?.follows?.linkUp === true && !info.loading && !info.follows.syncing;
-  return hasData && lags ? `${machine} lags behind` : `${machine} is receiving its copy`;
-}
+/** The counterpart of the only master. */
+export const replicaOf = (view: ShardView) => otherOf(view, masterOf(view));
+
+/** What the counterpart is doing on its way to a full copy. */
+export const syncText = (view: ShardView) => progressOf(view.known, view.shard.index, replicaOf(view));
+
+/** Does the counterpart get no full copy, for a reason that does not end by itself? */
+export const isCopyStuck = (view: ShardView) =>
+  isSole(view) &&
+  replicaOf(view).answers &&
+  whyCopyIsStuck(view.known, view.shard.index, replicaOf(view)) !== undefined;
 
 /** Does the counterpart, which is not master, say that it cannot write to its disk? */
 export const diskOfReplicaIsFull = (view: ShardView) => {
@@ -62,8 +69,12 @@ export function whyNoRelief(view: ShardView): string | undefined {
 export const switchTrouble = (view: ShardView) =>
   planFence(view.known.facts, view.known.memory, masterOf(view).machine).blocked;
 
-/** By address: a redis that starts follows nobody, a name may lead to a machine that is gone. */
-export const isAstray = (server: ServerView) => server.answers && !server.followsCounterpart;
+/**
+ * By address: a redis that starts follows nobody, a name may lead to a machine that is gone. One that loads refuses to be told,
+ * so it is told when it has loaded.
+ */
+export const isAstray = (server: ServerView) =>
+  server.answers && !server.followsCounterpart && server.info?.loading !== true;
 
 /** Nobody has ever been promoted: neither the data nor recovery's memory know an epoch. */
 export function isVirgin(view: ShardView): boolean {

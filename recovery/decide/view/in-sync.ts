@@ -28,7 +28,9 @@ export function rememberSync(memory: Memory, facts: Facts, master: RedisMachine,
   const seen = entryOf(memory.seen, id, {});
   const before = seen.link;
   const up = info.follows?.linkUp === true && !info.loading;
-  const link = before?.up === up ? before : { up, sinceMs: facts.nowMs, offset: info.offset };
+  const { counters } = server.info;
+  const link =
+    before?.up === up ? before : { up, sinceMs: facts.nowMs, offset: info.offset, master: counters };
   seen.link = link;
   const isNewLink = up && before?.up === false;
   const isLongDown = !up && (server.askedMs ?? 0) - link.sinceMs > linkDownPatienceMs;

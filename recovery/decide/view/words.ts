@@ -1,4 +1,5 @@
 /** Parts of sentences in English. */
+import type { Refusal } from "../../observe/facts.ts";
 import type { ServerView } from "./view.ts";
 
 /** "a", "a and b", "a, b and c". */
@@ -26,7 +27,24 @@ export function troubleOf({ machine, condition, by, refusal }: ServerView): stri
     case "unseen":
       return `${machine} has not answered yet`;
     case "fine":
-      return refusal ? `${machine} refuses recovery: ${refusal.text}` : `${machine} answers`;
+      return refusal ? refusalText(machine, refusal) : `${machine} answers`;
+  }
+}
+
+function refusalText(machine: string, { kind, text }: Refusal): string {
+  switch (kind) {
+    case "loading":
+      return `${machine} is loading its data from disk`;
+    case "busy":
+      return `${machine} runs a script that does not end: ${text}`;
+    case "too many clients":
+      return `${machine} has reached its limit of clients and refuses recovery: ${text}`;
+    case "unreadable":
+      return `${machine} answers what recovery cannot read: ${text}`;
+    case "credentials":
+    case "rights":
+    case "other":
+      return `${machine} refuses recovery: ${text}`;
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { apply } from "../../../recovery/decide/memory/events.ts";
 import { emptyMemory, revive } from "../../../recovery/decide/memory/memory.ts";
 import { describeStep } from "../../../recovery/decide/steps.ts";
-import type { Look } from "../../../recovery/observe/facts.ts";
+import type { Look, RedisInfo } from "../../../recovery/observe/facts.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
 import type { ProxyMachine } from "../../../recovery/topology.ts";
 import {
@@ -441,6 +441,87 @@ describe("refused writes are told, whatever is wrong with the replica", () => {
     const world = new World().freshProxy("haproxy1");
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { refusesWrites: true });
     expect(stepsOf(world, "haproxy1").join()).toContain("traffic 1/redis1 at 10.42.1.11:9001 ready");
+  });
+});
+
+describe("the status has the reason why a replica has no full copy", () => {
+  const counters = { fullCopies: 5, refusedLogins: 2, refusedConnections: 7 };
+  const noLink = { host: "10.42.1.11", port: 9001, linkUp: false, syncing: false };
+  const first = (world: World) => world.decide().decisions[0];
+  const syncing = (info: Partial<RedisInfo>) => {
+    const world = new World();
+    delete world.remembered(1).inSync;
+    world.server("redis1", 1).info = masterInfo({ counters });
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, info);
+    return world;
+  };
+
+  test("it loads, with its progress, and is not told to follow meanwhile", () => {
+    const follows = { ...noLink, host: "127.0.0.1", port: 1 };
+    const loadingProgress = { percent: 40, secondsLeft: 12 };
+    const decision = first(syncing({ loading: true, loadingProgress, follows }));
+    expect(decision).toMatchObject({ situation: "replica-syncing", steps: [] });
+    expect(decision?.because).toBe(
+      "redis1 serves, redis2 is loading its data from disk (40 %, about 12 s left)",
+    );
+  });
+
+  test("a full copy is under way, with its progress", () => {
+    const copy = { bytesReceived: 3 * 1024 ** 2, bytesLeft: 1024 ** 2, idleSeconds: 0 };
+    const decision = first(syncing({ follows: { ...noLink, syncing: true, copy } }));
+    expect(decision?.because).toBe(
+      "redis1 serves, redis2 is receiving its copy (3.0 MB received, 1.0 MB left)",
+    );
+  });
+
+  test("a full copy that receives nothing any more", () => {
+    const copy = { bytesReceived: 10, idleSeconds: 31 };
+    expect(first(syncing({ follows: { ...noLink, syncing: true, copy } }))).toMatchObject({
+      situation: "replica-stuck",
+      because: "redis1 serves, redis2's full copy has received nothing for 31 s",
+      opens: true,
+      holds: true,
+      about: "redis2",
+    });
+  });
+
+  test.each([
+    [
+      { refusedLogins: 5 },
+      "redis2 has no link, and redis1 has refused 3 logins since: is the replication password wrong?",
+    ],
+    [
+      { refusedConnections: 8 },
+      "redis2 has no link, and redis1 has refused 1 connections since: max number of clients reached",
+    ],
+    [{ fullCopies: 8 }, "redis2 has begun 3 full copies, and none has ended"],
+  ])("what its master has counted since the link is down: %o", (grown, reason) => {
+    const world = syncing({ follows: noLink });
+    expect(first(world)?.situation).toBe("replica-syncing");
+    world.server("redis1", 1).info = masterInfo({ counters: { ...counters, ...grown } });
+    expect(first(world)).toMatchObject({ situation: "replica-stuck", because: `redis1 serves, ${reason}` });
+  });
+
+  test.each([
+    ["credentials", "WRONGPASS", "redis2 refuses recovery: WRONGPASS", "recovery-refused"],
+    [
+      "too many clients",
+      "ERR max number of clients reached",
+      "redis2 has reached its limit of clients and refuses recovery: ERR max number of clients reached",
+      "recovery-refused",
+    ],
+    [
+      "unreadable",
+      'INFO lacks the field "role"',
+      'redis2 answers what recovery cannot read: INFO lacks the field "role"',
+      "recovery-refused",
+    ],
+    ["loading", "LOADING", "redis2 is loading its data from disk", "not-seen-whole"],
+  ] as const)("it refuses recovery: %s", (kind, text, sentence, situation) => {
+    const world = new World();
+    world.server("redis2", 1).refusal = { kind, text };
+    expect(first(world)?.because).toBe(`redis1 serves alone: ${sentence}`);
+    expect(world.situation("redis2")).toBe(situation);
   });
 });
 
