@@ -380,3 +380,25 @@ test("a hold that an earlier run told is not told again, and its end is told, bu
   expect(after.sent).toMatchObject([{ event: "hold-end", about: "shard 1" }]);
   expect(kept.at(-1)).toEqual({});
 });
+
+test("a shard that is blocked for two reasons has both told, and the end of each", () => {
+  const clock = fakeClock();
+  const sent: Notification[] = [];
+  const kept: SavedHolds[] = [];
+  const save = (holds: SavedHolds) => kept.push(holds);
+  const notifier = new Notifier({ send: (one) => void sent.push(one), clock, stack: "barton", save });
+  const writes = { situation: "writes-refused", because: "redis1 refuses writes", opens: true, holds: true };
+  for (; clock.ms < 6_000; clock.ms += 1_000) notifier.takeDecisions([{ ...holding, writes }]);
+  expect(sent).toMatchObject([
+    { event: "incident-hold", about: "shard 1", situation: holding.situation },
+    {
+      event: "incident-hold",
+      about: "shard 1",
+      situation: "writes-refused",
+      sentence: "redis1 refuses writes",
+    },
+  ]);
+  expect(kept.at(-1)).toEqual({ "shard 1": holding.situation, "shard 1, writes": "writes-refused" });
+  notifier.takeDecisions([holding]);
+  expect(sent.slice(2)).toMatchObject([{ event: "hold-end", about: "shard 1", situation: "writes-refused" }]);
+});
