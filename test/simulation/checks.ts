@@ -2,6 +2,8 @@
  * The rules of docs/architecture.md as invariants, one function each. The model calls them at the moments that
  * matter; the first one that is broken ends the run.
  */
+
+import type { Step } from "../../recovery/decide/steps.ts";
 import {
   counterpartOf,
   type MachineName,
@@ -40,6 +42,8 @@ export class Checks {
   readonly #launchesMs = new Map<MachineName, number[]>();
   readonly #inSyncSinceMs = new Map<number, number>();
   readonly #waitingSinceMs = new Map<number, number>();
+  /** Per shard, the planned switch under way: who is to take over, and what clients were told before. */
+  readonly #planned = new Map<number, { from: RedisMachine; to: RedisMachine }>();
   /** When anything last happened that may delay a promotion for a good reason. */
   #disturbedMs = 0;
 
@@ -68,14 +72,32 @@ export class Checks {
     this.promotesOnlyCompleteCopies(server);
     this.confirmedWritesSurvive(server);
     this.fencedBeforePromoted(server);
+    this.plannedSwitchLosesNothing(server);
+  }
+
+  /** Called when recovery has written an epoch into a master's data: from now on it is the one that is used. */
+  promoted(server: RedisServer, epoch: number): void {
+    const former = this.#promoted.get(server.shard);
+    if (former === server || (former && former.data.epoch > epoch)) return;
     this.#promoted.set(server.shard, server);
     this.#inSyncSinceMs.delete(server.shard);
     this.#waitingSinceMs.delete(server.shard);
   }
 
   /** Called when a client's write is about to be carried out. */
-  writing(server: RedisServer): void {
-    this.writesReachOnlyThePromoted(server);
+  writing(server: RedisServer, isLate = false): void {
+    this.writesReachOnlyThePromoted(server, isLate);
+  }
+
+  /** Called when recovery begins a step. */
+  stepBegins(step: Step): void {
+    if (step.do === "catch up") this.#planned.set(step.shard, { from: step.from, to: step.to });
+    if (step.do === "fence") this.#planned.delete(step.shard);
+  }
+
+  /** What recovery knew of its own replacements is lost: the budget begins again. */
+  memoryLost(): void {
+    this.#launchesMs.clear();
   }
 
   /** Called when a traffic line of a proxy was made ready. */
@@ -134,9 +156,11 @@ export class Checks {
   }
 
   /** Rule 2, seen from the writes: only the server that was made master last gets any. */
-  writesReachOnlyThePromoted(server: RedisServer): void {
+  writesReachOnlyThePromoted(server: RedisServer, isLate: boolean): void {
     const promoted = this.#promoted.get(server.shard);
     if (server === promoted) return;
+    // It was on its way to a master that was lost, and is found to live: what it is told is lost too.
+    if (isLate && this.#planned.get(server.shard)?.to !== promoted?.instance.machine) return;
     this.#broken(
       "writesReachOnlyThePromoted",
       `a client's write reaches ${server.name}, but ${promoted?.name ?? "nobody"} was made master`,
@@ -159,6 +183,23 @@ export class Checks {
     this.#broken(
       "confirmedWritesSurvive",
       `${server.name} becomes master, but it lacks ${missing.length} confirmed writes (the first: ${missing[0]})`,
+    );
+  }
+
+  /** Rule 3, for planned switches: whatever a client was told is done is there afterwards, confirmed or not. */
+  plannedSwitchLosesNothing(server: RedisServer): void {
+    const planned = this.#planned.get(server.shard);
+    const former = this.#promoted.get(server.shard);
+    if (planned?.to !== server.instance.machine || former?.instance.machine !== planned.from) return;
+    // Whatever it did to its data, by hand or by a loss of power, is no part of the switch.
+    if (!former.serves || former.role !== "master" || this.#world.isCareless) return;
+    const held = new Set(server.data.writes);
+    const acknowledged = this.#world.acknowledged.get(server.shard) ?? [];
+    const missing = former.data.writes.filter((write) => !held.has(write) && acknowledged.includes(write));
+    if (missing.length === 0) return;
+    this.#broken(
+      "plannedSwitchLosesNothing",
+      `${server.name} takes over by a planned switch, but it lacks ${missing.length} acknowledged writes (the first: ${missing[0]})`,
     );
   }
 

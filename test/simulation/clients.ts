@@ -2,8 +2,7 @@
 import type { ClientLook } from "../../recovery/observe/facts.ts";
 import { count, freshTally, lookOf, type Tally } from "../../recovery/observe/tally.ts";
 import { type ProxyMachine, proxyMachines } from "../../recovery/topology.ts";
-import type { HaProxy } from "./proxy.ts";
-import type { RedisServer } from "./redis-server.ts";
+import type { HaProxy, Way } from "./proxy.ts";
 import type { Instance, World } from "./world.ts";
 
 const checkMs = 100;
@@ -30,8 +29,9 @@ export class Clients {
     const proxy = this.#chosen();
     if (!proxy) return;
     for (const shard of this.#world.shards) {
+      if (proxy.closed.has(`shard${shard}`)) continue;
       const chosen = proxy.choose(shard);
-      if (chosen) this.#write(proxy, chosen);
+      if (chosen) this.#connect(proxy, shard, chosen);
       this.#writePersistently(proxy, shard);
     }
   }
@@ -47,18 +47,29 @@ export class Clients {
     return { haproxy1: of("haproxy1"), haproxy2: of("haproxy2") };
   }
 
+  /** A new connection for one write, which mostly is there at once. */
+  #connect(proxy: HaProxy, shard: number, way: Way): void {
+    const { random, lateConnections } = this.#world;
+    const isLate = lateConnections.share > 0 && random.chance(lateConnections.share);
+    if (!isLate) this.#write(proxy, way);
+    else
+      proxy.connect(shard, way, random.int(1, lateConnections.upToMs), () => this.#write(proxy, way, true));
+  }
+
   /** Sends one write on its way, by this proxy and the last on the way, which may be its twin. */
-  #write(proxy: HaProxy, { server, last }: { server: RedisServer; last: HaProxy }): void {
+  #write(proxy: HaProxy, { server, last }: Pick<Way, "server" | "last">, isLate = false): void {
     const world = this.#world;
     const app = world.current("app");
     if (!world.reaches(app, proxy.instance) || !world.reaches(last.instance, server.instance)) return;
     if (last !== proxy && !world.reaches(proxy.instance, last.instance)) return;
     if (!proxy.serves || !last.serves || !server.serves || server.loading || server.role !== "master") return;
-    if (server.pausesWrites) return;
+    if (server.pausesWrites || server.isDiskFull || server.refuses === "BUSY") return;
     this.written += 1;
-    world.checks.writing(server);
+    world.checks.writing(server, isLate);
     server.activeMs.set(last.instance.address, world.nowMs);
-    server.write(world.newWrite(server.shard), last.instance);
+    const write = world.newWrite(server.shard);
+    server.write(write, last.instance);
+    if (world.canAnswer(server, last.instance)) world.acknowledge(write);
   }
 
   #writePersistently(proxy: HaProxy, shard: number): void {
@@ -87,7 +98,8 @@ export class Clients {
       const reply = world.knockAt(world.current("app"), this.#addresses.get(machine) ?? "", proxy);
       if (reply === "ok") proxy?.hear(world.current("app").address);
       this.#answers.set(machine, count(this.#answers.get(machine) ?? freshTally, reply, world.nowMs));
-      const isWell = proxy?.serves && proxy.registered && world.talks(world.current("app"), proxy.instance);
+      const isOpen = proxy?.serves && !proxy.closed.has("health");
+      const isWell = isOpen && proxy.registered && world.talks(world.current("app"), proxy.instance);
       const failures = isWell ? 0 : (this.#failures.get(machine) ?? 0) + 1;
       this.#failures.set(machine, failures);
       // infra/roles/app/cut.lua

@@ -14,9 +14,11 @@ import { type Instance, isOneOf, type World } from "./world.ts";
 /** How the cloud and the engine are now. */
 export interface CloudMood {
   api: "well" | "failing" | "hanging";
-  engine: "well" | "failing" | "hanging";
+  engine: "well" | "failing" | "hanging" | "locked";
   /** No machine is to be had. */
   isFull: boolean;
+  /** Why the program on monit is not that of the last `up`. */
+  differs?: string;
 }
 
 /** Pulumi's state: which instance is which machine, and which are tainted. It outlives the monitor. */
@@ -46,7 +48,10 @@ export class SimulatedCloud {
         const instance = this.#world.instances.find(({ id }) => id === instanceId);
         if (!instance) throw new Error(`${instanceId} does not exist`);
         this.#takeAwayCheck(instance);
+        const request = { isCarriedOut: false };
+        this.#carryOutFor(life, request, instance);
         await this.#reach(life, "api", 5, 60);
+        request.isCarriedOut = true;
         this.#takeAway(instance);
       },
     };
@@ -57,8 +62,8 @@ export class SimulatedCloud {
     return {
       topology: async () => this.built(),
       whyProgramDiffers: async () => {
-        await this.#reach(life, "engine", 20, 400);
-        return undefined;
+        await this.#reach(life, "engine", 20, 400, false);
+        return this.mood.differs;
       },
       taint: async (machines) => {
         await this.#reach(life, "engine", 20, 300);
@@ -117,6 +122,16 @@ export class SimulatedCloud {
     world.moveVolume(machine, instance);
   }
 
+  /** A request that is on its way when its caller dies takes effect all the same, or not. */
+  #carryOutFor(life: Life, request: { isCarriedOut: boolean }, instance: Instance): void {
+    const { scheduler, random } = this.#world;
+    const arrives = random.chance(0.5);
+    scheduler.in(random.int(5, 60), () => {
+      if (arrives && life.ended && !request.isCarriedOut && this.mood.api === "well")
+        this.#takeAway(instance);
+    });
+  }
+
   #takeAwayCheck(instance: Instance): void {
     if (instance.state === "running" || instance.state === "stopped") this.#world.checks.takingAway(instance);
   }
@@ -128,7 +143,7 @@ export class SimulatedCloud {
   }
 
   /** One call: its time, and its failure. Whoever has died never learns how it ended. */
-  #reach(life: Life, what: keyof CloudMood, minMs: number, maxMs: number): Promise<void> {
+  #reach(life: Life, what: "api" | "engine", minMs: number, maxMs: number, needsLock = true): Promise<void> {
     const { scheduler, random } = this.#world;
     return new Promise((resolve, reject) => {
       const end = () => {
@@ -138,7 +153,8 @@ export class SimulatedCloud {
           scheduler.in(250, end);
           return;
         }
-        life.reach(mood === "failing" ? () => reject(new Error(`the ${what} fails`)) : resolve);
+        const isRefused = mood === "failing" || (mood === "locked" && needsLock);
+        life.reach(isRefused ? () => reject(new Error(`the ${what} fails`)) : resolve);
       };
       scheduler.in(random.int(minMs, maxMs), end);
     });

@@ -401,6 +401,8 @@ function redisCommand(
 ): unknown {
   const refusal = server.refusal;
   if (refusal) throw new Error(refusal);
+  if (server.isDiskFull && server.role === "master" && (name === "INCR" || name === "SET"))
+    throw new Error("MISCONF Errors writing to the AOF file: No space left on device");
   if (name === "ROLE") return [server.role];
   if (name === "CLIENT") {
     server.writesPausedUntilMs = args[0] === "PAUSE" ? world.nowMs + Number(args[1]) : 0;
@@ -430,13 +432,13 @@ const sshMs = 1_500;
 /** ssh to a proxy: reading its configuration, or installing another one and reloading. */
 export function remote({ world, life, from }: Near): Remote {
   return {
-    run(address, _script, input) {
+    run(address, script, input) {
       const target = world.instanceAt(address)?.proxy;
       const run = () => {
         const proxy = target as HaProxy;
-        if (input === undefined) return proxy.configuration;
-        world.say(() => `  ${proxy.instance.id}: new configuration, reload`);
-        proxy.configuration = input;
+        if (!script.includes("reload")) return proxy.configuration;
+        world.say(() => `  ${proxy.instance.id}: reload`);
+        proxy.configuration = input ?? proxy.configuration;
         proxy.crash();
         proxy.start();
         return "";

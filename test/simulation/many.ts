@@ -10,6 +10,7 @@ export const checkNames = [
   "writesReachOnlyThePromoted",
   "promotesOnlyCompleteCopies",
   "confirmedWritesSurvive",
+  "plannedSwitchLosesNothing",
   "failedServerIsNotUsed",
   "replacedOnlyWhileCounterpartServes",
   "eventuallyWell",

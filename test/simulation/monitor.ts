@@ -2,7 +2,7 @@
  * One process of the monitor: the real loop, with its board, watchers, executor, journal, pause and presence, over links into
  * the model world. It may die at any moment; its successor starts from what was written to the disk.
  */
-import { z } from "zod";
+
 import type { ExecutorHooks } from "../../recovery/act/executor.ts";
 import type { Engine } from "../../recovery/cloud/engine.ts";
 import {
@@ -25,7 +25,7 @@ import { topologyFile, withMachines } from "../../recovery/loop/topology-cache.t
 import type { Facts } from "../../recovery/observe/facts.ts";
 import { defaultLimits, type Limits } from "../../recovery/settings.ts";
 import { type Files, readKept } from "../../recovery/storage/files.ts";
-import type { MachineName, RedisMachine, Topology } from "../../recovery/topology.ts";
+import { type MachineName, type RedisMachine, topologySchema } from "../../recovery/topology.ts";
 import { budgetPerHour } from "./checks.ts";
 import type { SimulatedCloud } from "./cloud.ts";
 import type { Disk } from "./disk.ts";
@@ -96,7 +96,7 @@ export class Monitor {
     const { clock } = life;
     const { instance } = this;
     const log = world.isTraced ? this.#log() : silentLog;
-    const saved = (await readKept(files, topologyFile(stateDir), z.unknown(), log)) as Topology | undefined;
+    const saved = await readKept(files, topologyFile(stateDir), topologySchema, log);
     const topology = saved ?? cloud.built();
     const memory = await keptMemory(files, stateDir, clock, log);
     if (!saved) memory.durable.recordedMonit = topology.machines.monit.instanceId;
@@ -207,6 +207,7 @@ export class Monitor {
         const text = describeStep(step);
         world.say(() => ` step: ${text}`);
         world.checks.actsOnAFreshLook(text, this.#looks.callFor(text, step.do, subject, world.nowMs));
+        world.checks.stepBegins(step);
         if (step.do === "launch" && remembersTooEarly) this.#launching = step.machines;
       },
       afterStep,

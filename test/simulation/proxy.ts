@@ -26,7 +26,7 @@ interface Lines {
 }
 
 /** Where a connection goes: along the way of its line to a server, or first to the twin, whose session goes on from there. */
-interface Way {
+export interface Way {
   machine: RedisMachine;
   server: RedisServer;
   /** The last proxy on the way. */
@@ -35,6 +35,8 @@ interface Way {
 
 interface OpenSession extends Way {
   id: string;
+  /** It has not reached the server yet. */
+  isConnecting?: boolean;
   shard: number;
   /** On a detour: the twin's part of it. */
   onward?: OpenSession;
@@ -66,6 +68,8 @@ export class HaProxy implements Process {
   /** It leaves by order: what it has may end. */
   draining = false;
   processId = "";
+  /** Where clients, and app's checks, do not come in: `health`, or `shardN`. */
+  readonly closed = new Map<string, "paused" | "shut">();
   /** The text of haproxy.cfg. */
   configuration = "configuration of the program";
   lines: Record<number, Record<RedisMachine, Lines>> = {};
@@ -107,6 +111,7 @@ export class HaProxy implements Process {
     this.sessions = [];
     this.#heardMs.clear();
     this.#monitorsMs.clear();
+    this.closed.clear();
     this.#listeningSinceMs = this.#world.nowMs;
     this.processId = this.#world.newId("process");
     this.#toRestore = this.#kept;
@@ -158,6 +163,13 @@ export class HaProxy implements Process {
       this.#use(generation, Number(used), name, place);
       return;
     }
+    const frontend = /^enable frontend (\w+)$/.exec(text)?.[1];
+    if (frontend) {
+      if (this.closed.get(frontend) === "shut")
+        throw new Error("Frontend was previously shut down, cannot enable.");
+      this.closed.delete(frontend);
+      return;
+    }
     const words =
       /^set server (registered|shard|probe)(\d*)\/(\w+) (state|addr|weight|health) (\S+)(?: port (\d+))?$/.exec(
         text,
@@ -200,7 +212,7 @@ export class HaProxy implements Process {
   view(): ProxyView {
     const { failures } = this.#world.topology.detection;
     const shards = {} as ProxyView["shards"];
-    const frontends: ProxyView["frontends"] = { health: "open" };
+    const frontends: ProxyView["frontends"] = { health: this.closed.get("health") ?? "open" };
     const holds: ProxyView["holds"] = {};
     for (const shard of this.#world.shards) {
       const of = (machine: RedisMachine) => {
@@ -209,7 +221,7 @@ export class HaProxy implements Process {
         return { traffic: asTold(traffic), probe: { ...asTold(probe), look } };
       };
       shards[shard] = { redis1: of("redis1"), redis2: of("redis2") };
-      frontends[`shard${shard}`] = "open";
+      frontends[`shard${shard}`] = this.closed.get(`shard${shard}`) ?? "open";
       holds[shard] = { ...holdAddress, ready: true, maintenance: false };
     }
     const isLate = (heardMs: number) => this.#world.nowMs - heardMs > heardLatelyMs;
@@ -273,6 +285,17 @@ export class HaProxy implements Process {
     return session;
   }
 
+  /** A session whose connection to the server takes so long; `then` is carried out when it is there, if it was not cut. */
+  connect(shard: number, way: Way, afterMs: number, then: () => void): void {
+    const session: OpenSession = { ...way, id: this.#world.newId("session"), shard, isConnecting: true };
+    this.sessions.push(session);
+    this.#world.scheduler.in(afterMs, () => {
+      const isThere = this.sessions.includes(session);
+      this.sessions = this.sessions.filter((other) => other !== session);
+      if (isThere && this.serves) then();
+    });
+  }
+
   /** The session of that name, while it lasts. */
   session(id: string): OpenSession | undefined {
     return this.sessions.find((session) => session.id === id && isWhole(session));
@@ -287,11 +310,11 @@ export class HaProxy implements Process {
   /** Sessions as `show sess` lists them. */
   listSessions(): Session[] {
     this.forgetEnded();
-    return this.sessions.map(({ id, shard, machine }) => ({
+    return this.sessions.map(({ id, shard, machine, isConnecting }) => ({
       id,
       backend: `shard${shard}`,
       server: machine,
-      established: true,
+      established: !isConnecting,
     }));
   }
 
@@ -319,7 +342,9 @@ export class HaProxy implements Process {
       const twin = this.#world.instanceAt(address)?.proxy;
       return twin ? twin.#leadsTo(server) : address === server.instance.address;
     });
-    return isReady || this.sessions.some((session) => session.server === server && isWhole(session));
+    const isEstablished = (session: OpenSession) =>
+      session.server === server && !session.isConnecting && isWhole(session);
+    return isReady || this.sessions.some(isEstablished);
   }
 
   /** The addresses that the shard's traffic may end at when it is sent to this one: its own, or where the twin sends it. */

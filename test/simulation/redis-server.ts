@@ -14,6 +14,9 @@ export interface Data {
   beatAt: number;
 }
 
+/** Why a server that lives carries out no command of recovery's. */
+export type Refusal = "BUSY" | "max number of clients";
+
 interface Waiting {
   write: number;
   offset: number;
@@ -42,6 +45,9 @@ export class RedisServer implements Process {
   syncing = false;
   /** Until then it executes no write, and whoever sent one waits (`CLIENT PAUSE`). */
   writesPausedUntilMs = 0;
+  refuses: Refusal | undefined;
+  /** Its disk is full. */
+  isDiskFull = false;
   linkUp = false;
   role: "master" | "replica" = "replica";
   follows = { host: "", port: 0 };
@@ -57,6 +63,8 @@ export class RedisServer implements Process {
   #replicationId = "";
   #formerId = "";
   #formerEnd = 0;
+  /** Where its replication backlog begins. */
+  #backlogFrom = 0;
   /** Changes whenever what was under way must not go on. */
   #term = 0;
   #streamsFromMs = 0;
@@ -110,6 +118,7 @@ export class RedisServer implements Process {
     this.#replicationId = this.runId;
     this.#formerId = "";
     this.offset = 0;
+    this.#backlogFrom = 0;
     this.data = this.disk;
     this.#waiting = [];
     this.#nextTryMs = world.nowMs;
@@ -176,7 +185,18 @@ export class RedisServer implements Process {
     this.#nextTryMs = this.#world.nowMs;
   }
 
+  /** Its replicas lose their links, and what they miss is not to be had any more. */
+  overflow(): void {
+    this.#backlogFrom = this.offset + 1;
+  }
+
+  /** The link to its master breaks. */
+  breakLink(): void {
+    if (this.linkUp) this.#loseLink();
+  }
+
   setEpoch(epoch: number): void {
+    this.#world.checks.promoted(this, epoch);
     this.data.epoch = epoch;
     this.offset += 10;
   }
@@ -208,12 +228,14 @@ export class RedisServer implements Process {
 
   /** What it says to every command of recovery's but INFO; undefined when it carries them out. */
   get refusal(): string | undefined {
+    if (this.refuses === "BUSY") return "BUSY Redis is busy running a script";
+    if (this.refuses) return `ERR ${this.refuses} reached`;
     return this.loading ? "LOADING Redis is loading the dataset in memory" : undefined;
   }
 
   /** What a look gets. */
   answer(addresses: string[]): RedisAnswer {
-    return { info: this.info(addresses) };
+    return this.refuses && this.refusal ? { refusal: this.refusal } : { info: this.info(addresses) };
   }
 
   /** What INFO says, for somebody who asks about the sessions of these addresses. */
@@ -226,6 +248,7 @@ export class RedisServer implements Process {
       offset: this.offset,
       epoch: this.loading ? undefined : this.data.epoch,
       beat: this.loading ? undefined : this.data.beat,
+      ...(this.isDiskFull ? { refusesWrites: true } : {}),
       sessionsIdleSeconds: addresses.length > 0 ? this.#idle(addresses, nowMs) : undefined,
     };
     if (this.role === "master") return { ...base, acknowledgedBy: this.#acknowledgers() };
@@ -283,8 +306,9 @@ export class RedisServer implements Process {
     if (!master?.serves || master.loading || master.role !== "master" || master === this) return;
     if (!world.talks(this.instance, master.instance)) return;
     this.#heardMs = nowMs;
-    const isSame = this.#replicationId === master.#replicationId && this.offset <= master.offset;
-    const isFormer = this.#replicationId === master.#formerId && this.offset <= master.#formerEnd;
+    const isKept = this.offset >= master.#backlogFrom;
+    const isSame = isKept && this.#replicationId === master.#replicationId && this.offset <= master.offset;
+    const isFormer = isKept && this.#replicationId === master.#formerId && this.offset <= master.#formerEnd;
     if (!isSame && !isFormer) {
       this.#copyAll(master);
       return;

@@ -50,6 +50,8 @@ export class Simulation {
   readonly #clients: Clients;
   /** What outlives the monitor's process, by its machine. */
   readonly #disks = new Map<Instance, Disk>();
+  /** The monitor of an older machine, which lives on. */
+  #elder: Monitor | undefined;
   readonly #options: RunOptions;
   monitor: Monitor | undefined;
   /** The monitor dies after so many steps; undefined: it lives on. */
@@ -76,6 +78,7 @@ export class Simulation {
       world.checks.neverThrows("the model", error);
     }
     this.monitor?.die();
+    this.#elder?.die();
     return {
       seed: this.#options.seed,
       violation: world.checks.violation,
@@ -122,9 +125,57 @@ export class Simulation {
     if (this.monitor) return;
     const { world, cloud } = this;
     const instance = world.current("monit");
+    if (!instance.on) return;
     world.say(() => "the monitor starts");
     const afterStep = () => this.#afterStep();
     this.monitor = new Monitor({ world, cloud, disk: this.diskOf(instance), instance, afterStep });
+  }
+
+  /** Monit's machine is lost, and its group launches another one. */
+  loseMonit(forMs: number): void {
+    const { world } = this;
+    this.monitor?.die();
+    this.monitor = undefined;
+    world.checks.memoryLost();
+    world.terminate(world.current("monit"), "fault", 20);
+    world.scheduler.in(forMs, () => this.#launchMonit());
+  }
+
+  /** The group launches another monit, while the first one is lost to the cloud alone. */
+  startSecond(forMs: number): void {
+    const { world, monitor } = this;
+    if (!monitor || this.#elder) return;
+    this.#elder = monitor;
+    this.monitor = undefined;
+    world.checks.memoryLost();
+    this.#launchMonit();
+    world.scheduler.in(forMs, () => this.#endElder());
+  }
+
+  /** Ends what goes on by itself about the monitors. */
+  endAll(): void {
+    const { world } = this;
+    this.monitor?.endPause();
+    for (const disk of this.#disks.values()) disk.isFull = false;
+    this.#endElder();
+    if (!world.current("monit").on) this.#launchMonit();
+  }
+
+  #endElder(): void {
+    const elder = this.#elder;
+    this.#elder = undefined;
+    if (!elder) return;
+    elder.die();
+    this.world.terminate(elder.instance, "fault", 20);
+  }
+
+  #launchMonit(): void {
+    const { world } = this;
+    if (world.current("monit").on && !this.#elder) return;
+    const instance = world.create("monit");
+    world.boot(instance);
+    world.say(() => `the group launches ${instance.id}`);
+    this.reviveMonitor();
   }
 
   diskOf(instance: Instance): Disk {
@@ -177,11 +228,23 @@ export class Simulation {
   /** Does nothing but the cloud stand in the way of a promotion? */
   #isMonitored(): boolean {
     const { world, monitor } = this;
-    if (!monitor || monitor.isStopped || monitor.isPaused || monitor.isBlind || world.hasOrders) return false;
-    if (world.blocked.size > 0 || world.probeLoss > 0) return false;
+    if (
+      this.#elder ||
+      !monitor ||
+      monitor.isStopped ||
+      monitor.isPaused ||
+      monitor.isBlind ||
+      world.hasOrders
+    )
+      return false;
+    if (world.blocked.size > 0 || world.probeLoss > 0 || world.lagMs.size > 0) return false;
+    const isRefused = redisMachines.some((name) =>
+      world.current(name).servers.some(({ refuses, isDiskFull }) => refuses !== undefined || isDiskFull),
+    );
+    if (isRefused) return false;
     return proxyMachines.every((name) => {
       const { proxy, vanished } = world.current(name);
-      return proxy?.serves && proxy.registered && !vanished;
+      return proxy?.serves && proxy.registered && proxy.closed.size === 0 && !vanished;
     });
   }
 

@@ -21,6 +21,7 @@ import { RedisServer } from "./redis-server.ts";
 import { Scheduler } from "./scheduler.ts";
 
 const shardsMax = 8;
+const resentMs = 200;
 
 /** One machine as the cloud launched it; a replaced machine is another instance. */
 export interface Instance {
@@ -69,6 +70,10 @@ export class World {
   /** The DNS records. */
   readonly records = new Map<string, string>();
   isDnsDown = false;
+  /** New sessions of which a share needs so long to connect. */
+  lateConnections = { share: 0, upToMs: 0 };
+  /** A person has changed what only recovery should change. */
+  isCareless = false;
   /** The share of the monitor's probes that are lost. */
   probeLoss = 0;
   /** What app's local proxy sees. */
@@ -78,6 +83,8 @@ export class World {
   /** A fault has destroyed the last copy that could have become master. */
   isTotalLoss = false;
   cloudLagMs = 0;
+  /** By shard, writes of which a client was told that they are done. */
+  readonly acknowledged = new Map<number, number[]>();
   /** Writes of which a client was told that they are on both machines. */
   readonly confirmed: number[] = [];
   /** Those of them whose last copy was destroyed by a fault. */
@@ -266,7 +273,8 @@ export class World {
 
   /** How long a packet between these two takes. */
   latencyMs(a: Instance, b: Instance | undefined): number {
-    const ownMs = 0.2 + this.random.next();
+    // What is lost is sent again.
+    const ownMs = 0.2 + this.random.next() + (this.isProbeLost() ? resentMs : 0);
     if (this.lagMs.size === 0) return ownMs;
     const lagMs = Math.max(this.lagMs.get(a.id) ?? 0, (b && this.lagMs.get(b.id)) ?? 0);
     return ownMs + this.random.next() * lagMs;
@@ -296,6 +304,14 @@ export class World {
   /** Would an answer of this server to a client get through? */
   canAnswer(server: RedisServer, via: Instance): boolean {
     return server.serves && this.reaches(server.instance, via) && this.reaches(via, this.current("app"));
+  }
+
+  /** A client was told that its write is done. */
+  acknowledge(write: number): void {
+    const shard = this.shardOf(write);
+    const writes = this.acknowledged.get(shard);
+    if (writes) writes.push(write);
+    else this.acknowledged.set(shard, [write]);
   }
 
   /** A client was told that its write is on both machines. */

@@ -56,10 +56,22 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
 /** Why the counterpart's data may have what this copy lacks, or undefined. */
 function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
   const { machine, info } = server;
+  if (isOfUnknownAge(view, server)) {
+    return `nobody remembers how far the data of ${counterpartOf(machine)} reached, and ${machine} does not follow it: its copy may be old`;
+  }
   if (info && isSurpassed(view.known.memory, machine, view.shard.index, info)) {
     return `${machine}'s process is new and its file may lack what it wrote last`;
   }
   return lagged(view, server) ? `${machine} lagged behind when its master was lost` : undefined;
+}
+
+/**
+ * Memory is lost (monit's machine was replaced), the proxies' traffic was at the counterpart, and this process does not follow it:
+ * it may have started from a file that is of an earlier epoch than the data which the clients used last.
+ */
+function isOfUnknownAge(view: ShardView, { machine, followsCounterpart }: ServerView): boolean {
+  const isRemembered = shardIn(view.known.memory, view.shard.index).master !== undefined;
+  return !isRemembered && view.lastMaster?.machine === counterpartOf(machine) && !followsCounterpart;
 }
 
 /** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */

@@ -47,6 +47,26 @@ const draws: [weight: number, draw: Draw][] = [
   [2, (random) => ({ fault: "order failover", machine: random.pick([...redisMachines, ...proxyMachines]) })],
   [1, (random, shards) => ({ fault: "order switchover", shard: random.int(1, shards), to: "the replica" })],
   [1, (random) => ({ fault: "pause recovery", forMs: random.int(500, 5_000) })],
+  [1, (random) => ({ fault: "engine", mood: "locked", forMs: random.int(500, 8_000) })],
+  [1, (random) => ({ fault: "other program", forMs: random.int(500, 8_000) })],
+  [2, loseMemory],
+  [1, (random) => ({ fault: "lose monit", forMs: random.int(500, 4_000) })],
+  [1, (random) => ({ fault: "second monitor", forMs: random.int(1_000, 6_000) })],
+  [1, (random) => ({ fault: "monit's disk is full", forMs: random.int(500, 6_000) })],
+  [2, (random, shards) => ({ fault: "backlog overflow", shard: random.int(1, shards) })],
+  [
+    1,
+    (random) => ({
+      fault: "redis disk is full",
+      machine: redisTarget(random),
+      forMs: random.int(500, 6_000),
+    }),
+  ],
+  [2, refuse],
+  [2, (random) => ({ fault: "hang in a batch", machine: anyTarget(random), forMs: random.int(200, 4_000) })],
+  [2, latePackets],
+  [2, lateConnections],
+  [1, shutFrontend],
 ];
 const weights = draws.reduce((sum, [weight]) => sum + weight, 0);
 
@@ -174,6 +194,36 @@ function isolate(random: Random): Fault {
 function killAfterStep(random: Random): Fault {
   return { fault: "kill the monitor", forMs: random.int(100, 3_000), afterSteps: random.int(1, 8) };
 }
+
+function loseMemory(random: Random): Fault {
+  const how = random.pick(["gone", "cut off", "other values"] as const);
+  return { fault: "lose the memory", how, forMs: random.int(100, 3_000) };
+}
+
+function refuse(random: Random): Fault {
+  const why = random.pick(["BUSY", "max number of clients"] as const);
+  return { fault: "refuses recovery", machine: redisTarget(random), why, forMs: random.int(200, 5_000) };
+}
+
+function latePackets(random: Random): Fault {
+  const machine = random.pick(["monit", "monit", ...proxyMachines, ...redisMachines] as const);
+  const upToMs = random.pick([20, 80, 200, 400]);
+  return { fault: "late packets", machine, upToMs, forMs: random.int(500, 5_000) };
+}
+
+function lateConnections(random: Random): Fault {
+  const share = random.pick([0.05, 0.3]);
+  return { fault: "late connections", share, upToMs: 90, forMs: random.int(1_000, 6_000) };
+}
+
+function shutFrontend(random: Random): Fault {
+  const state = random.pick(["paused", "shut"] as const);
+  const shard = random.chance(0.5) ? 1 : undefined;
+  return { fault: "frontend shut", proxy: random.pick(proxyMachines), shard, state };
+}
+
+const anyTarget = (random: Random): Target =>
+  random.chance(0.6) ? redisTarget(random) : random.pick(proxyMachines);
 
 /** Mostly the machine of the first shard's master: that is where it hurts. */
 const redisTarget = (random: Random): RedisTarget => random.pick(redisTargets);

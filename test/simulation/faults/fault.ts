@@ -1,6 +1,7 @@
 /** Faults, and what people do meanwhile, as data: a trace names them, a test can write them down. */
 import type { MachineName, ProxyMachine, RedisMachine } from "../../../recovery/topology.ts";
 import type { LineState } from "../proxy.ts";
+import type { Refusal } from "../redis-server.ts";
 
 /** A machine by its name, or by what it is for the first shard when the fault comes. */
 export type Target = MachineName | "the master" | "the replica";
@@ -20,14 +21,38 @@ export type Fault =
   | { fault: "cut"; from: Target; to: Target[]; direction: "there" | "both"; forMs: number }
   | { fault: "cloud"; mood: "failing" | "hanging"; forMs: number }
   | { fault: "late cloud"; lagMs: number }
-  | { fault: "engine"; mood: "failing" | "hanging"; forMs: number }
+  /** Locked: another run of Pulumi has the stack, or died with it. */
+  | { fault: "engine"; mood: "failing" | "hanging" | "locked"; forMs: number }
+  /** The last `up` ran another program than the one on monit. */
+  | { fault: "other program"; forMs: number }
   /** The cloud answers, but has no machine to give. */
   | { fault: "no capacity"; forMs: number }
   | { fault: "no names"; forMs: number }
   | { fault: "kill the monitor"; forMs: number; afterSteps?: number }
   | { fault: "stop the monitor"; forMs: number }
+  /** The monitor dies, and starts without what it remembered, or with a part of it. */
+  | { fault: "lose the memory"; how: "gone" | "cut off" | "other values"; forMs: number }
+  /** Monit's machine is lost; its group launches another one. */
+  | { fault: "lose monit"; forMs: number }
+  /** A second monit, younger than the first one, which lives on. */
+  | { fault: "second monitor"; forMs: number }
+  | { fault: "monit's disk is full"; forMs: number }
   | { fault: "lose probes"; share: number; forMs: number }
   | { fault: "slow replication"; machine: RedisTarget; forMs: number }
+  /** What the replica has missed is not in the master's backlog any more: a full copy, however short it was away. */
+  | { fault: "backlog overflow"; shard: number }
+  /** A server's disk is full: it refuses its clients' writes. */
+  | { fault: "redis disk is full"; machine: RedisTarget; forMs: number }
+  /** It answers recovery with an error: a script runs, or it has too many clients. */
+  | { fault: "refuses recovery"; machine: RedisTarget; why: Refusal; forMs: number }
+  /** The next batch of commands is carried out by half, and the process hangs. */
+  | { fault: "hang in a batch"; machine: Target; forMs: number }
+  /** A slow network, or a busy machine: its packets come up to so much later, each one by itself. */
+  | { fault: "late packets"; machine: Target; upToMs: number; forMs: number }
+  /** A share of the new sessions needs so long to connect to a redis server. */
+  | { fault: "late connections"; share: number; upToMs: number; forMs: number }
+  /** By somebody's hand, or by `shutdown frontend`. */
+  | { fault: "frontend shut"; proxy: ProxyMachine; shard?: number; state: "paused" | "shut" }
   | { fault: "clock jump"; minutes: number }
   | { fault: "order failover"; machine: Target }
   | { fault: "order switchover"; shard: number; to: RedisTarget }

@@ -91,6 +91,32 @@ const injectors: Injectors = {
     monitor?.stop();
     world.scheduler.in(forMs, () => monitor?.goOn());
   },
+  "lose the memory"(simulation, { how, forMs }) {
+    simulation.killMonitor(forMs);
+    const disk = simulation.diskOf(simulation.world.current("monit"));
+    if (how === "gone") disk.clear();
+    else disk.damage(how === "cut off" ? cutOff : otherValues);
+    simulation.world.checks.memoryLost();
+  },
+  "lose monit"(simulation, { forMs }) {
+    simulation.loseMonit(forMs);
+  },
+  "second monitor"(simulation, { forMs }) {
+    simulation.startSecond(forMs);
+  },
+  "monit's disk is full"(simulation, { forMs }) {
+    const disk = simulation.diskOf(simulation.world.current("monit"));
+    disk.isFull = true;
+    simulation.world.scheduler.in(forMs, () => {
+      disk.isFull = false;
+    });
+  },
+  "other program"({ world, cloud }, { forMs }) {
+    cloud.mood.differs = "the last up ran another program";
+    world.scheduler.in(forMs, () => {
+      cloud.mood.differs = undefined;
+    });
+  },
   "lose probes"({ world }, { share, forMs }) {
     world.probeLoss = share;
     world.scheduler.in(forMs, () => {
@@ -101,6 +127,46 @@ const injectors: Injectors = {
     const { id } = currentOf(world, machine);
     world.slow.add(id);
     world.scheduler.in(forMs, () => world.slow.delete(id));
+  },
+  "backlog overflow"({ world }, { shard }) {
+    const master = world.checks.promotedOf(shard);
+    if (!master) return;
+    master.overflow();
+    for (const { servers } of world.instances) servers[shard - 1]?.breakLink();
+  },
+  "redis disk is full"({ world }, { machine, forMs }) {
+    for (const server of currentOf(world, machine).servers) {
+      server.isDiskFull = true;
+      world.scheduler.in(forMs, () => {
+        server.isDiskFull = false;
+      });
+    }
+  },
+  "refuses recovery"({ world }, { machine, why, forMs }) {
+    for (const server of currentOf(world, machine).servers) {
+      server.refuses = why;
+      world.scheduler.in(forMs, () => {
+        server.refuses = undefined;
+      });
+    }
+  },
+  "hang in a batch"({ world }, { machine, forMs }) {
+    for (const process of processesOf(currentOf(world, machine))) process.hangsInBatchMs = forMs;
+  },
+  "late packets"({ world }, { machine, upToMs, forMs }) {
+    const { id } = currentOf(world, machine);
+    world.lagMs.set(id, upToMs);
+    world.scheduler.in(forMs, () => world.lagMs.delete(id));
+  },
+  "late connections"({ world }, { share, upToMs, forMs }) {
+    world.lateConnections = { share, upToMs };
+    world.scheduler.in(forMs, () => {
+      world.lateConnections = { share: 0, upToMs: 0 };
+    });
+  },
+  "frontend shut"({ world }, { proxy, shard, state }) {
+    const { proxy: process } = world.current(proxy);
+    if (process?.serves) process.closed.set(shard === undefined ? "health" : `shard${shard}`, state);
   },
   "clock jump"({ world }, { minutes }) {
     world.scheduler.wallOffsetMs += minutes * 60_000;
@@ -117,6 +183,7 @@ const injectors: Injectors = {
     simulation.pause(forMs);
   },
   "REPLICAOF by hand"({ world }, { machine, shard, master }) {
+    world.isCareless = true;
     const name = redisNameOf(world, machine, shard);
     const server = world.current(name).servers[shard - 1];
     if (!server?.serves || server.loading) return;
@@ -125,6 +192,7 @@ const injectors: Injectors = {
     else server.follow(world.current(counterpartOf(name)).address, world.redisPort(shard), "a person");
   },
   "proxy changed by hand"({ world }, { proxy, shard, machine, state }) {
+    world.isCareless = true;
     const name = redisNameOf(world, machine, shard);
     const { proxy: process } = world.current(proxy);
     if (process?.serves) process.changeByHand(shard, name, state);
@@ -144,15 +212,22 @@ export function healAll(simulation: Simulation): void {
   world.isDnsDown = false;
   world.cloudLagMs = 0;
   world.probeLoss = 0;
-  simulation.monitor?.endPause();
-  Object.assign(cloud.mood, { api: "well", engine: "well", isFull: false });
+  world.lagMs.clear();
+  world.lateConnections = { share: 0, upToMs: 0 };
+  simulation.endAll();
+  Object.assign(cloud.mood, { api: "well", engine: "well", isFull: false, differs: undefined });
   for (const instance of world.instances) {
     instance.vanished = false;
     // What the cloud was late with is overtaken.
     world.setState(instance, instance.state);
     const isOff = instance.state === "stopped" || (instance.state === "running" && !instance.on);
     if (isOff && instance === world.current(instance.machine)) world.boot(instance);
+    for (const server of instance.servers) {
+      server.isDiskFull = false;
+      server.refuses = undefined;
+    }
     for (const process of processesOf(instance)) {
+      process.hangsInBatchMs = undefined;
       world.goOn(process);
       process.start();
     }
@@ -161,6 +236,13 @@ export function healAll(simulation: Simulation): void {
   world.scheduler.wallOffsetMs += 7_200_000;
   simulation.reviveMonitor();
 }
+
+/** As a file system does that loses what was not flushed. */
+const cutOff = (text: string) => text.slice(0, text.length / 2);
+
+/** Valid JSON, but not what was written. */
+const otherValues = (text: string) =>
+  text.replaceAll(/:\s*\d+/g, ': "abc"').replaceAll(/:\s*"i-[^"]*"/g, ": null");
 
 function cut(world: World, from: Target, to: Target): () => void {
   const pair = `${currentOf(world, from).id}>${currentOf(world, to).id}`;
