@@ -1,5 +1,6 @@
 /** The model of one redis server: its process, its data, its replication. */
 import type { RedisInfo } from "../../recovery/observe/facts.ts";
+import { refusalOf } from "../../recovery/observe/redis-info.ts";
 import type { RedisAnswer } from "../../recovery/observe/redis-link.ts";
 import { counterpartOf, type RedisMachine } from "../../recovery/topology.ts";
 import { Inbox, type Process } from "./process.ts";
@@ -235,7 +236,9 @@ export class RedisServer implements Process {
 
   /** What a look gets. */
   answer(addresses: string[]): RedisAnswer {
-    return this.refuses && this.refusal ? { refusal: this.refusal } : { info: this.info(addresses) };
+    return this.refuses && this.refusal
+      ? { refusal: refusalOf(this.refusal) }
+      : { info: this.info(addresses) };
   }
 
   /** What INFO says, for somebody who asks about the sessions of these addresses. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { down, World } from "../../world-of-facts.ts";
+import { emptyMemory } from "../../../../recovery/decide/memory/memory.ts";
+import { addresses, down, replicaInfo, World } from "../../world-of-facts.ts";
 
 /** The server's key barton:epoch holds no number. */
 function unreadable(world: World, machine: "redis1" | "redis2"): World {
@@ -23,5 +24,27 @@ describe("a copy whose epoch cannot be read", () => {
     expect(decision?.situation).toBe("nothing-promotable");
     expect(decision?.because).toContain("redis2's epoch cannot be read");
     expect(decision?.steps).toEqual([]);
+  });
+});
+
+describe("memory is lost, and one redis machine is silent (simulation: monit and both redis machines lost)", () => {
+  function withoutMemory(followed: string): World {
+    const world = new World(1).lookAll("redis1", down("silent"));
+    world.memory = { ...structuredClone(emptyMemory), sightSinceMs: 0 };
+    const follows = { host: followed, port: 9001, linkUp: false, syncing: false };
+    world.server("redis2", 1).info = replicaInfo("redis1", 9001, { follows });
+    return world;
+  }
+
+  test("a replica of it takes over at once", () => {
+    expect(withoutMemory(addresses.redis1).situation("shard 1")).toBe("master-lost");
+  });
+
+  test("one that follows nobody may have an old copy: the data that the clients used last are waited for", () => {
+    const world = withoutMemory("127.0.0.1");
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.decide().sentence).toContain(
+      "nobody remembers how far the data of redis1 reached, and redis2 does not follow it: its copy may be old; redis1, which may have it, is waited for, for up to 600 s",
+    );
   });
 });
