@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { isIntroduced, whySteppedBack } from "../decide/rules/one-monitor.ts";
 import type { Board } from "../observe/board.ts";
+import type { Facts } from "../observe/facts.ts";
 import { proxyMachines } from "../topology.ts";
 import type { MonitorId } from "./monitor-id.ts";
 
@@ -12,6 +13,11 @@ const introductionMs = 100;
 /** A proxy that takes no entry, or is not there, must not keep recovery from acting for longer than this. */
 const introductionMaxMs = 2_000;
 const tellMs = 500;
+/**
+ * For so long after the last sight of a younger monitor this one does nothing. A proxy that restarts has an empty table until the
+ * next renewal: an older monitor that acted meanwhile could use a server again that the younger one has just fenced.
+ */
+const steppedBackMs = 3 * renewalMs;
 
 export interface PresenceOptions {
   board: Board;
@@ -22,15 +28,22 @@ export interface PresenceOptions {
 export class Presence {
   readonly #options: PresenceOptions;
   #isKnown: boolean;
+  /** When another monitor was last seen that this one leaves the acting to. */
+  #otherSeenMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
     this.#isKnown = options.self === undefined;
   }
 
-  /** May this monitor act: has it made itself known, as far as that goes? */
-  get isKnown(): boolean {
-    return this.#isKnown;
+  /** May this monitor act: has it made itself known, as far as that goes, and has it seen no younger one for a while? */
+  get mayAct(): boolean {
+    return this.#isKnown && this.#options.clock.now() - this.#otherSeenMs > steppedBackMs;
+  }
+
+  /** Takes in what a cycle knows. */
+  note(facts: Facts): void {
+    if (whySteppedBack(facts) !== undefined) this.#otherSeenMs = this.#options.clock.now();
   }
 
   /** Leaves and renews the entries until `signal` aborts. One that has stepped back leaves none. */

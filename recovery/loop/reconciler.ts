@@ -333,8 +333,10 @@ export class Reconciler {
 
   #cycle(): void {
     const { limits, log } = this.#options;
+    const facts = this.#board.facts();
+    this.#presence.note(facts);
     const outcome = this.#executor.asActedUpon(
-      this.#policy.decide(this.#board.facts(), this.#memory, limits, this.#executor.busy, this.#switches),
+      this.#policy.decide(facts, this.#memory, limits, this.#executor.busy, this.#switches),
     );
     for (const { where, error } of outcome.faults) this.bugs.report(where, error);
     this.#memory = outcome.memory;
@@ -351,7 +353,7 @@ export class Reconciler {
     bugs.guard("the heartbeat", () => this.#beats.beat(outcome.shards, (shard) => this.isActingOn(shard)));
     bugs.guard("opening incidents", () => this.#openIncidents(outcome.decisions));
     for (const watcher of this.#watchers) bugs.guard("reporting", () => watcher(outcome.decisions));
-    if (!paused && this.#presence.isKnown) this.#executor.consider(outcome.decisions);
+    if (!paused && this.#presence.mayAct) this.#executor.consider(outcome.decisions);
     bugs.guard("closing incidents", () => this.#closeIncidents(outcome));
     this.#persist();
   }

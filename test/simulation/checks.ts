@@ -308,7 +308,7 @@ export class Checks {
   }
 
   /** Neither recovery nor the model of its world may fail in a way that nobody thought of. */
-  neverThrows(who: "decide" | "the model", error: unknown): void {
+  neverThrows(who: "decide" | "recovery" | "the model", error: unknown): void {
     this.#broken("neverThrows", `${who} threw ${error instanceof Error ? error.stack : error}`);
   }
 

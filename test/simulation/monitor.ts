@@ -125,6 +125,7 @@ export class Monitor {
       },
     });
     // Its end is noticed: nothing is decided any more, or it has been told as an exception.
+    reconciler.bugs.watch((bug) => world.checks.neverThrows("recovery", `${bug.where}: ${bug.message}`));
     this.#reconciler = reconciler;
     await reconciler.run(new AbortController().signal).catch(() => {});
   }
