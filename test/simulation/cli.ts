@@ -2,8 +2,9 @@
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { closingOf, exitStatusOf, lineOf, progressOf } from "./closing.ts";
-import { traceOf } from "./many.ts";
-import { runInParallel } from "./parallel.ts";
+import { type Summary, traceOf } from "./many.ts";
+import { addTo, runInParallel } from "./parallel.ts";
+import { keepRunState, readRunState } from "./run-state.ts";
 
 interface Options {
   seed?: number;
@@ -11,6 +12,7 @@ interface Options {
   from: number;
   threads: number;
   json?: boolean;
+  state?: string;
 }
 
 const program = new Command("simulate")
@@ -21,10 +23,12 @@ const program = new Command("simulate")
   .option("--schedules <number>", "how many schedules to run", atLeastOne, 20_000)
   .option("--from <number>", "the first seed", wholeNumber, 1)
   .option("--threads <number>", "how many threads run them", atLeastOne, availableParallelism())
+  .option("--state <file>", "keep in this file how far it has come, and go on from there the next time")
   .option("--json", "print the result as JSON")
   .addHelpText(
     "after",
-    "\nCtrl-C ends a run early and prints what was found so far; a second one ends it at once." +
+    "\nA million schedules, which can be interrupted: scripts/simulate --schedules 1000000 --state FILE" +
+      "\nCtrl-C ends a run early and prints what was found so far; a second one ends it at once." +
       "\nExit status: 0 all schedules ran and no rule was broken, 1 one was, 2 neither is known (the arguments make" +
       "\nno sense, the run was interrupted, or the simulation itself failed).",
   )
@@ -50,26 +54,59 @@ async function one(seed: number, { json }: Options): Promise<number> {
   return isBroken ? 1 : 0;
 }
 
-async function many({ from, schedules, threads, json }: Options): Promise<number> {
+async function many({ from, schedules, threads, json, state: path }: Options): Promise<number> {
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  console.error(`seeds ${from} to ${from + schedules - 1}, threads: ${threads}`);
+  const run = { firstSeed: from, asked: schedules };
+  const before = path === undefined ? undefined : await readRunState(path, run);
+  const firstSeed = before?.nextSeed ?? from;
+  const sum = (part: Summary): Summary => summed(before?.summary, part);
+  let keeping = Promise.resolve();
+  let keptAt = 0;
+  const keep = (nextSeed: number, summary: Summary) => {
+    if (path !== undefined) keeping = keeping.then(() => keepRunState(path, { ...run, nextSeed, summary }));
+  };
+  let last: [number, Summary] | undefined;
+  console.error(`seeds ${firstSeed} to ${from + schedules - 1}, threads: ${threads}`);
   let toldAt = 0;
-  const summary = await runInParallel({
-    firstSeed: from,
-    schedules,
+  const ran = await runInParallel({
+    firstSeed,
+    schedules: from + schedules - firstSeed,
     threads,
+    onDone(nextSeed, part) {
+      last = [nextSeed, sum(part)];
+      if (part.seconds - keptAt < 5) return;
+      keptAt = part.seconds;
+      keep(...last);
+    },
     signal: stop.signal,
     onProgress(soFar) {
       if (soFar.seconds - toldAt < 5) return;
       toldAt = soFar.seconds;
-      console.error(progressOf(soFar, schedules));
+      console.error(progressOf(sum(soFar), schedules));
     },
     onFinding: (finding) => json || console.log(lineOf(finding)),
   });
+  if (last) keep(...last);
+  await keeping;
+  const summary = sum(ran);
   if (json) console.log(JSON.stringify({ ...summary, asked: schedules }, undefined, 2));
   else console.log(await closingOf(summary, schedules));
+  if (summary.schedules < schedules && path === undefined && last)
+    console.error(`go on with: scripts/simulate --from ${last[0]} --schedules ${from + schedules - last[0]}`);
   return exitStatusOf(summary, schedules);
+}
+
+/** What an earlier part of the run has shown, and this one. */
+function summed(before: Summary | undefined, part: Summary): Summary {
+  if (!before) return part;
+  const total: Summary = {
+    ...before,
+    findings: [...before.findings],
+    seconds: before.seconds + part.seconds,
+  };
+  addTo(total, part);
+  return total;
 }
 
 function wholeNumber(text: string): number {

@@ -11,6 +11,8 @@ export interface Chunk {
 export interface ParallelOptions extends Chunk {
   threads: number;
   onProgress?: (summary: Summary) => void;
+  /** Gets the seed before which all have run, and what those have shown, whenever there are more of them. */
+  onDone?: (nextSeed: number, summary: Summary) => void;
   onFinding?: (finding: Finding) => void;
   /** No further chunk is begun. */
   signal?: AbortSignal;
@@ -25,7 +27,7 @@ const chunkSize = 50;
  * @throws when a thread crashes; what breaks a single run is a finding.
  */
 export async function runInParallel(options: ParallelOptions): Promise<Summary> {
-  const { firstSeed, schedules, threads, onProgress, onFinding, signal } = options;
+  const { firstSeed, schedules, threads, onProgress, onDone, onFinding, signal } = options;
   const worker = options.worker ?? new URL("./worker.ts", import.meta.url);
   const startedMs = performance.now();
   const total = emptySummary();
@@ -37,7 +39,21 @@ export async function runInParallel(options: ParallelOptions): Promise<Summary> 
     next += chunk.schedules;
     return chunk;
   };
-  const add = (part: Summary) => {
+  const done = { nextSeed: firstSeed, summary: emptySummary() };
+  const parts = new Map<number, Summary>();
+  const advance = (chunk: Chunk, summary: Summary) => {
+    parts.set(chunk.firstSeed, summary);
+    const before = done.nextSeed;
+    for (let part = parts.get(before); part; part = parts.get(done.nextSeed)) {
+      parts.delete(done.nextSeed);
+      done.nextSeed += part.schedules;
+      addTo(done.summary, part);
+    }
+    done.summary.seconds = (performance.now() - startedMs) / 1000;
+    if (done.nextSeed > before) onDone?.(done.nextSeed, done.summary);
+  };
+  const add = (chunk: Chunk, part: Summary) => {
+    advance(chunk, part);
     addTo(total, part);
     total.seconds = (performance.now() - startedMs) / 1000;
     for (const finding of part.findings) onFinding?.(finding);
@@ -56,10 +72,10 @@ export async function runInParallel(options: ParallelOptions): Promise<Summary> 
 async function work(
   worker: Worker,
   take: () => Chunk | undefined,
-  add: (part: Summary) => void,
+  add: (chunk: Chunk, part: Summary) => void,
 ): Promise<void> {
   try {
-    for (let chunk = take(); chunk; chunk = take()) add(await ask(worker, chunk));
+    for (let chunk = take(); chunk; chunk = take()) add(chunk, await ask(worker, chunk));
   } finally {
     await worker.terminate();
   }
@@ -89,7 +105,8 @@ function crashOf({ firstSeed, schedules }: Chunk, error: unknown): string {
   return `a thread crashed while it ran the seeds ${firstSeed} to ${lastSeed}: ${why}`;
 }
 
-function addTo(total: Summary, part: Summary): void {
+/** Adds the counts and findings of a part; `seconds` is left alone. */
+export function addTo(total: Summary, part: Summary): void {
   total.findings.push(...part.findings);
   for (const count of ["schedules", "virtualSeconds", "written", "confirmed", "excused"] as const)
     total[count] += part[count];
