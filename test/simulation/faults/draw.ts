@@ -93,9 +93,10 @@ export function drawSchedule(random: Random, shards: number): Schedule {
   const scenario = random.next();
   if (scenario < 0.05) return cloudIsDead(random);
   if (scenario < 0.07) return cursedMachine(random);
+  if (scenario < 0.1) return returningMaster(random);
   const faults = Array.from({ length: random.int(1, 5) }, () => at(random, drawOne(random, shards)));
   const [first] = faults;
-  if (first && scenario < 0.17) faults.push(twinOf(random, first));
+  if (first && scenario < 0.2) faults.push(twinOf(random, first));
   if (scenario > 0.95) faults.push(at(random, random.pick(carelessness)(random, shards)));
   const lastMs = Math.max(...faults.map(({ atMs }) => atMs));
   return { faults, endMs: lastMs + random.int(0, 2_500) };
@@ -140,6 +141,20 @@ function cloudIsDead(random: Random): Schedule {
     { atMs: random.int(4_000, 5_000), fault: lose },
   ];
   return { faults, endMs: 9_500 + random.int(0, 2_500) };
+}
+
+/** Rule 1's scenario: a master that was cut off, and not powered off, is back when its successor's process has just restarted. */
+function returningMaster(random: Random): Schedule {
+  const lostMs = random.int(500, 3_000);
+  const lose: Fault = { fault: "vanish", machine: "the master", forMs: lostMs };
+  const restart: Fault = { fault: "crash", machine: "the master", forMs: random.int(20, 300) };
+  const faults: Planned[] = [
+    { atMs: 2_900, fault: { fault: "cloud", mood: "failing", forMs: 60_000 } },
+    { atMs: 2_900, fault: { fault: "engine", mood: "failing", forMs: 60_000 } },
+    { atMs: 3_000, fault: lose },
+    { atMs: 3_000 + lostMs - random.int(0, 400), fault: restart },
+  ];
+  return { faults, endMs: 5_000 + lostMs };
 }
 
 /** Rule 8's scenario: whenever a machine has come back, it fails again. */
