@@ -43,7 +43,7 @@ export class Checks {
   readonly #inSyncSinceMs = new Map<number, number>();
   readonly #waitingSinceMs = new Map<number, number>();
   /** Per shard, the planned switch under way: who is to take over, and what clients were told before. */
-  readonly #planned = new Map<number, { from: RedisMachine; to: RedisMachine }>();
+  readonly #planned = new Map<number, { from: RedisMachine; to: RedisMachine; isFenced: boolean }>();
   /** When anything last happened that may delay a promotion for a good reason. */
   #disturbedMs = 0;
 
@@ -91,8 +91,15 @@ export class Checks {
 
   /** Called when recovery begins a step. */
   stepBegins(step: Step): void {
-    if (step.do === "catch up") this.#planned.set(step.shard, { from: step.from, to: step.to });
-    if (step.do === "fence") this.#planned.delete(step.shard);
+    if (step.do === "drain") {
+      const { shard, machine } = step;
+      this.#planned.set(shard, { from: machine, to: counterpartOf(machine), isFenced: false });
+    }
+    if (step.do !== "fence") return;
+    const planned = this.#planned.get(step.shard);
+    // The first fence belongs to the switch; one more begins something else.
+    if (planned?.from === step.machine && !planned.isFenced) planned.isFenced = true;
+    else this.#planned.delete(step.shard);
   }
 
   /** What recovery knew of its own replacements is lost: the budget begins again. */

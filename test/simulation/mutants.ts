@@ -110,6 +110,11 @@ export const mutants: Mutant[] = [
     noticedBy: ["promotedInTime"],
   },
   {
+    name: "a planned switch does not wait for the replica",
+    mutations: { decisions: eachStep((step) => step.do !== "catch up") },
+    noticedBy: ["plannedSwitchLosesNothing"],
+  },
+  {
     name: "recovery forgets to register a new proxy",
     mutations: { decisions: eachStep((step) => step.do !== "register proxy") },
     noticedBy: ["eventuallyWell"],
