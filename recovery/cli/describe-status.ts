@@ -23,6 +23,7 @@ export function describeStatus(status: Status): string {
   return [
     ...(status.paused ? [`PAUSED, nothing is acted upon: ${whyPaused(status.paused)}`] : []),
     `${status.healthy ? "healthy" : "NOT HEALTHY"}${status.inProgress ? ", recovery is at work" : ""}: ${status.sentence}`,
+    ...(status.toDo ?? []).map((sentence) => `to do: ${sentence}`),
     "machines",
     ...machines,
     "shards",

@@ -3,12 +3,14 @@ import { appSituations, monitSituations } from "../decide/policy/app-and-monit.t
 import { proxySituations, redisSituations } from "../decide/policy/redis-machine.ts";
 import { replacementSituations } from "../decide/policy/replacement.ts";
 import { shardSituations } from "../decide/policy/shard.ts";
+import { nothingToDo } from "../decide/policy/table.ts";
 import { writeSituations } from "../decide/policy/writes.ts";
 
 /** What is printed of a row of a table of situations (see decide/table.ts). */
 export interface ExplainedRow {
   situation: string;
   meaning: string;
+  operator?: string;
   leadsTo?: string[];
   settled?: boolean;
   opens?: boolean;
@@ -39,8 +41,10 @@ export function explain(): string {
 }
 
 function table(rows: ExplainedRow[]): string {
-  const lines = rows.map((row) => `| ${row.situation} | ${kindOf(row)} | ${row.meaning} |`);
-  return ["| situation | recovery | meaning |", "|---|---|---|", ...lines].join("\n");
+  const lines = rows.map(
+    (row) => `| ${row.situation} | ${kindOf(row)} | ${row.meaning} | ${row.operator ?? nothingToDo} |`,
+  );
+  return ["| situation | recovery | meaning | you |", "|---|---|---|---|", ...lines].join("\n");
 }
 
 function kindOf(row: ExplainedRow): string {

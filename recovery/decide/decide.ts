@@ -19,7 +19,7 @@ import {
 } from "./policy/redis-machine.ts";
 import { replacementSituations } from "./policy/replacement.ts";
 import { type ShardRow, shardSituations } from "./policy/shard.ts";
-import { type About, findRow, type Row, UnknownSituation } from "./policy/table.ts";
+import { type About, findRow, nothingToDo, type Row, UnknownSituation } from "./policy/table.ts";
 import { writeSituations } from "./policy/writes.ts";
 import { detoursOf } from "./rules/detour.ts";
 import { whySteppedBack } from "./rules/one-monitor.ts";
@@ -40,6 +40,8 @@ export interface Decision {
   steps: Step[];
   /** One sentence, without the subject's name where the subject is a shard. */
   because: string;
+  /** What a person should do. */
+  operator?: string;
   /** Nothing is left to do about this subject. */
   settled: boolean;
   /** Of a shard: what keeps writes from being acknowledged, or soon will, beside the situation. */
@@ -55,7 +57,7 @@ export interface Decision {
 }
 
 /** What the second table says of a subject whose first situation is not settled either. */
-export type Finding = Pick<Decision, "situation" | "because" | "about" | "opens" | "holds">;
+export type Finding = Pick<Decision, "situation" | "because" | "operator" | "about" | "opens" | "holds">;
 
 /** All that a decision says of its subject, each with its own sentence. */
 export function findingsOf(decision: Decision): Finding[] {
@@ -263,16 +265,28 @@ function unknown(subject: Subject, error: unknown): Decision {
     situation: "UNKNOWN",
     steps: [],
     because: error.message,
+    operator: reportIt,
     settled: false,
     opens: false,
     holds: true,
   };
 }
 
+const reportIt = "Report it with the sentence of `barton status`, and look at the subject yourself.";
+
 /** A bug in recovery stopped the decision about this subject; the others are healed all the same. */
 function bug(subject: Subject): Decision {
   const because = `a bug in recovery: it cannot decide about ${subject}, does nothing about it, and goes on with all others`;
-  return { subject, situation: "BUG", steps: [], because, settled: false, opens: false, holds: true };
+  return {
+    subject,
+    situation: "BUG",
+    steps: [],
+    because,
+    operator: reportIt,
+    settled: false,
+    opens: false,
+    holds: true,
+  };
 }
 
 function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {
@@ -281,6 +295,7 @@ function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decisio
     situation: row.situation,
     steps: row.steps?.(view) ?? [],
     because: row.because(view),
+    operator: row.operator ?? nothingToDo,
     settled: row.settled ?? false,
     about: row.about?.(view),
     opens: row.opens ?? false,

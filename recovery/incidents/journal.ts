@@ -60,7 +60,13 @@ export class Journal {
   }
 
   /** Opens an incident for the machine unless one is open. `sinceMs`: the first sign, monotonic. */
-  open(machine: string, because: string, sinceMs: number | undefined, situation?: string): void {
+  open(
+    machine: string,
+    because: string,
+    sinceMs: number | undefined,
+    situation?: string,
+    operator?: string,
+  ): void {
     if (this.#open.has(machine)) return;
     const { clock, log } = this.#options;
     const noticedAt = clock.date().toISOString();
@@ -69,6 +75,7 @@ export class Journal {
       machine,
       because,
       situation,
+      operator,
       firstSignAt: sinceMs === undefined ? undefined : wallTimeOf(clock, sinceMs),
       noticedAt,
       steps: [],

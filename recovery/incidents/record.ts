@@ -25,6 +25,8 @@ export const incidentSchema = z.object({
   because: z.string(),
   /** The row of the tables of situations that it was noticed as (docs/states.md). */
   situation: z.string().optional(),
+  /** What a person should do. */
+  operator: z.string().optional(),
   /** When the first failed probe was begun. */
   firstSignAt: z.string().optional(),
   /** When there was a verdict. */
@@ -102,6 +104,7 @@ export function describeIncident(incident: Incident): string {
   const lines = [
     `${incident.id}: ${incident.machine}`,
     `  ${incident.because}`,
+    ...(incident.operator ? [`  to do       ${incident.operator}`] : []),
     `  first sign  ${at(incident.firstSignAt ?? incident.noticedAt)}   ${incident.firstSignAt ?? "unknown"}`,
     `  noticed     ${at(incident.noticedAt)}   ${incident.noticedAt}`,
     ...incident.steps.map((step) => {

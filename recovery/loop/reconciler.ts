@@ -378,12 +378,12 @@ export class Reconciler {
     const findings = decisions.flatMap((decision) =>
       findingsOf(decision).map((finding) => ({ ...finding, sinceMs: decision.sinceMs })),
     );
-    for (const { about, opens, because, sinceMs, situation } of findings) {
+    for (const { about, opens, because, sinceMs, situation, operator } of findings) {
       if (!about || !opens) continue;
       // The machine's own sentence says more than that of one of its shards.
       const own = decisions.find((decision) => decision.subject === about && decision.opens);
-      const opener = own ?? { because, situation };
-      this.journal.open(about, opener.because, sinceMs ?? own?.sinceMs, opener.situation);
+      const opener = own ?? { because, situation, operator };
+      this.journal.open(about, opener.because, sinceMs ?? own?.sinceMs, opener.situation, opener.operator);
     }
   }
 

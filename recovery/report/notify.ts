@@ -66,12 +66,13 @@ export class Notifier {
   /** Takes in an event of the journal. */
   readonly take = (event: JournalEvent): void => {
     if (event.event === "step") return;
-    const { id, machine, because, situation, tookMs } = event.incident;
+    const { id, machine, because, operator, situation, tookMs } = event.incident;
     const isStart = event.event === "start";
     this.#tell({
       event: isStart ? "incident-start" : "incident-end",
       about: machine,
       sentence: isStart ? because : `${machine} is well again`,
+      operator: isStart ? operator : undefined,
       incidentId: id,
       situation,
       tookMs: isStart ? undefined : tookMs,
@@ -89,13 +90,13 @@ export class Notifier {
           : [],
       ),
     );
-    for (const { key, situation, because } of holding) {
+    for (const { key, situation, because, operator } of holding) {
       const hold = this.#holds.get(key) ?? { sinceMs: nowMs, told: false, situation };
       this.#holds.set(key, hold);
       if (hold.told || nowMs - hold.sinceMs < holdMs) continue;
       hold.told = true;
       this.#saveTold();
-      this.#tell({ event: "incident-hold", about: subjectOf(key), sentence: because, situation });
+      this.#tell({ event: "incident-hold", about: subjectOf(key), sentence: because, operator, situation });
     }
     for (const [key, { told, situation, endsNotBeforeMs = 0 }] of this.#holds) {
       if (holding.some((one) => one.key === key) || nowMs < endsNotBeforeMs) continue;

@@ -1,8 +1,9 @@
 /** The output of `barton status --json`, from the outcome of one cycle. */
-import type { Outcome } from "../decide/decide.ts";
+import { findingsOf, type Outcome } from "../decide/decide.ts";
 import { soleMaster } from "../decide/view/mastership.ts";
 import { trafficTarget } from "../decide/view/traffic.ts";
 import { otherOf, type ShardView } from "../decide/view/view.ts";
+import { list } from "../decide/view/words.ts";
 import type { Incident } from "../incidents/record.ts";
 import type { PauseView } from "../loop/pause.ts";
 import type { Facts } from "../observe/facts.ts";
@@ -15,6 +16,8 @@ export interface Status {
   /** The desired state, with nothing in progress. */
   healthy: boolean;
   sentence: string;
+  /** What a person should do about each subject that is blocked. */
+  toDo?: string[];
   inProgress: boolean;
   /** While set, recovery looks on but begins nothing (`barton pause`). */
   paused: PauseView | null;
@@ -70,6 +73,7 @@ export function statusOf(
   return {
     healthy: outcome.settled && !inProgress && !open && troubles.length === 0,
     sentence: [...troubles, outcome.sentence].join("; "),
+    toDo: toDoOf(outcome),
     inProgress: inProgress || open,
     paused: paused ?? null,
     machines: machineNames.map((name) => {
@@ -104,6 +108,19 @@ export function statusWithoutCycle({
     bugs: bugs.all,
     notifications: null,
   };
+}
+
+/** One sentence for each subject that waits for a person or for another machine; shards with the same share one. */
+function toDoOf({ decisions }: Outcome): string[] {
+  const sentences = decisions.flatMap((decision) =>
+    findingsOf(decision).flatMap(({ holds, operator, situation }) =>
+      holds && operator ? [{ subject: decision.subject, text: `${situation}: ${operator}` }] : [],
+    ),
+  );
+  const texts = [...new Set(sentences.map(({ text }) => text))];
+  return texts.map(
+    (text) => `${list(sentences.filter((one) => one.text === text).map(({ subject }) => subject))}, ${text}`,
+  );
 }
 
 /** What a person must know of files that cannot be written. */

@@ -21,6 +21,8 @@ const notificationSchema = z.object({
   about: z.string(),
   /** One English sentence. */
   sentence: z.string(),
+  /** What a person should do. */
+  operator: z.string().optional(),
   incidentId: z.string().optional(),
   situation: z.string().optional(),
   /** Of an end: how long it took. */

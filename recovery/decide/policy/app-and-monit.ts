@@ -44,6 +44,7 @@ export const appSituations: Row<AppView>[] = [
   },
   {
     situation: "unseen",
+    operator: "Look at app; if it is lost, run `failover app` on monit.",
     leadsTo: ["present", "lost"],
     holds: true,
     opens: true,
@@ -80,6 +81,7 @@ export interface MonitView {
 export const monitSituations: Row<MonitView>[] = [
   {
     situation: "off",
+    operator: "If no other monit comes up within minutes, look at the activities of its auto scaling group.",
     leadsTo: ["present"],
     holds: true,
     meaning:

@@ -70,6 +70,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "machine-needed",
+    operator: "Look at the counterpart: when it has a full copy of every shard, recovery goes on by itself.",
     leadsTo: ["machine-lost", "machine-dead"],
     holds: true,
     opens: true,
@@ -93,6 +94,8 @@ export const redisSituations: Row<RedisMachineView>[] = [
   },
   {
     situation: "recovery-refused",
+    operator:
+      "Look at that redis server: its recovery user, its number of clients, or what it answers to INFO.",
     leadsTo: ["present", "process-lost"],
     holds: true,
     meaning:
@@ -180,6 +183,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "needed",
+    operator: "Look at the twin; give the order again when it serves.",
     leadsTo: ["leaves"],
     holds: true,
     // One that is not registered (any more: its twin was lost while it drained) first becomes so, by the rows below; and one
@@ -196,6 +200,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "carries-unseen",
+    operator: "Repair the network between monit and that proxy.",
     leadsTo: ["serving", "lost"],
     opens: true,
     meaning:
@@ -223,6 +228,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "unreadable",
+    operator: "Look at the configuration of that proxy; `failover MACHINE` replaces it.",
     leadsTo: ["serving"],
     meaning: "The proxy answers something that makes no sense: its configuration is not barton's.",
     when: ({ known, machine }) => !takesCommands(known.facts, machine),
@@ -240,6 +246,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "cut-off",
+    operator: "Repair the network between that proxy and the redis machine.",
     leadsTo: ["detour"],
     opens: true,
     meaning:
@@ -285,6 +292,7 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   },
   {
     situation: "detour",
+    operator: "Repair the network between that proxy and the redis machine.",
     leadsTo: ["astray", "doubt"],
     holds: true,
     opens: true,

@@ -77,6 +77,8 @@ export const replacementSituations: Row<ReplacementView>[] = [
   },
   {
     situation: "held",
+    operator:
+      "Do what the sentence names: `barton forgive MACHINE`, or `up` from the newest clone; one that waits for its counterpart needs nothing.",
     leadsTo: ["ready-to-launch"],
     holds: true,
     meaning:

@@ -53,6 +53,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "stale-master",
+    operator: "Make the other redis machine come back; `barton plan` says what it waits for.",
     leadsTo: ["no-master", "nothing-promotable"],
     holds: true,
     opens: true,
@@ -113,6 +114,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "switch-blocked",
+    operator: "Look at the proxy that the sentence names; if it is lost, recovery replaces it and goes on.",
     leadsTo: ["master-leaves"],
     holds: true,
     meaning: "As above, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
@@ -145,6 +147,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "replica-stuck",
+    operator:
+      "Remove the reason that the sentence names: the replication password, `maxclients`, or the network between the two machines.",
     leadsTo: ["replica-syncing", "served", "replica-away"],
     holds: true,
     opens: true,
@@ -245,6 +249,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "fence-blocked",
+    operator:
+      "Make sure in the EC2 console that the machine that the sentence names is off, or terminate it there.",
     leadsTo: ["master-lost", "no-master"],
     holds: true,
     opens: true,
@@ -258,6 +264,8 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "nothing-promotable",
+    operator:
+      "Make the other redis machine come back; `barton plan` says what it waits for. Nothing else is needed.",
     leadsTo: ["master-lost", "no-master"],
     holds: true,
     opens: true,
@@ -270,6 +278,7 @@ export const shardSituations: ShardRow[] = [
   },
   {
     situation: "shard-lost",
+    operator: "Make one of the redis machines come back; `barton plan` says what they wait for.",
     leadsTo: ["nothing-promotable", "no-master"],
     holds: true,
     opens: true,

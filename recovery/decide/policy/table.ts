@@ -9,6 +9,8 @@ export interface Row<View> {
   situation: string;
   /** For `barton explain`: what the situation is and what is done. */
   meaning: string;
+  /** What a person should do; without it nothing is to do. Shown where the situation is: status, incident, notification. */
+  operator?: string;
   /** For the diagram: where it goes from here, by its steps or as the world moves on. */
   leadsTo?: string[];
   /** Waits for a person or for another machine to come back: people are told when it lasts. */
@@ -22,6 +24,9 @@ export interface Row<View> {
   /** Worth a record of an incident, if there is none open for that machine. */
   opens?: boolean;
 }
+
+/** The operator's sentence of a row that has none. */
+export const nothingToDo = "Nothing to do.";
 
 /**
  * The first row that covers the view.

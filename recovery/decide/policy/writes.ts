@@ -16,6 +16,7 @@ import type { ShardRow } from "./shard.ts";
 export const writeSituations: ShardRow[] = [
   {
     situation: "disk-full",
+    operator: "Make room on that machine's data volume, or make the volume larger.",
     leadsTo: ["replica-disk-full", "writes-accepted"],
     opens: true,
     meaning:
@@ -29,6 +30,7 @@ export const writeSituations: ShardRow[] = [
   },
   {
     situation: "writes-refused",
+    operator: "Make room on that machine's data volume at once: clients get errors for every write.",
     leadsTo: ["disk-full", "writes-accepted"],
     holds: true,
     opens: true,
@@ -42,6 +44,7 @@ export const writeSituations: ShardRow[] = [
   },
   {
     situation: "replica-disk-full",
+    operator: "Make room on that machine's data volume, or make the volume larger.",
     leadsTo: ["writes-accepted", "writes-refused"],
     holds: true,
     opens: true,

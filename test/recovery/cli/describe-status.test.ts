@@ -45,3 +45,13 @@ test("a file that cannot be written is told, with what that means and what to do
     /^recovery cannot write \/var\/lib\/barton\/memory.json \(ENOSPC: no space left\) and tries again: it promotes, but switches no machine off, and after a restart of the monitor it may not know what it did; make room on monit's disk; /,
   );
 });
+
+test("what a person should do is said once for all shards that wait for the same", () => {
+  const world = new World();
+  for (const shard of world.shards)
+    Object.assign(world.server("redis2", shard).info ?? {}, { refusesWrites: true });
+  expect(describeStatus(statusIn(world))).toContain(
+    "to do: shard 1 and shard 2, replica-disk-full: Make room on that machine's data volume, or make the volume larger.",
+  );
+  expect(statusIn(new World()).toDo).toEqual([]);
+});

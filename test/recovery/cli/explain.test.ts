@@ -31,6 +31,10 @@ describe.each(tables)("$title", ({ rows }) => {
     for (const { situation, steps, leadsTo } of rows) if (steps) expect(leadsTo, situation).toBeDefined();
   });
 
+  test("every situation in which recovery waits for a person says what to do", () => {
+    for (const { situation, holds, operator } of rows) if (holds) expect(operator, situation).toMatch(/\.$/);
+  });
+
   test("from every situation there is a way to the desired state, unless a person must help", () => {
     const ways = new Set(rows.filter(({ settled }) => settled).map(({ situation }) => situation));
     for (const _ of rows) {

@@ -430,6 +430,7 @@ describe("refused writes are told, whatever is wrong with the replica", () => {
     expect(world.decide().decisions[0]).toMatchObject({
       situation: "replica-disk-full",
       because: "redis2's disk is full: it cannot take over, and may not start again after a restart",
+      operator: "Make room on that machine's data volume, or make the volume larger.",
       opens: true,
       holds: true,
       about: "redis2",

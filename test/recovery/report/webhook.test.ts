@@ -387,7 +387,13 @@ test("a shard that is blocked for two reasons has both told, and the end of each
   const kept: SavedHolds[] = [];
   const save = (holds: SavedHolds) => kept.push(holds);
   const notifier = new Notifier({ send: (one) => void sent.push(one), clock, stack: "barton", save });
-  const writes = { situation: "writes-refused", because: "redis1 refuses writes", opens: true, holds: true };
+  const writes = {
+    situation: "writes-refused",
+    because: "redis1 refuses writes",
+    operator: "Make room.",
+    opens: true,
+    holds: true,
+  };
   for (; clock.ms < 6_000; clock.ms += 1_000) notifier.takeDecisions([{ ...holding, writes }]);
   expect(sent).toMatchObject([
     { event: "incident-hold", about: "shard 1", situation: holding.situation },
