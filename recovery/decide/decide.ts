@@ -95,14 +95,17 @@ export function decide(
   const { attempt, faults } = isolation();
   const sighted = rememberSight(memory, given);
   const facts = asSeen(given, sighted);
-  const known: Known = { facts, memory: remember(sighted, facts, limits, attempt), limits };
+  const blind = whyBlind(facts);
+  // A verdict that a blind monitor reached (after `bootMs` it needs no second witness) would stand when it sees again.
+  const remembered = blind ? sighted : remember(sighted, facts, limits, attempt);
+  const known: Known = { facts, memory: remembered, limits };
   const shards = facts.topology.shards.flatMap((shard): OrderedShardView[] => {
     const view = attempt(`shard ${shard.index}`, () => viewShard(known, shard));
     return view ? [{ ...view, switchTo: switches[shard.index] }] : [];
   });
   const doubt = attempt("the pace", () => isDoubtful(known)) ?? true;
   const base = { memory: known.memory, doubt, shards, faults };
-  const restraint = whyBlind(facts) ?? whySteppedBack(facts);
+  const restraint = blind ?? whySteppedBack(facts);
   if (restraint) return { ...base, decisions: [], sentence: restraint, settled: false };
   const decisions = decideAll(known, shards, busy, attempt);
   return {

@@ -25,6 +25,7 @@ import { emptyMemory, type Memory, orderFor, replacementOf } from "../decide/mem
 import { whyBudgetSpent } from "../decide/rules/budget.ts";
 import { type Opinion, opinionOf } from "../decide/rules/opinion.ts";
 import type { Switches } from "../decide/rules/switchover.ts";
+import { seesAgain } from "../decide/view/sight.ts";
 import type { ShardView } from "../decide/view/view.ts";
 import { Journal } from "../incidents/journal.ts";
 import type { Incident } from "../incidents/record.ts";
@@ -405,6 +406,7 @@ export class Reconciler {
       "recovery itself was paused: failures in a row are forgotten",
     );
     this.#board.forgive();
+    this.#memory = seesAgain(this.#memory, this.#options.clock.now());
   }
 
   async #nextCycle(signal: AbortSignal): Promise<void> {

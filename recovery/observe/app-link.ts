@@ -4,6 +4,7 @@
  */
 import type { ProxyMachine } from "../topology.ts";
 import type { ClientLook } from "./facts.ts";
+import { InTouchSince } from "./hearing.ts";
 import { type Knock, knockAny } from "./knock.ts";
 import { clientViewOf, parseStat, showStat } from "./proxy-stat.ts";
 import { RuntimeApi } from "./runtime-api.ts";
@@ -11,7 +12,9 @@ import { FailingSince } from "./since.ts";
 import type { Watched } from "./watcher.ts";
 
 /** The answer of app: its view of the proxies, or why the answer cannot be understood. */
-export type AppAnswer = { view: Record<ProxyMachine, ClientLook> } | { refusal: string };
+export type AppAnswer =
+  | { view: Record<ProxyMachine, ClientLook>; inTouchSinceMs?: number }
+  | { refusal: string };
 
 export interface AppLinkOptions {
   address: string;
@@ -25,20 +28,24 @@ export class AppLink implements Watched<AppAnswer> {
   readonly #options: AppLinkOptions;
   readonly #api: RuntimeApi;
   readonly #failing: FailingSince;
+  readonly #inTouch: InTouchSince;
 
   constructor(options: AppLinkOptions) {
     this.#options = options;
     this.#api = new RuntimeApi(options.address, options.ports[0], options.connectTimeoutMs);
     this.#failing = new FailingSince(options.nowMs);
+    this.#inTouch = new InTouchSince(options.nowMs);
   }
 
   async ask(): Promise<AppAnswer> {
+    const askedMs = this.#options.nowMs();
     const answer = await this.#api.ask(showStat);
+    const inTouchSinceMs = this.#inTouch.answered(this.#api.connections, askedMs);
     try {
       const { servers, leaving } = parseStat(answer);
       // After a reload the old process keeps this connection. The next question must go to its successor.
       if (leaving) this.#api.drop();
-      return { view: clientViewOf(servers, this.#failing.since) };
+      return { view: clientViewOf(servers, this.#failing.since), inTouchSinceMs };
     } catch (error) {
       return { refusal: (error as Error).message };
     }

@@ -21,6 +21,8 @@ export interface Look {
   silence?: Silence;
   /** When the present row of failures began (monotonic milliseconds). */
   sinceMs?: number;
+  /** Of a `down` look of monit: when the oldest of the probes that make it `down` began (monotonic milliseconds). */
+  provenSinceMs?: number;
 }
 
 export const noLook: Look = { state: "none" };
@@ -142,6 +144,8 @@ export interface ProxyView {
   monitors?: string[];
   /** Who asks for its health page; undefined if the proxy has no such table (an older program made it). */
   hearing?: Hearing;
+  /** Since when monit has been in touch with this process without a break (monotonic milliseconds). */
+  inTouchSinceMs?: number;
   shards: Record<number, Record<RedisMachine, { traffic: ProxyServer; probe: ProxyServer & { look: Look } }>>;
 }
 
@@ -170,6 +174,8 @@ export interface AppFacts {
   look: Look;
   /** Its latest answer; stale unless `look.state` is up. */
   view?: Record<ProxyMachine, ClientLook>;
+  /** Since when monit has been in touch with its haproxy process without a break (monotonic milliseconds). */
+  inTouchSinceMs?: number;
 }
 
 /** The states of an EC2 instance. `missing`: the cloud answered, and there is no such instance. */

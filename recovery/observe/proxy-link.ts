@@ -72,7 +72,14 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     try {
       const view = proxyViewOf(stat, this.#options.shards, this.#failing.since);
       const lately = parseClients(clients);
-      return { view: { ...view, monitors: parseMonitors(monitors), hearing: lately && { lately, sinceMs } } };
+      return {
+        view: {
+          ...view,
+          monitors: parseMonitors(monitors),
+          hearing: lately && { lately, sinceMs },
+          inTouchSinceMs: sinceMs,
+        },
+      };
     } catch (error) {
       return { refusal: (error as Error).message };
     }

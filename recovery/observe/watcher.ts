@@ -9,7 +9,7 @@ import { type Clock, within } from "../clock.ts";
 import type { Detection } from "../topology.ts";
 import type { Look } from "./facts.ts";
 import type { Knock } from "./knock.ts";
-import { count, freshTally, lookOf, type Outcome, type Tally } from "./tally.ts";
+import { count, doubted, freshTally, lookOf, type Outcome, type Tally } from "./tally.ts";
 
 /** The party that is probed. */
 export interface Watched<T> {
@@ -35,6 +35,8 @@ type Asked = "answered" | "broken";
 
 /** A party that has been down this long (milliseconds) is probed less often. */
 const longDownMs = 5_000;
+/** A probe takes up to two connect timeouts. One that took longer than this many was held up by this process itself. */
+const probesMax = 3;
 
 export class Watcher<T> {
   readonly #options: WatcherOptions<T>;
@@ -42,6 +44,9 @@ export class Watcher<T> {
   #tally: Tally = freshTally;
   #asking: Promise<Asked> | undefined;
   #connected = false;
+  /** When the last answer in time came, and when failures were last forgiven: a probe that began before proves nothing against it. */
+  #answeredMs = Number.NEGATIVE_INFINITY;
+  #forgivenMs = Number.NEGATIVE_INFINITY;
   /** The latest answer, and when its question was asked. */
   latest: { value: T; askedMs: number } | undefined;
 
@@ -67,7 +72,9 @@ export class Watcher<T> {
 
   /** Forgets failures in a row. Recovery itself was not running for a while, so they prove nothing. */
   forgive(): void {
-    if (this.#tally.failures > 0) this.#tally = { ...freshTally, looked: true };
+    const nowMs = this.#options.clock.now();
+    this.#forgivenMs = nowMs;
+    if (this.#tally.failures > 0) this.#tally = doubted(this.#tally, nowMs);
   }
 
   /** Probes again now (rule 7). Resolves after `timeoutMs` at the latest; the loop continues by itself. */
@@ -84,10 +91,20 @@ export class Watcher<T> {
       const startedMs = clock.now();
       const outcome = await this.#look();
       if (this.#stop.signal.aborted) return;
-      this.#tally = count(this.#tally, outcome, startedMs);
+      if (outcome === "ok" || this.#proves(startedMs)) this.#tally = count(this.#tally, outcome, startedMs);
       onLook();
       await clock.sleep(this.#pauseMs(), this.#stop.signal);
     }
+  }
+
+  /**
+   * Does a failed probe that began at `startedMs` prove anything? Not if an answer came meanwhile, nor if this process itself
+   * stood still: then its time ran out before the answer could be read.
+   */
+  #proves(startedMs: number): boolean {
+    const { clock, detection } = this.#options;
+    if (startedMs <= this.#answeredMs || startedMs < this.#forgivenMs) return false;
+    return clock.now() - startedMs <= probesMax * detection.connectTimeoutMs;
   }
 
   async #look(): Promise<Outcome> {
@@ -129,12 +146,21 @@ export class Watcher<T> {
     try {
       this.latest = { value: await this.#options.watched.ask(), askedMs };
       this.#connected = true;
+      this.#heard(askedMs);
       return "answered";
     } catch {
       // Why the connection failed does not matter: the knock that follows tells what kind of silence it is.
       this.#connected = false;
       return "broken";
     }
+  }
+
+  /** An answer in time counts at once, whoever asked: also one that the look under the lock brings (rule 7). */
+  #heard(askedMs: number): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - askedMs > this.#options.detection.connectTimeoutMs) return;
+    this.#answeredMs = nowMs;
+    this.#tally = count(this.#tally, "ok", askedMs);
   }
 
   #pauseMs(): number {

@@ -14,16 +14,22 @@ export interface EndState {
   promoted: boolean[];
 }
 
-/** Runs a schedule in the model, from a state in which all is well with these masters. @throws when a rule is broken. */
+/**
+ * Runs a schedule in the model, from a state in which all is well with these masters. `lagMs`: how many milliseconds more the
+ * packets of these machines take at most. @throws when a rule is broken.
+ */
 export async function endStateOf(
   masters: RedisMachine[],
   schedule: Schedule,
   seed: number,
+  lagMs: Partial<Record<MachineName, number>> = {},
 ): Promise<EndState> {
   const simulation = new Simulation({ seed, masters, schedule });
+  const { world } = simulation;
+  for (const name of machineNames) world.lagMs.set(world.current(name).id, lagMs[name] ?? 0);
   const { violation } = await simulation.run();
   if (violation) throw new Error(`the model breaks ${violation.check}: ${violation.text}`);
-  return describe(simulation.world);
+  return describe(world);
 }
 
 function describe(world: World): EndState {

@@ -3,6 +3,7 @@
  * stopped process was sent is carried out when it goes on, also when its sender has given up or died meanwhile.
  */
 import type { Remote } from "../../recovery/cloud/remote.ts";
+import { InTouchSince } from "../../recovery/observe/hearing.ts";
 import type { Knock } from "../../recovery/observe/knock.ts";
 import type { AppConnection, Links, ProxyConnection, RedisConnection } from "../../recovery/observe/links.ts";
 import { FailingSince } from "../../recovery/observe/since.ts";
@@ -195,6 +196,8 @@ class Connection {
   /** When the last look was asked for, and whether it was answered. */
   askedMs = Number.NEGATIVE_INFINITY;
   isIdle = false;
+  /** How many were made. */
+  count = 0;
 
   constructor(near: Near, address: string, target: Process | undefined) {
     this.#near = near;
@@ -205,8 +208,10 @@ class Connection {
   /** Sends commands behind each other. The answers have an `Error` for each that was refused. */
   send(commands: (() => unknown)[], timeoutMs?: number, onTimeout?: () => void): Promise<unknown[]> {
     if (this.#isClosed) return Promise.reject(new Error(`${this.#address}: closed by recovery`));
-    if (!this.#stream || this.#stream.isOver)
+    if (!this.#stream || this.#stream.isOver) {
       this.#stream = new Stream(this.#near, this.#address, this.#target);
+      this.count += 1;
+    }
     return this.#stream.send(commands, timeoutMs, onTimeout);
   }
 
@@ -308,6 +313,7 @@ export class SimulatedLinks implements Links {
     const proxy = target as HaProxy;
     const connection = this.#connect(`${instance?.machine}`, address, target);
     const failing = new FailingSince(() => life.clock.now());
+    const inTouch = new InTouchSince(() => life.clock.now());
     const drop = () => connection.drop();
     // haproxy's answers have no names: a connection on which one is missing is of no use any more.
     const send = async (commands: (() => unknown)[], timeoutMs: number) =>
@@ -319,7 +325,8 @@ export class SimulatedLinks implements Links {
         const look = () => ({ view: proxy.view(), generations: tellGenerations() });
         const answer = (await connection.ask(look)) as ReturnType<typeof look>;
         generations = answer.generations;
-        return { view: sinceSeen(answer.view, failing) };
+        const inTouchSinceMs = inTouch.answered(connection.count, connection.askedMs);
+        return { view: { ...sinceSeen(answer.view, failing), inTouchSinceMs } };
       },
       generation: (shard) => generations[shard]?.toString(),
       nextGeneration: async (shard, timeoutMs) => {

@@ -2,8 +2,8 @@
  * Whether monit itself is cut off. A monitor that reaches nobody is cut off itself: it does nothing, and says so. Failures in that time
  * prove nothing, also after it reaches the first machine again.
  */
-import type { Facts, Look, ServerFacts } from "../../observe/facts.ts";
-import { proxyMachines } from "../../topology.ts";
+import type { AppFacts, ClientLook, Facts, Look, ServerFacts } from "../../observe/facts.ts";
+import { type ProxyMachine, proxyMachines } from "../../topology.ts";
 import type { Memory } from "../memory/memory.ts";
 
 /** Why monit must not judge anybody, or undefined. */
@@ -20,29 +20,63 @@ export function rememberSight(memory: Memory, facts: Facts): Memory {
   return { ...memory, sightSinceMs };
 }
 
-/** The facts without what monit missed while it was blind: such failures count from when it saw again. */
+/** The memory after this process stood still for a while: as if monit had been blind until now. */
+export function seesAgain(memory: Memory, nowMs: number): Memory {
+  return { ...memory, sightSinceMs: nowMs };
+}
+
+/**
+ * The facts without what proves nothing. A probe of monit counts if it began after monit saw again: one that began before may
+ * have met the cut, however late it ended. The proxies and app are vantage points of their own, and monit does not know when
+ * their probes began. After a break (monit could not ask them, or their process stood still) their word counts when
+ * enough probes for a verdict have had the time to begin anew. Patience counts from the same moments.
+ */
 export function asSeen(facts: Facts, { sightSinceMs }: Memory): Facts {
-  if (sightSinceMs === undefined) return facts;
-  const { failures, intervalMs, connectTimeoutMs } = facts.topology.detection;
-  const isSettled = facts.nowMs - sightSinceMs >= failures * (intervalMs + connectTimeoutMs);
-  const seen = (look: Look): Look => {
-    if (look.sinceMs === undefined || look.sinceMs >= sightSinceMs) return look;
-    return { ...look, sinceMs: sightSinceMs, state: isSettled ? look.state : "failing" };
-  };
+  const own = (look: Look) => (sightSinceMs === undefined ? look : sinceSight(look, sightSinceMs));
+  const { haproxy1, haproxy2 } = facts.proxies;
+  const through = (proxy: ProxyMachine, look: Look) =>
+    sinceBreak(facts, look, facts.proxies[proxy].view?.inTouchSinceMs);
   const server = (one: ServerFacts): ServerFacts => ({
     ...one,
-    looks: { ...one.looks, monit: seen(one.looks.monit) },
+    looks: {
+      haproxy1: through("haproxy1", one.looks.haproxy1),
+      haproxy2: through("haproxy2", one.looks.haproxy2),
+      monit: own(one.looks.monit),
+    },
   });
-  const { haproxy1, haproxy2 } = facts.proxies;
   return {
     ...facts,
     servers: Object.fromEntries(Object.entries(facts.servers).map(([id, one]) => [id, server(one)])),
     proxies: {
-      haproxy1: { ...haproxy1, look: seen(haproxy1.look) },
-      haproxy2: { ...haproxy2, look: seen(haproxy2.look) },
+      haproxy1: { ...haproxy1, look: own(haproxy1.look) },
+      haproxy2: { ...haproxy2, look: own(haproxy2.look) },
     },
-    app: { ...facts.app, look: seen(facts.app.look) },
+    app: { ...facts.app, look: own(facts.app.look), view: clientView(facts) },
   };
+}
+
+function clientView(facts: Facts): AppFacts["view"] {
+  const { view, inTouchSinceMs } = facts.app;
+  if (!view) return undefined;
+  const of = (one: ClientLook): ClientLook => ({ ...one, look: sinceBreak(facts, one.look, inTouchSinceMs) });
+  return { haproxy1: of(view.haproxy1), haproxy2: of(view.haproxy2) };
+}
+
+/** Facts that make no sense are left as they are: who judges them reports that, for their own subject alone (isolate.ts). */
+function sinceSight(look: Look, sightSinceMs: number): Look {
+  if (look?.sinceMs === undefined || look.sinceMs >= sightSinceMs) return look;
+  return since(look, sightSinceMs, (look.provenSinceMs ?? look.sinceMs) >= sightSinceMs);
+}
+
+function sinceBreak(facts: Facts, look: Look, inTouchSinceMs = Number.NEGATIVE_INFINITY): Look {
+  if (look?.sinceMs === undefined) return look;
+  const { failures, intervalMs, connectTimeoutMs } = facts.topology.detection;
+  const settledMs = inTouchSinceMs + failures * (intervalMs + connectTimeoutMs);
+  return since(look, Math.max(look.sinceMs, inTouchSinceMs), facts.nowMs >= settledMs);
+}
+
+function since(look: Look, sinceMs: number, isProven: boolean): Look {
+  return { ...look, sinceMs, state: look.state === "down" && !isProven ? "failing" : look.state };
 }
 
 function ownLooks(facts: Facts): Look[] {

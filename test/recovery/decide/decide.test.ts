@@ -833,6 +833,8 @@ describe("proxies", () => {
     world.memory.sightSinceMs = world.facts.nowMs - 100;
     expect(world.situation("haproxy1")).toBe("doubt");
     world.later(2_100);
+    expect(world.situation("haproxy1"), "no probe has begun since").toBe("doubt");
+    world.facts.proxies.haproxy1.look.provenSinceMs = world.memory.sightSinceMs;
     expect(world.situation("haproxy1")).toBe("lost");
   });
 

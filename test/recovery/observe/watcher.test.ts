@@ -10,7 +10,12 @@ describe("counting failures in a row", () => {
     let tally = count(freshTally, "refused", 100);
     expect(lookOf(tally, 3)).toEqual({ state: "failing", silence: "refused", sinceMs: 100 });
     tally = count(count(tally, "silent", 200), "silent", 300);
-    expect(lookOf(tally, 3)).toEqual({ state: "down", silence: "silent", sinceMs: 100 });
+    expect(lookOf(tally, 3)).toEqual({
+      state: "down",
+      silence: "silent",
+      sinceMs: 100,
+      provenSinceMs: 100,
+    });
     expect(lookOf(count(tally, "ok", 400), 3)).toEqual({ state: "up" });
   });
 
@@ -89,10 +94,97 @@ describe("watching", () => {
     expect(seen.look.state).toBe("up");
   });
 
+  test("an answer that the look under the lock brings counts at once", async () => {
+    const party = { ask: async () => "well", knock: "open" as Knock };
+    const seen = watch(party);
+    await until(() => seen.look.state === "up");
+    let wake = () => {};
+    party.ask = () => new Promise((resolve) => (wake = () => resolve("late")));
+    await until(() => seen.look.state === "down");
+    party.ask = async () => "well again";
+    wake();
+    await seen.refresh(1_000);
+    expect(seen.latest?.value).toBe("well again");
+    expect(seen.look).toEqual({ state: "up" });
+  });
+
+  test("a look that is down says when the oldest of its probes began", async () => {
+    const seen = watch({ ask: broken, knock: "refused" });
+    await until(() => seen.look.state === "down");
+    const sightMs = systemClock.now();
+    expect(seen.look.provenSinceMs).toBeLessThan(sightMs);
+    await until(() => (seen.look.provenSinceMs ?? 0) >= sightMs);
+    expect(seen.look.sinceMs).toBeLessThan(sightMs);
+  });
+
+  test("a probe that was under way when failures were forgiven is no failure", async () => {
+    const party = { ask: async () => "well", knock: async () => "open" as Knock };
+    const seen = new Watcher<string>({
+      watched: { ask: () => party.ask(), knock: () => party.knock(), drop: () => {}, close: () => {} },
+      clock: systemClock,
+      detection,
+      paceMs: () => detection.intervalMs,
+      onLook: () => {},
+    });
+    seen.start();
+    watcher = seen;
+    await until(() => seen.look.state === "up");
+    let open = (_: Knock) => {};
+    party.ask = broken;
+    party.knock = () => new Promise((resolve) => (open = resolve));
+    let knocks = 0;
+    const knocking = party.knock;
+    party.knock = () => {
+      knocks += 1;
+      return knocking();
+    };
+    await until(() => knocks === 1);
+    seen.forgive();
+    open("silent");
+    await until(() => knocks === 2);
+    expect(seen.look).toEqual({ state: "up" });
+    open("silent");
+    await until(() => knocks === 3);
+    expect(seen.look.state).toBe("failing");
+    open("silent");
+  });
+
+  test("a probe during which this process stood still is no failure", async () => {
+    const party = { ask: async () => "well", knock: "open" as Knock };
+    let nowMs = 0;
+    const clock = { ...systemClock, now: () => nowMs + systemClock.now() };
+    let isHeldUp = true;
+    let looks = 0;
+    const seen = new Watcher<string>({
+      watched: {
+        ask: () => party.ask(),
+        knock: async () => {
+          if (isHeldUp) nowMs += detection.connectTimeoutMs * 10;
+          return "silent";
+        },
+        drop: () => {},
+        close: () => {},
+      },
+      clock,
+      detection,
+      paceMs: () => detection.intervalMs,
+      onLook: () => (looks += 1),
+    });
+    seen.start();
+    watcher = seen;
+    await until(() => seen.look.state === "up");
+    party.ask = broken;
+    const before = looks;
+    await until(() => looks > before + 5);
+    expect(seen.look).toEqual({ state: "up" });
+    isHeldUp = false;
+    await until(() => seen.look.state === "down");
+  });
+
   test("failures are forgiven when recovery itself was paused", async () => {
     const seen = watch({ ask: broken, knock: "refused" });
     await until(() => seen.look.state === "down");
     seen.forgive();
-    expect(seen.look.state).toBe("up");
+    expect(seen.look).toMatchObject({ state: "failing", silence: "refused" });
   });
 });
