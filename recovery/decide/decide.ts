@@ -8,6 +8,7 @@ import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
 import { type MachineName, machineNames, proxyMachines, redisMachines } from "../topology.ts";
 import { type Attempt, type Fault, isolation } from "./isolate.ts";
+import { rememberLooks, withPatience } from "./memory/flapping.ts";
 import { isGivenUp, type Memory, replacementOf, verdictOn } from "./memory/memory.ts";
 import { remember } from "./memory/remember.ts";
 import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
@@ -94,10 +95,12 @@ export function decide(
 ): Outcome {
   const { attempt, faults } = isolation();
   const sighted = rememberSight(memory, given);
-  const facts = asSeen(given, sighted);
-  const blind = whyBlind(facts);
+  const seen = asSeen(given, sighted);
+  const blind = whyBlind(seen);
+  const spells = blind ? (sighted.spells ?? {}) : rememberLooks(sighted.spells ?? {}, seen, limits.graceMs);
+  const facts = withPatience(seen, spells);
   // A verdict that a blind monitor reached (after `bootMs` it needs no second witness) would stand when it sees again.
-  const remembered = blind ? sighted : remember(sighted, facts, limits, attempt);
+  const remembered = blind ? sighted : remember({ ...sighted, spells }, facts, limits, attempt);
   const known: Known = { facts, memory: remembered, limits };
   const shards = facts.topology.shards.flatMap((shard): OrderedShardView[] => {
     const view = attempt(`shard ${shard.index}`, () => viewShard(known, shard));

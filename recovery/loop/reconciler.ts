@@ -406,7 +406,7 @@ export class Reconciler {
       "recovery itself was paused: failures in a row are forgotten",
     );
     this.#board.forgive();
-    this.#memory = seesAgain(this.#memory, this.#options.clock.now());
+    this.#memory = seesAgain(this.#memory, this.#options.clock.now(), gapMs);
   }
 
   async #nextCycle(signal: AbortSignal): Promise<void> {

@@ -23,6 +23,11 @@ export interface Look {
   sinceMs?: number;
   /** Of a `down` look of monit: when the oldest of the probes that make it `down` began (monotonic milliseconds). */
   provenSinceMs?: number;
+  /**
+   * Of a `down` look: from when patience with it counts (monotonic milliseconds). As `sinceMs`, but a short success in between
+   * does not begin it again. Decide fills it in (decide/memory/flapping.ts).
+   */
+  patienceFromMs?: number;
 }
 
 export const noLook: Look = { state: "none" };

@@ -7,6 +7,7 @@
 import type { Facts, RedisCounters } from "../../observe/facts.ts";
 import type { MachineName, RedisMachine } from "../../topology.ts";
 import type { Judgement } from "../view/verdict.ts";
+import type { Spell, Spells } from "./flapping.ts";
 import type { Replacement } from "./replacement.ts";
 import { readSaved, type SavedReplacement } from "./saved.ts";
 
@@ -92,6 +93,8 @@ export interface SeenServer {
   reached?: Reached;
   /** A master's offsets of the last second and a bit, oldest first. */
   trail?: { atMs: number; offset: number }[];
+  /** The trouble that began with a verdict, and the instance that it is about. */
+  trouble?: Spell & { instanceId?: string };
 }
 
 export interface Memory {
@@ -101,6 +104,8 @@ export interface Memory {
   seen: Record<string, SeenServer>;
   /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. Gone when the process ends. */
   sightSinceMs?: number;
+  /** Looks that are down, or were a short while ago. Gone when the process ends. */
+  spells?: Spells;
 }
 
 export const emptyMemory: Memory = {

@@ -13,6 +13,7 @@ import { rememberSync } from "../view/in-sync.ts";
 import { servingMaster } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
 import { copyOf } from "./copy.ts";
+import { continued, failingMs } from "./flapping.ts";
 import { entryOf, type Memory, type Reached, trailMs, verdictOn } from "./memory.ts";
 
 /**
@@ -47,15 +48,38 @@ function rememberServer(
   const remembered = entryOf(memory.durable.servers, id, {});
   const { verdict } = remembered;
   const answersAgain =
-    server?.looks.monit.state === "up" && (server.askedMs ?? 0) > (verdict?.noticedMs ?? 0);
+    server?.looks.monit.state === "up" &&
+    (server.askedMs ?? 0) > (verdict?.noticedMs ?? 0) &&
+    // A server that hung in a script and says so now hangs still.
+    server.refusal?.kind !== "busy";
   if (verdict && (answersAgain || verdict.instanceId !== instanceId)) delete remembered.verdict;
   if (isOut(judgement.condition) && !remembered.verdict) {
     remembered.verdict = { ...judgement, noticedMs: facts.nowMs, instanceId };
   }
+  rememberTrouble(memory, facts, limits, id, judgement.sinceMs ?? facts.nowMs, instanceId);
   if (server?.info) rememberInfo(memory, id, shard, server.info, instanceId);
   rememberReached(memory, facts, machine, shard);
   if (server?.info?.role === "master") rememberTrail(memory, id, server.askedMs ?? 0, server.info.offset);
   if (server?.info?.role === "replica") delete entryOf(memory.seen, id, {}).trail;
+}
+
+/** A process that loads its data, or refuses recovery, is not well, but it lives: that is no trouble, and ends none. */
+function rememberTrouble(
+  memory: Memory,
+  { servers, nowMs }: Facts,
+  { graceMs }: Limits,
+  id: string,
+  badSinceMs: number,
+  instanceId: string | undefined,
+): void {
+  const server = servers[id];
+  const seen = entryOf(memory.seen, id, {});
+  const before = seen.trouble?.instanceId === instanceId ? seen.trouble : undefined;
+  const isWell = server?.looks.monit.state === "up" && server.info?.loading === false && !server.refusal;
+  const health = verdictOn(memory, id) ? "bad" : isWell ? "well" : "unclear";
+  const trouble = continued(before, health, before ? badSinceMs : nowMs, nowMs, graceMs);
+  if (trouble) seen.trouble = { ...trouble, instanceId };
+  else delete seen.trouble;
 }
 
 /** A server that monit alone watches has no second witness: it is given up after the time that a machine takes to boot. */
@@ -66,7 +90,9 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
   const isMonitsAlone = proxyMachines.every((proxy) => looks[proxy].state === "none");
   // One that answered at first and then no more (its machine was lost while it booted) fails since then.
   const sinceMs =
-    judgement.condition === "unseen" ? facts.machines[machine].knownSinceMs : looks.monit.sinceMs;
+    judgement.condition === "unseen"
+      ? facts.machines[machine].knownSinceMs
+      : facts.nowMs - failingMs(looks.monit, facts.nowMs);
   const isLate = sinceMs !== undefined && facts.nowMs - sinceMs > limits.bootMs;
   if (!isLate || (judgement.condition !== "unseen" && !isMonitsAlone)) return judgement;
   return { condition: looks.monit.silence === "silent" ? "silent" : "refused", by: ["monit"], sinceMs };

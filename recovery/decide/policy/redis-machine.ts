@@ -1,6 +1,7 @@
 /** The tables of situations of a redis machine and of a proxy. */
 import { clientLookAt, type Facts, type MachineFacts } from "../../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../../topology.ts";
+import { failingMs } from "../memory/flapping.ts";
 import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
 import { isOnItsWayOut, isPoweredOff } from "../memory/replacement.ts";
 import { isDead } from "../rules/data-volume.ts";
@@ -419,7 +420,7 @@ function whyProxyLost(view: ProxyMachineView): string | undefined {
   if (gone) return gone;
   const wasNeverSeen = facts.proxies[machine].view === undefined;
   const patienceMs = wasNeverSeen ? limits.bootMs : patienceWithProxy(view, look.silence);
-  const silentMs = facts.nowMs - (look.sinceMs ?? facts.nowMs);
+  const silentMs = failingMs(look, facts.nowMs);
   return look.state === "down" && silentMs >= patienceMs ? silenceText(view) : undefined;
 }
 
@@ -458,7 +459,7 @@ function witnessOf(view: ProxyMachineView): string | undefined {
   const { limits, facts } = known;
   if (orderFor(known.memory, machine) || facts.machines[machine].cloud !== "running") return undefined;
   if (look.state !== "down" || look.silence !== "silent" || isAstray(view)) return undefined;
-  if (facts.nowMs - (look.sinceMs ?? facts.nowMs) < limits.proxyPatienceMs) return undefined;
+  if (failingMs(look, facts.nowMs) < limits.proxyPatienceMs) return undefined;
   if (clientLookAt(facts, machine)?.usable) return "app does";
   return carriesUnseen(view) ? "the redis servers do" : undefined;
 }

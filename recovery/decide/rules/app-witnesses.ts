@@ -4,6 +4,7 @@
  */
 import type { Hearing } from "../../observe/facts.ts";
 import { type ProxyMachine, proxyMachines } from "../../topology.ts";
+import { failingMs } from "../memory/flapping.ts";
 import type { Known } from "../view/view.ts";
 
 /** The proxies that hear app and those that miss it. A proxy that does not answer monit, or cannot tell, is in neither list. */
@@ -20,7 +21,7 @@ export function witnessesOfApp(known: Known): Witnesses {
 
 /** How long monit has had no answer from app, in milliseconds. */
 export function silentMsOfApp({ facts }: Known): number {
-  return facts.nowMs - (facts.app.look.sinceMs ?? facts.nowMs);
+  return failingMs(facts.app.look, facts.nowMs);
 }
 
 /** Undefined for a proxy that does not answer, or that an older program made: it does not note who asks. */

@@ -9,6 +9,7 @@
  */
 import { type Facts, type Look, type ProxyServer, serverId } from "../../observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../topology.ts";
+import { failingMs } from "../memory/flapping.ts";
 import { isGivenUp } from "../memory/memory.ts";
 import { soleMaster } from "../view/mastership.ts";
 import { trafficTarget } from "../view/traffic.ts";
@@ -49,10 +50,11 @@ function isCutOff(proxy: ProxyMachine, view: ShardView, master: RedisMachine, is
   const { facts, limits } = view.known;
   const looks = facts.servers[serverId(master, view.shard.index)]?.looks;
   if (looks?.monit.state !== "up") return false;
-  const { state, sinceMs = facts.nowMs }: Look = looks[proxy];
+  const look: Look = looks[proxy];
+  const { state } = look;
   const twin = looks[counterpartOf(proxy)].state;
   if (isOnDetour) return state !== "up" && twin !== "down";
-  return twin === "up" && state === "down" && facts.nowMs - sinceMs >= limits.proxyPatienceMs;
+  return twin === "up" && state === "down" && failingMs(look, facts.nowMs) >= limits.proxyPatienceMs;
 }
 
 /** The entrance of the twin, if the twin serves the shard. A twin whose failover was ordered stays as long as it is needed here. */

@@ -4,6 +4,7 @@
  */
 import type { AppFacts, ClientLook, Facts, Look, ServerFacts } from "../../observe/facts.ts";
 import { type ProxyMachine, proxyMachines } from "../../topology.ts";
+import { pausedAll } from "../memory/flapping.ts";
 import type { Memory } from "../memory/memory.ts";
 
 /** Why monit must not judge anybody, or undefined. */
@@ -16,13 +17,25 @@ export function whyBlind(facts: Facts): string | undefined {
 
 /** The memory with the moment since which monit sees somebody. */
 export function rememberSight(memory: Memory, facts: Facts): Memory {
-  const sightSinceMs = whyBlind(facts) ? undefined : (memory.sightSinceMs ?? facts.nowMs);
-  return { ...memory, sightSinceMs };
+  if (!whyBlind(facts)) return { ...memory, sightSinceMs: memory.sightSinceMs ?? facts.nowMs };
+  return { ...withPatiencePaused(memory, facts.nowMs), sightSinceMs: undefined };
 }
 
 /** The memory after this process stood still for a while: as if monit had been blind until now. */
-export function seesAgain(memory: Memory, nowMs: number): Memory {
-  return { ...memory, sightSinceMs: nowMs };
+export function seesAgain(memory: Memory, nowMs: number, stoodStillMs: number): Memory {
+  return { ...withPatiencePaused(memory, nowMs - stoodStillMs), sightSinceMs: nowMs };
+}
+
+/** Nobody's time runs out while monit does not look. */
+function withPatiencePaused(memory: Memory, atMs: number): Memory {
+  const seen = Object.entries(memory.seen).map(([id, { trouble, ...server }]) => {
+    if (!trouble) return [id, server];
+    return [
+      id,
+      { ...server, trouble: { ...trouble, pausedMs: trouble.pausedMs ?? atMs, wellMs: undefined } },
+    ];
+  });
+  return { ...memory, seen: Object.fromEntries(seen), spells: pausedAll(memory.spells ?? {}, atMs) };
 }
 
 /**

@@ -8,6 +8,7 @@
 import { type Facts, type Look, serverId, type Vantage } from "../../observe/facts.ts";
 import { isOff } from "../../observe/machines.ts";
 import type { RedisMachine } from "../../topology.ts";
+import { failingMs } from "../memory/flapping.ts";
 
 /**
  * fine: answers. doubted: failures, but no verdict. stalling: accepts without replying, patience is
@@ -67,9 +68,7 @@ function verdict(facts: Facts, machine: RedisMachine, shard: number, down: Vanta
     return { condition: refused.length > 0 ? "refused" : "silent", by: [...refused, ...silent] };
   }
   const { stallMs } = facts.topology.detection;
-  const patienceEnded = down.filter(
-    (vantage) => facts.nowMs - (looks[vantage].sinceMs ?? facts.nowMs) >= stallMs,
-  );
+  const patienceEnded = down.filter((vantage) => failingMs(looks[vantage], facts.nowMs) >= stallMs);
   return { condition: patienceEnded.length >= quorum ? "hung" : "stalling", by: down };
 }
 

@@ -126,7 +126,8 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     machine,
     condition: judgement.condition,
     sinceMs: judgement.sinceMs,
-    noticedMs: standing?.noticedMs,
+    // An earlier verdict of the same trouble counts: patience does not begin again with each restart of the process.
+    noticedMs: standing && (memory.seen[id]?.trouble?.sinceMs ?? standing.noticedMs),
     by: judgement.by,
     answers: !out && monit === "up" && info !== undefined && !refusal,
     heard: monit === "up",

@@ -45,7 +45,7 @@ test("a row of failures counts when enough of its probes began after monit saw a
 test("after this process stood still, what it saw before proves nothing", () => {
   const world = new World().look("redis1", 1, down("refused"));
   world.server("redis1", 1).looks.haproxy2 = up;
-  world.memory = seesAgain(world.memory, startMs);
+  world.memory = seesAgain(world.memory, startMs, 2_000);
   expect(world.situation("shard 1")).toBe("doubt");
 });
 
@@ -70,4 +70,19 @@ test("so is app, when its proxy's process stood still", () => {
   expect(world.situation("haproxy1")).toBe("doubt");
   world.facts.app.inTouchSinceMs = startMs - 1_200;
   expect(world.situation("haproxy1")).toBe("lost");
+});
+
+test("nobody's time runs out while monit is blind", () => {
+  const world = new World().look("redis1", 1, down("refused"));
+  world.decide();
+  monitSees(world, down("silent"));
+  world.later(100).decide();
+  world.later(60_000);
+  for (const proxy of proxyMachines) world.facts.proxies[proxy].look = up;
+  world.server("redis2", 1).looks.monit = up;
+  expect(world.situation("redis1")).toBe("process-lost");
+  world.later(defaultLimits.graceMs - 200);
+  expect(world.situation("redis1")).toBe("process-lost");
+  world.later(200);
+  expect(["machine-lost", "machine-needed"]).toContain(world.situation("redis1"));
 });
