@@ -37,6 +37,8 @@ export interface ShardMemory {
   /** The highest epoch with which a promotion was ever begun; one that never answered may still come true. */
   attempted: number;
   master?: LastMaster;
+  /** While no master is remembered: the server that the proxies used when they were last seen to use one. */
+  usedLast?: RedisMachine;
   /** The processes of which one was seen to receive everything from the other. */
   inSync?: { master: string; replica: string };
 }

@@ -10,11 +10,11 @@ import {
 } from "../../topology.ts";
 import type { Attempt } from "../isolate.ts";
 import { rememberSync } from "../view/in-sync.ts";
-import { servingMaster } from "../view/mastership.ts";
+import { lastMasterOf, servingMaster } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
 import { copyOf } from "./copy.ts";
 import { continued, failingMs } from "./flapping.ts";
-import { entryOf, type Memory, type Reached, trailMs, verdictOn } from "./memory.ts";
+import { entryOf, type Memory, type Reached, shardIn, trailMs, verdictOn } from "./memory.ts";
 
 /**
  * The memory after it has taken in the facts of this cycle; the given one is left as it is. A server whose facts make no
@@ -157,14 +157,22 @@ function rememberTrail(memory: Memory, id: string, askedMs: number, offset: numb
 /** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const master = servingMaster({ facts, memory }, shard);
-  if (!master) return;
+  if (!master) return rememberUse(memory, facts, shard);
   const { machine, info } = master;
-  entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 }).master = {
-    machine,
-    runId: info.runId,
-    epoch: info.epoch,
-  };
+  const remembered = entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 });
+  remembered.master = { machine, runId: info.runId, epoch: info.epoch };
+  delete remembered.usedLast;
   rememberSync(memory, facts, machine, shard);
+}
+
+/**
+ * A monitor that has lost its memory learns from the proxies which server the clients used last. It then takes that server out
+ * of the proxies itself, so it must remember this: the other copy may be old.
+ */
+function rememberUse(memory: Memory, facts: Facts, shard: number): void {
+  const used = lastMasterOf({ facts, memory }, shard);
+  if (!used || shardIn(memory, shard).master) return;
+  entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 }).usedLast = used;
 }
 
 /** A machine whose replacement was launched has arrived when the cloud shows another instance in its place. */

@@ -11,7 +11,8 @@ const verdict = z.object({
   by: z.array(z.enum([...proxyMachines, "monit", "the cloud"])),
   instanceId: z.string().optional(),
 });
-const master = z.object({ machine: z.enum(redisMachines), runId: z.string(), epoch: epoch.optional() });
+const redisMachine = z.enum(redisMachines);
+const master = z.object({ machine: redisMachine, runId: z.string(), epoch: epoch.optional() });
 const inSync = z.object({ master: z.string(), replica: z.string() });
 const newcomer = z.object({ configured: z.boolean(), failedAttempts: z.int().nonnegative() });
 const cause = {
@@ -54,6 +55,7 @@ interface ReadShard {
   epoch?: number;
   attempted?: number;
   master?: z.infer<typeof master>;
+  usedLast?: z.infer<typeof redisMachine>;
   inSync?: z.infer<typeof inSync>;
 }
 
@@ -82,6 +84,7 @@ export function readSaved(saved: unknown): Read {
         epoch: reader.part(epoch, shard.epoch, `epoch of shard ${index}`),
         attempted: reader.part(epoch, shard.attempted, `attempted epoch of shard ${index}`),
         master: reader.part(master, shard.master, `master of shard ${index}`),
+        usedLast: reader.part(redisMachine, shard.usedLast, `server last used of shard ${index}`),
         inSync: reader.part(inSync, shard.inSync, `inSync of shard ${index}`),
       },
     ]),

@@ -26,7 +26,8 @@ interface Claimant {
 
 /** The server that was last known to serve: as recovery remembers it, or else by the sessions that the proxies have. */
 export function lastMasterOf({ facts, memory }: Evidence, shard: number): RedisMachine | undefined {
-  return shardIn(memory, shard).master?.machine ?? usedByProxies(facts, shard)[0];
+  const { master, usedLast } = shardIn(memory, shard);
+  return master?.machine ?? usedByProxies(facts, shard)[0] ?? usedLast;
 }
 
 /**
