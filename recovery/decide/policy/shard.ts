@@ -149,12 +149,12 @@ export const shardSituations: ShardRow[] = [
   {
     situation: "replica-stuck",
     operator:
-      "Remove the reason that the sentence names: the replication password, `maxclients`, or the network between the two machines.",
+      "Remove the reason that the sentence names: `maxclients`, or the network between the two machines.",
     leadsTo: ["replica-syncing", "served", "replica-away"],
     holds: true,
     opens: true,
     meaning:
-      "The replica gets no full copy, for a reason that does not end by itself: a login or connections are refused, or full copies do not end.",
+      "The replica gets no full copy, for a reason that does not end by itself: the master refuses connections, or full copies do not end.",
     traffic: "to master",
     when: isCopyStuck,
     because: (view) => `${masterText(view)}, ${syncText(view)}`,

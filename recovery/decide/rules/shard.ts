@@ -27,7 +27,7 @@ export function masterOf(view: ShardView): ServerView {
 /** A machine that is given up leaves before one whose failover is only ordered: when both are, one must serve meanwhile. */
 export const urgencyOf = ({ leaving, givenUp }: ServerView) => (givenUp ? 2 : leaving ? 1 : 0);
 export const maySucceed = (server: ServerView, master: ServerView) =>
-  server.answers && server.synced && urgencyOf(server) < urgencyOf(master);
+  server.answers && server.synced && !refusesWrites(server) && urgencyOf(server) < urgencyOf(master);
 /** A replica whose copy of the present term's first write, the epoch, was not seen yet is left to its sync. */
 export const hasReached = (view: ShardView, server: ServerView) => epochOf(server) >= view.epoch;
 
