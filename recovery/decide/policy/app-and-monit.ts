@@ -49,7 +49,7 @@ export const appSituations: Row<AppView>[] = [
     holds: true,
     opens: true,
     meaning:
-      "Monit has not reached the machine for a while, but a proxy hears it, or no proxy can tell, or its proxy process alone is gone or hangs: the clients on it may be well, so it is kept, loudly.",
+      "Monit has not reached the machine for a while, but a proxy hears it, or no proxy can tell, or its proxy process alone is gone or hangs: the clients on it may be well, so it is not replaced, operator notified.",
     when: ({ known }) => silentMsOfApp(known) >= known.limits.graceMs,
     because: (view) =>
       `${troubleOfApp(view)}: it is kept; if it is lost, run "failover ${view.machine}" on monit`,

@@ -61,7 +61,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
     leadsTo: ["given-up"],
     opens: true,
     meaning:
-      "As above, and its counterpart cannot serve alone; but nothing of the machine serves any more, so that nothing is taken away: it is replaced and brings its data back with its volume. After a total loss both are.",
+      "The machine is lost and its counterpart cannot serve alone. Nothing of the machine serves any more, so it is condemned, and its data come back with its volume. After a total loss that is both machines.",
     when: (view) => whyRedisLost(view) !== undefined && isDead(view.known, view.machine, view.servers),
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyRedisLost(view)))],
     because: (view) =>
@@ -76,7 +76,7 @@ export const redisSituations: Row<RedisMachineView>[] = [
     holds: true,
     opens: true,
     meaning:
-      "As above, but some of it still serves, or may in a moment (rule 5): the machine is kept, loudly.",
+      "The machine is failing, but some of it still serves, or may in a moment, and its counterpart cannot take over (rule 5): not replaced, operator notified.",
     when: (view) => whyRedisLost(view) !== undefined,
     because: (view) =>
       `${whyRedisLost(view)}, but it is not replaced: ${whyCounterpartCannotServe(view.machine, view.shards)}`,
@@ -150,7 +150,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
   {
     situation: "given-up-in-use",
     leadsTo: ["given-up"],
-    meaning: "As above, its servers are right: app is sent to its twin before it is powered off.",
+    meaning:
+      "It is condemned and answers again, and its server lines are right: app is sent to its twin before it is powered off.",
     when: (view) => isBack(view) && isRegistered(view) && twinServes(view),
     steps: ({ machine }) => [{ do: "unregister proxy", proxy: machine }],
     because: ({ machine }) =>
@@ -297,7 +298,8 @@ export const proxySituations: Row<ProxyMachineView>[] = [
     leadsTo: ["astray", "doubt"],
     holds: true,
     opens: true,
-    meaning: "As in `cut-off`, and that is done. Its own way is used again when it reaches the master.",
+    meaning:
+      "The proxy alone cannot reach a master, and its traffic goes there through its twin. The direct way is used again when it reaches the master.",
     when: ({ detours }) => detours.length > 0,
     because: detourText,
     about: ({ machine }) => machine,

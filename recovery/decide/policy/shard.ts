@@ -117,7 +117,8 @@ export const shardSituations: ShardRow[] = [
     operator: "Look at the proxy that the sentence names; if it is lost, recovery replaces it and goes on.",
     leadsTo: ["master-leaves"],
     holds: true,
-    meaning: "As above, but a proxy can be neither told nor proven unable to carry a write (rule 2).",
+    meaning:
+      "The master's machine is to be replaced, but a proxy neither takes commands nor is proven unable to carry a write (rule 2).",
     traffic: "to master",
     when: (view) => leavesReady(view),
     because: (view) => `${masterOf(view).machine} cannot be relieved yet: ${switchTrouble(view)}`,
@@ -148,12 +149,12 @@ export const shardSituations: ShardRow[] = [
   {
     situation: "replica-stuck",
     operator:
-      "Remove the reason that the sentence names: the replication password, `maxclients`, or the network between the two machines.",
+      "Remove the reason that the sentence names: `maxclients`, or the network between the two machines.",
     leadsTo: ["replica-syncing", "served", "replica-away"],
     holds: true,
     opens: true,
     meaning:
-      "The replica gets no full copy, for a reason that does not end by itself: a login or connections are refused, or full copies do not end.",
+      "The replica gets no full copy, for a reason that does not end by itself: the master refuses connections, or full copies do not end.",
     traffic: "to master",
     when: isCopyStuck,
     because: (view) => `${masterText(view)}, ${syncText(view)}`,
@@ -269,7 +270,7 @@ export const shardSituations: ShardRow[] = [
     leadsTo: ["master-lost", "no-master"],
     holds: true,
     opens: true,
-    meaning: "Somebody answers, but better data may exist (rule 3): traffic waits, loudly.",
+    meaning: "A server answers, but better data may exist (rule 3): traffic waits, operator notified.",
     traffic: "hold",
     when: ({ answering }) => answering.length > 0,
     because: (view) =>
@@ -282,7 +283,7 @@ export const shardSituations: ShardRow[] = [
     leadsTo: ["nothing-promotable", "no-master"],
     holds: true,
     opens: true,
-    meaning: "No server answers, and every verdict is in: traffic waits, loudly.",
+    meaning: "No server answers, and each has a verdict: traffic waits, operator notified.",
     traffic: "hold",
     when: ({ servers }) => servers.redis1.out && servers.redis2.out,
     because: ({ servers }) => `no server is left: ${troubleOf(servers.redis1)}; ${troubleOf(servers.redis2)}`,

@@ -11,11 +11,11 @@ import { type Memory, replacementOf } from "../memory/memory.ts";
 export type Opinion = "failed" | "open" | "sound";
 
 /** By the machine's own situation. All others are sound, but for those that `hasMadeUpItsMind` looks at. */
-const failed = [
+export const failed = [
   ...["given-up", "given-up-back", "given-up-in-use"],
   ...["machine-lost", "machine-dead", "machine-needed", "lost"],
 ];
-const open = ["process-lost", "doubt", "leaves", "starting", "UNKNOWN", "BUG"];
+export const open = ["process-lost", "doubt", "leaves", "starting", "UNKNOWN", "BUG"];
 
 /** `decisions` and `memory` of the last cycle; without decisions monit sees nobody. */
 export function opinionOf(

@@ -26,8 +26,8 @@ export function whyUnfit(view: ShardView, machine: RedisMachine): string | undef
   if (!server.answers || !info || !copy) return `${machine} does not answer`;
   if (info.loading) return `${machine} is still loading its data`;
   if (info.follows?.syncing) return `${machine} was still receiving its copy`;
-  // It could not even take the epoch: its first write would fail.
-  if (info.refusesWrites) return `${machine}'s disk is full, so it refuses writes`;
+  // Half of a promotion would take effect: it becomes master, and refuses the new epoch.
+  if (info.refusesWrites) return `${machine}'s disk is full, so that it refuses the new epoch`;
   if (info.epoch === undefined) return unreadable(machine);
   if (info.epoch < view.epoch) {
     return `${machine}'s data are of epoch ${info.epoch}, but the shard has reached epoch ${view.epoch}`;

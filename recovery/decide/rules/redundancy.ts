@@ -25,7 +25,9 @@ export function whyCounterpartCannotServe(machine: RedisMachine, shards: ShardVi
     const name = `shard ${view.shard.index}`;
     if (counterpart.givenUp) return `${counterpart.machine} is being replaced itself`;
     if (!counterpart.answers) return `${troubleOf(counterpart)} (${name})`;
-    if (view.masters.includes(counterpart) || counterpart.synced) continue;
+    if (view.masters.includes(counterpart)) continue;
+    if (counterpart.info?.refusesWrites) return `${counterpart.machine}'s disk is full (${name})`;
+    if (counterpart.synced) continue;
     if (view.servers[machine].answers) return `${counterpart.machine} has no full copy of ${name} yet`;
     const reason = whyNotPromotable(view, counterpart.machine);
     if (reason) return `${reason} (${name})`;

@@ -3,7 +3,7 @@
  *
  * Three witnesses, in this order. The epoch, which recovery alone writes, with each promotion. The proxies: a server that
  * carries the clients' sessions has acknowledged writes that no other server has. The copies themselves (rules/copies.ts).
- * What recovery remembers helps to read the epoch. It is never needed: a monitor that has lost its memory decides likewise.
+ * The process that recovery remembers as the last master comes before the copies. It is never needed: a monitor that has lost its memory decides likewise.
  */
 import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import { counterpartOf, proxyMachines, type RedisMachine, redisMachines } from "../../topology.ts";
@@ -55,10 +55,12 @@ export function winnerOf<C extends Claimant>(evidence: Evidence, shard: number, 
 /** Sorts the legitimate master first. */
 function compareClaimants(evidence: Evidence, shard: number, a: Claimant, b: Claimant): number {
   const { facts, memory } = evidence;
+  const { master: last } = shardIn(memory, shard);
   const copy = ({ machine, info }: Claimant) => copyOf(facts, memory, machine, shard, info);
   return (
     byEpoch(evidence, shard, a, b) ||
     Number(isUsedAlone(facts, shard, b.machine)) - Number(isUsedAlone(facts, shard, a.machine)) ||
+    Number(isLast(b, last)) - Number(isLast(a, last)) ||
     compareCopies(copy(a), copy(b))
   );
 }
@@ -80,9 +82,12 @@ function byEpoch({ facts, memory }: Evidence, shard: number, a: Claimant, b: Cla
 /** The epoch of a claimant; the process that served last has its epoch also when its data have lost the key. */
 function termOf({ machine, info }: Claimant, last: LastMaster | undefined): number {
   const epoch = info.epoch ?? 0;
-  const isLast = last?.machine === machine && last.runId === info.runId;
-  return isLast ? Math.max(epoch, last.epoch ?? 0) : epoch;
+  return isLast({ machine, info }, last) ? Math.max(epoch, last?.epoch ?? 0) : epoch;
 }
+
+/** The process that served last: its counterpart may be a master of the same epoch by a promotion of which only half took effect. */
+const isLast = ({ machine, info }: Claimant, last: LastMaster | undefined) =>
+  last?.machine === machine && last.runId === info.runId;
 
 /** The servers that the proxies' sessions are with, as the proxies say that answer, haproxy1 first. */
 function usedByProxies(facts: Facts, shard: number): RedisMachine[] {

@@ -5,6 +5,8 @@ import type { Known, ServerView } from "./view.ts";
 
 /** A full copy without one more byte for so long does not end by itself. */
 const idleSecondsMax = 30;
+/** A link that was lost a moment ago comes back by itself. */
+const patienceMs = 5_000;
 /** So many full copies that began while the link was never up do not end by themselves. */
 const endlessCopies = 3;
 
@@ -28,9 +30,9 @@ export function whyCopyIsStuck(known: Known, shard: number, server: ServerView):
   const now = known.facts.servers[serverId(master, shard)]?.info?.counters;
   const link = known.memory.seen[serverId(machine, shard)]?.link;
   if (!now || !link?.master || link.up) return undefined;
+  if (known.facts.nowMs - link.sinceMs < patienceMs) return undefined;
+  // Refused logins tell nothing: the proxies' probes, which have no password, are counted with them.
   const grown = (counter: keyof typeof now) => now[counter] - (link.master?.[counter] ?? 0);
-  if (grown("refusedLogins") > 0)
-    return `${machine} has no link, and ${master} has refused ${grown("refusedLogins")} logins since: is the replication password wrong?`;
   if (grown("refusedConnections") > 0)
     return `${machine} has no link, and ${master} has refused ${grown("refusedConnections")} connections since: max number of clients reached`;
   if (grown("fullCopies") >= endlessCopies)

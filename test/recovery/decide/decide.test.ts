@@ -488,10 +488,6 @@ describe("the status has the reason why a replica has no full copy", () => {
 
   test.each([
     [
-      { refusedLogins: 5 },
-      "redis2 has no link, and redis1 has refused 3 logins since: is the replication password wrong?",
-    ],
-    [
       { refusedConnections: 8 },
       "redis2 has no link, and redis1 has refused 1 connections since: max number of clients reached",
     ],
@@ -500,7 +496,18 @@ describe("the status has the reason why a replica has no full copy", () => {
     const world = syncing({ follows: noLink });
     expect(first(world)?.situation).toBe("replica-syncing");
     world.server("redis1", 1).info = masterInfo({ counters: { ...counters, ...grown } });
+    expect(first(world)?.situation, "a link that was lost a moment ago comes back by itself").toBe(
+      "replica-syncing",
+    );
+    world.later(5_000);
     expect(first(world)).toMatchObject({ situation: "replica-stuck", because: `redis1 serves, ${reason}` });
+  });
+
+  test("logins that the master refuses are those of the proxies' probes, too: no reason", () => {
+    const world = syncing({ follows: noLink });
+    first(world);
+    world.server("redis1", 1).info = masterInfo({ counters: { ...counters, refusedLogins: 99 } });
+    expect(first(world.later(60_000))?.situation).toBe("replica-syncing");
   });
 
   test.each([
@@ -523,6 +530,28 @@ describe("the status has the reason why a replica has no full copy", () => {
     world.server("redis2", 1).refusal = { kind, text };
     expect(first(world)?.because).toBe(`redis1 serves alone: ${sentence}`);
     expect(world.situation("redis2")).toBe(situation);
+  });
+});
+
+describe("a server whose disk is full is not made master: it would refuse the new epoch, with half a promotion done", () => {
+  const full = () => {
+    const world = new World();
+    for (const shard of world.shards)
+      world.server("redis2", shard).info = replicaInfo("redis1", 9000 + shard, { refusesWrites: true });
+    return world;
+  };
+
+  test("not when the master is lost", () => {
+    const world = full().lookAll("redis1", down("silent"));
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.decide().sentence).toContain("redis2's disk is full, so that it refuses the new epoch");
+  });
+
+  test("not when the master's machine is to be replaced, and that is not replaced meanwhile", () => {
+    const world = full().order("redis1");
+    expect(world.situation("shard 1")).toBe("replica-disk-full");
+    expect(world.situation("redis1")).toBe("machine-needed");
+    expect(world.decide().sentence).toContain("redis2's disk is full (shard 1)");
   });
 });
 

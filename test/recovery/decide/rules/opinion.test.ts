@@ -4,7 +4,7 @@ import { apply, type Remembered } from "../../../../recovery/decide/memory/event
 import type { Memory } from "../../../../recovery/decide/memory/memory.ts";
 import { appSituations } from "../../../../recovery/decide/policy/app-and-monit.ts";
 import { proxySituations, redisSituations } from "../../../../recovery/decide/policy/redis-machine.ts";
-import { opinionOf } from "../../../../recovery/decide/rules/opinion.ts";
+import { failed, open, opinionOf } from "../../../../recovery/decide/rules/opinion.ts";
 import { defaultLimits } from "../../../../recovery/settings.ts";
 import type { MachineName } from "../../../../recovery/topology.ts";
 import { down, failing, none, type up, World } from "../../world-of-facts.ts";
@@ -27,6 +27,11 @@ const givenUp = (machine: MachineName): Remembered => ({
 
 test.each(["redis1", "redis2", "haproxy1", "haproxy2", "app"] as const)("well: %s is sound", (machine) => {
   expect(opinion(new World(), machine)).toBe("sound");
+});
+
+test("the lists name situations that exist", () => {
+  const names = [...redisSituations, ...proxySituations, ...appSituations].map(({ situation }) => situation);
+  expect([...names, "UNKNOWN", "BUG"]).toEqual(expect.arrayContaining([...failed, ...open]));
 });
 
 test.each([...redisSituations, ...proxySituations, ...appSituations])(

@@ -89,6 +89,11 @@ describe("two masters, and what recovery remembers", () => {
     expect(remembering(new Split(both("hold")), "redis2").winner()).toBe("redis2");
   });
 
+  test("half of a promotion took effect, without its epoch: the remembered process stays, whatever the offsets", () => {
+    const world = new Split(both("hold"), { redis1: { offset: 1_001 } });
+    expect(remembering(world, "redis2").winner()).toBe("redis2");
+  });
+
   test("the data of the serving master lost their epoch: it stays", () => {
     const world = new Split(both("redis2"), { redis2: { epoch: 0, beat: 0 } });
     expect(remembering(world, "redis2").winner()).toBe("redis2");
