@@ -23,6 +23,11 @@ const program = new Command("simulate")
   .option("--schedules <number>", "how many schedules to run", atLeastOne, 20_000)
   .option("--from <number>", "the first seed", wholeNumber, 1)
   .option("--threads <number>", "how many threads run them", atLeastOne, availableParallelism())
+  .option(
+    "--open",
+    "draw also the faults under which rules are known to break (docs/bugs-found.md, Open)",
+    drawOpenFaults,
+  )
   .option("--state <file>", "keep in this file how far it has come, and go on from there the next time")
   .option("--json", "print the result as JSON")
   .addHelpText(
@@ -40,6 +45,12 @@ try {
 } catch (error) {
   console.error(`simulate: ${(error as Error).message}`);
   process.exitCode = 2;
+}
+
+/** The threads that run schedules take it from the environment, which they share. */
+function drawOpenFaults(): true {
+  process.env.BARTON_SIMULATION_OPEN = "1";
+  return true;
 }
 
 async function one(seed: number, { json }: Options): Promise<number> {

@@ -22,7 +22,6 @@ export function whyNoSwitchover(view: ShardView): string | undefined {
   if (other.givenUp || other.leaving) return `${other.machine} is to be replaced itself (${name})`;
   if (other.info?.refusesWrites) return `${other.machine}'s disk is full, so it refuses writes (${name})`;
   if (!other.synced) return `${other.machine} is not in sync with ${master.machine} for ${name}`;
-  if (other.info?.refusesWrites) return `${other.machine}'s disk is full (${name})`;
   if ((other.info?.epoch ?? 0) < view.epoch) return `${other.machine} is of an earlier epoch than ${name}`;
   // A fence is possible with less, but a switch that nobody needs can wait until both can be told.
   const mute = proxyMachines.find((proxy) => !takesCommands(known.facts, proxy));

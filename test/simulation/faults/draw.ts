@@ -74,9 +74,7 @@ const draws: [weight: number, draw: Draw][] = [
  * until that is mended; `scripts/simulate --open` does.
  */
 const openFaults: Draw[] = [loseMemory, latePackets];
-const withOpen = process.env.BARTON_SIMULATION_OPEN === "1";
-const drawn = draws.filter(([, draw]) => withOpen || !openFaults.includes(draw));
-const weights = drawn.reduce((sum, [weight]) => sum + weight, 0);
+const provenDraws = draws.filter(([, draw]) => !openFaults.includes(draw));
 
 /** What a careless person does, at most one thing in a schedule: two of them could undo the rules by themselves. */
 const carelessness: Draw[] = [
@@ -113,7 +111,8 @@ export function drawSchedule(random: Random, shards: number): Schedule {
 const at = (random: Random, fault: Fault): Planned => ({ atMs: random.int(2_500, 7_000), fault });
 
 function drawOne(random: Random, shards: number): Fault {
-  let at = random.next() * weights;
+  const drawn = process.env.BARTON_SIMULATION_OPEN === "1" ? draws : provenDraws;
+  let at = random.next() * drawn.reduce((sum, [weight]) => sum + weight, 0);
   for (const [weight, draw] of drawn) {
     at -= weight;
     if (at < 0) return draw(random, shards);
