@@ -157,7 +157,10 @@ function rememberTrail(memory: Memory, id: string, askedMs: number, offset: numb
 /** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   const master = servingMaster({ facts, memory }, shard);
-  if (!master) return rememberUse(memory, facts, shard);
+  if (!master) {
+    rememberUse(memory, facts, shard);
+    return;
+  }
   const { machine, info } = master;
   const remembered = entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 });
   remembered.master = { machine, runId: info.runId, epoch: info.epoch };

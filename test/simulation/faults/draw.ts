@@ -50,7 +50,7 @@ const draws: [weight: number, draw: Draw][] = [
   [1, (random) => ({ fault: "engine", mood: "locked", forMs: random.int(500, 8_000) })],
   [1, (random) => ({ fault: "other program", forMs: random.int(500, 8_000) })],
   [2, loseMemory],
-  [1, (random) => ({ fault: "lose monit", forMs: random.int(500, 4_000) })],
+  [1, loseMonit],
   [1, (random) => ({ fault: "second monitor", forMs: random.int(1_000, 6_000) })],
   [1, (random) => ({ fault: "monit's disk is full", forMs: random.int(500, 6_000) })],
   [2, (random, shards) => ({ fault: "backlog overflow", shard: random.int(1, shards) })],
@@ -63,7 +63,7 @@ const draws: [weight: number, draw: Draw][] = [
     }),
   ],
   [2, refuse],
-  [2, (random) => ({ fault: "hang in a batch", machine: anyTarget(random), forMs: random.int(200, 4_000) })],
+  [2, hangInBatch],
   [2, latePackets],
   [2, lateConnections],
   [1, shutFrontend],
@@ -73,7 +73,7 @@ const draws: [weight: number, draw: Draw][] = [
  * Faults under which the simulation still finds broken rules (docs/bugs-found.md, "Open"). `./scripts/test` does not draw them
  * until that is mended; `scripts/simulate --open` does.
  */
-const openFaults: Draw[] = [loseMemory, latePackets];
+const openFaults: Draw[] = [loseMemory, loseMonit, latePackets, hangInBatch];
 const provenDraws = draws.filter(([, draw]) => !openFaults.includes(draw));
 
 /** What a careless person does, at most one thing in a schedule: two of them could undo the rules by themselves. */
@@ -220,6 +220,14 @@ function killAfterStep(random: Random): Fault {
 function loseMemory(random: Random): Fault {
   const how = random.pick(["gone", "cut off", "other values"] as const);
   return { fault: "lose the memory", how, forMs: random.int(100, 3_000) };
+}
+
+function loseMonit(random: Random): Fault {
+  return { fault: "lose monit", forMs: random.int(500, 4_000) };
+}
+
+function hangInBatch(random: Random): Fault {
+  return { fault: "hang in a batch", machine: anyTarget(random), forMs: random.int(200, 4_000) };
 }
 
 function refuse(random: Random): Fault {
