@@ -15,7 +15,7 @@ export async function promote(
       ["REPLICAOF", "NO", "ONE"],
       // It may have been the old master of a planned switch a moment ago: its pause would keep the next command waiting.
       ["CLIENT", "UNPAUSE"],
-      raiseEpoch(epoch),
+      ["SET", epochKey, String(epoch)],
     ],
     commandTimeoutMs,
   );
@@ -31,16 +31,5 @@ export async function writeEpoch(
   world: World,
   { shard, machine, epoch }: { shard: number; machine: RedisMachine; epoch: number },
 ): Promise<void> {
-  await redisOf(world, machine, shard).run([raiseEpoch(epoch)], commandTimeoutMs);
-}
-
-/**
- * The kernel may deliver a promotion long after recovery has stopped to wait for it (a cut, a process that stood still), behind
- * a later one on another connection. It must not take the later epoch back.
- */
-export const raiseScript =
-  'if (tonumber(redis.call("GET", KEYS[1])) or 0) < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end';
-
-function raiseEpoch(epoch: number): ["EVAL", ...string[]] {
-  return ["EVAL", raiseScript, "1", epochKey, String(epoch)];
+  await redisOf(world, machine, shard).run([["SET", epochKey, String(epoch)]], commandTimeoutMs);
 }

@@ -415,17 +415,14 @@ function redisCommand(
     server.writesPausedUntilMs = args[0] === "PAUSE" ? world.nowMs + Number(args[1]) : 0;
     return "OK";
   }
-  if (server.pausesWrites && (name === "INCR" || name === "EVAL")) return waits;
+  if (server.pausesWrites && (name === "INCR" || name === "SET")) return waits;
   if (name === "INCR" && server.role === "master") return server.raiseBeat();
-  // Its only script raises the epoch.
-  const told = name === "EVAL" ? args.slice(2) : args;
-  world.say(() => `  ${server.name}: ${name} ${told.join(" ")}`);
+  world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
   if (name === "REPLICAOF" && args[0] === "NO")
-    server.promote("recovery", Number(batch.find(([other]) => other === "EVAL")?.[4]));
+    server.promote("recovery", Number(batch.find(([other]) => other === "SET")?.[2]));
   else if (name === "REPLICAOF") server.follow(String(args[0]), Number(args[1]));
-  else if (name === "EVAL" && server.role === "master")
-    server.setEpoch(Math.max(server.data.epoch, Number(args[3])));
-  else if (name === "EVAL" || name === "INCR")
+  else if (name === "SET" && server.role === "master") server.setEpoch(Number(args[1]));
+  else if (name === "SET" || name === "INCR")
     throw new Error("READONLY You can't write against a read only replica.");
   else throw new Error(`the model of redis does not know ${name}`);
   return "OK";
