@@ -2,20 +2,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Incident } from "../../../recovery/incidents/record.ts";
 import { silentLog } from "../../../recovery/log.ts";
 import { Counters, type Gauges, metricsPage } from "../../../recovery/report/metrics.ts";
 import { metricsPortFrom, serveMetrics } from "../../../recovery/report/serve-metrics.ts";
 import type { Status } from "../../../recovery/report/status.ts";
-
-const incident: Incident = {
-  id: "20260101-120000-redis1",
-  machine: "redis1",
-  because: "redis1 is gone",
-  situation: "machine-lost",
-  noticedAt: "2026-01-01T12:00:00.000Z",
-  steps: [],
-};
+import { incident } from "./sample.ts";
 
 const status: Status = {
   healthy: false,

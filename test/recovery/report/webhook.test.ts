@@ -9,7 +9,6 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../../recovery/clock.ts";
 import type { Decision } from "../../../recovery/decide/decide.ts";
-import type { Incident } from "../../../recovery/incidents/record.ts";
 import { createLog } from "../../../recovery/log.ts";
 import { Notifier, type SavedHolds } from "../../../recovery/report/notify.ts";
 import {
@@ -21,6 +20,7 @@ import {
   Webhook,
 } from "../../../recovery/report/webhook.ts";
 import { DiskFiles, readKept } from "../../../recovery/storage/files.ts";
+import { incident } from "./sample.ts";
 
 let folder: string;
 let files: DiskFiles;
@@ -293,15 +293,6 @@ test("an address that is none is refused without repeating it", () => {
     expect(() => checkWebhookUrl(wrong)).toThrow(/^(?!.*secret).*BARTON_WEBHOOK_URL/);
   }
 });
-
-const incident: Incident = {
-  id: "20260101-120000-redis1",
-  machine: "redis1",
-  because: "redis1 is gone",
-  situation: "machine-lost",
-  noticedAt: "2026-01-01T12:00:00.000Z",
-  steps: [],
-};
 
 function notifying() {
   const clock = fakeClock();
