@@ -4,7 +4,9 @@
  * Rule 7: while the subject is locked, recovery probes again and decides again. It does only the steps that the second decision
  * has. If nothing is left to do, that is a good result.
  */
-import { type Decision, type Outcome, type Subject, sentenceOf } from "../decide/decide.ts";
+import type { Outcome } from "../decide/decide.ts";
+import type { Decision, Subject } from "../decide/decision.ts";
+import { sentenceOf } from "../decide/sentence.ts";
 import { describeStep, type Step } from "../decide/steps.ts";
 import type { Journal } from "../incidents/journal.ts";
 import { perform } from "./perform.ts";

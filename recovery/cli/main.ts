@@ -166,7 +166,7 @@ rehearseCommand(program, socket, say);
 
 program
   .command("explain")
-  .description("prints the tables of situations by which recovery decides, with diagrams (Markdown)")
+  .description("prints the tables of situations by which recovery decides (Markdown)")
   .action(() => say(explain()));
 
 function replaceable(name: string): string {

@@ -6,64 +6,36 @@
  */
 import type { Facts } from "../observe/facts.ts";
 import type { Limits } from "../settings.ts";
-import { type MachineName, machineNames, proxyMachines, redisMachines } from "../topology.ts";
+import { proxyMachines, redisMachines } from "../topology.ts";
+import {
+  bugDecision,
+  type Decision,
+  decisionOf,
+  type NamedRow,
+  type Subject,
+  toDecision,
+  unknownDecision,
+} from "./decision.ts";
 import { type Attempt, type Fault, isolation } from "./isolate.ts";
 import { rememberLooks, withPatience } from "./memory/flapping.ts";
-import { isGivenUp, type Memory, replacementOf, verdictOn } from "./memory/memory.ts";
+import { isGivenUp, type Memory, verdictOn } from "./memory/memory.ts";
 import { remember } from "./memory/remember.ts";
 import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
-import {
-  type ProxyMachineView,
-  proxySituations,
-  type RedisMachineView,
-  redisSituations,
-} from "./policy/redis-machine.ts";
+import { proxySituations } from "./policy/proxy.ts";
+import { redisSituations } from "./policy/redis-machine.ts";
 import { replacementSituations } from "./policy/replacement.ts";
 import { type ShardRow, shardSituations } from "./policy/shard.ts";
-import { type About, findRow, nothingToDo, type Row, UnknownSituation } from "./policy/table.ts";
+import { findRow } from "./policy/table.ts";
 import { writeSituations } from "./policy/writes.ts";
-import { detoursOf } from "./rules/detour.ts";
 import { whySteppedBack } from "./rules/one-monitor.ts";
-import { changesFor, defectsOf, type ShardIntent } from "./rules/proxy-changes.ts";
+import type { ShardIntent } from "./rules/proxy-changes.ts";
+import { type ProxyMachineView, viewProxyMachine } from "./rules/proxy-machine.ts";
+import { type RedisMachineView, viewRedisMachine } from "./rules/redis-machine.ts";
+import { viewReplacement } from "./rules/replacement.ts";
 import type { OrderedShardView, Switches } from "./rules/switchover.ts";
-import type { Step } from "./steps.ts";
-import { soleMaster } from "./view/mastership.ts";
+import { sentenceOf } from "./sentence.ts";
 import { asSeen, rememberSight, whyBlind } from "./view/sight.ts";
-import { type Known, type ShardView, viewShard } from "./view/view.ts";
-import { list } from "./view/words.ts";
-
-/** What a decision is about: `shard N`, a machine, or the replacement. */
-export type Subject = `shard ${number}` | MachineName | "replacement";
-
-export interface Decision {
-  subject: Subject;
-  situation: string;
-  steps: Step[];
-  /** One sentence, without the subject's name where the subject is a shard. */
-  because: string;
-  /** What a person should do. */
-  operator?: string;
-  /** Nothing is left to do about this subject. */
-  settled: boolean;
-  /** Of a shard: what keeps writes from being acknowledged, or soon will, beside the situation. */
-  writes?: Finding;
-  /** Whose incident the steps belong to, if one is open. */
-  about?: About;
-  /** Opens an incident if there is none. */
-  opens: boolean;
-  /** Waits for a person or for another machine to come back. */
-  holds?: boolean;
-  /** When the first sign of the trouble was seen (monotonic milliseconds). */
-  sinceMs?: number;
-}
-
-/** What the second table says of a subject whose first situation is not settled either. */
-export type Finding = Pick<Decision, "situation" | "because" | "operator" | "about" | "opens" | "holds">;
-
-/** All that a decision says of its subject, each with its own sentence. */
-export function findingsOf(decision: Decision): Finding[] {
-  return decision.writes ? [decision, decision.writes] : [decision];
-}
+import { type Known, type ServerView, type ShardView, viewShard } from "./view/view.ts";
 
 export interface Outcome {
   decisions: Decision[];
@@ -148,165 +120,87 @@ function decideAll(
   busy: ReadonlySet<Subject>,
   attempt: Attempt,
 ): Decision[] {
-  const { topology, app, machines } = known.facts;
-  const isolated = (subject: Subject, work: () => Decision) => attempt(subject, work) ?? bug(subject);
+  const { topology } = known.facts;
+  const isolated = (subject: Subject, work: () => Decision) => attempt(subject, work) ?? bugDecision(subject);
   const intents: ShardIntent[] = [];
   const shardDecisions = topology.shards.map(({ index }) => {
     const subject: Subject = `shard ${index}`;
     const view = shards.find(({ shard }) => shard.index === index);
     const decided = view && attempt(subject, () => decideShard(view));
-    if (view) {
-      const intent = decided?.intent ?? { view, traffic: "as it is" };
-      intents.push({ ...intent, busy: busy.has(subject) });
-    }
-    return decided?.decision ?? bug(subject);
+    if (view) intents.push({ view, traffic: decided?.traffic ?? "as it is", busy: busy.has(subject) });
+    return decided?.decision ?? bugDecision(subject);
   });
   return [
     ...shardDecisions,
     ...redisMachines.map((machine) =>
-      isolated(machine, () => decideRedis(viewRedis(known, machine, shards))),
+      isolated(machine, () => decideRedis(viewRedisMachine(known, machine, shards))),
     ),
     ...proxyMachines.map((machine) =>
-      isolated(machine, () => decideProxy(viewProxy(known, machine, shards, intents))),
+      isolated(machine, () => decideProxy(viewProxyMachine(known, machine, shards, intents))),
     ),
-    isolated("app", () => ({
-      ...decision("app", appSituations, { machine: "app", known }, () => "app"),
-      sinceMs: app.look.sinceMs,
-    })),
-    isolated("monit", () =>
-      decision("monit", monitSituations, { machine: "monit", facts: machines.monit }, () => "monit"),
-    ),
+    isolated("app", () => decideApp(known)),
+    isolated("monit", () => decideMonit(known)),
     isolated("replacement", () => decideReplacement(known, shards)),
   ];
 }
 
-function decideShard(view: OrderedShardView): { decision: Decision; intent: Omit<ShardIntent, "busy"> } {
+interface ShardDecision extends Pick<ShardIntent, "traffic"> {
+  decision: Decision;
+}
+
+/** Both tables of a shard. The row that tells decides about the traffic; where neither is settled, both tell. */
+function decideShard(view: OrderedShardView): ShardDecision {
   const { redis1, redis2 } = view.servers;
-  const describe = () =>
-    `shard ${view.shard.index}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;
   const subject: Subject = `shard ${view.shard.index}`;
-  const sinceMs = earliest([redis1, redis2].filter(({ out }) => out).map((server) => server.sinceMs));
+  const describe = () =>
+    `${subject}: redis1 ${redis1.condition} (${redis1.info?.role}), redis2 ${redis2.condition} (${redis2.info?.role}), last master ${view.lastMaster?.machine}`;
+  const sinceMs = sinceOf([redis1, redis2]);
   try {
-    const row: ShardRow = findRow(shardSituations, view, describe);
-    const writes: ShardRow = findRow(writeSituations, view, describe);
+    const row = findRow<OrderedShardView, NamedRow<OrderedShardView> & ShardRow>(
+      shardSituations,
+      view,
+      describe,
+    );
+    const writes = findRow<OrderedShardView, NamedRow<OrderedShardView> & ShardRow>(
+      writeSituations,
+      view,
+      describe,
+    );
     const told = row.settled && !writes.settled ? writes : row;
     const decided = { ...toDecision(subject, told, view), sinceMs };
     const isBoth = !row.settled && !writes.settled;
-    return {
-      decision: isBoth ? { ...decided, writes: toDecision(subject, writes, view) } : decided,
-      intent: { view, traffic: told.traffic },
-    };
+    const decision = isBoth ? { ...decided, writes: toDecision(subject, writes, view) } : decided;
+    return { decision, traffic: told.traffic };
   } catch (error) {
-    return { decision: unknown(subject, error), intent: { view, traffic: "as it is" } };
+    return { decision: unknownDecision(subject, error), traffic: "as it is" };
   }
-}
-
-function viewRedis(
-  known: Known,
-  machine: RedisMachineView["machine"],
-  shards: ShardView[],
-): RedisMachineView {
-  needAll(known, shards);
-  return { known, machine, shards, servers: shards.map((view) => view.servers[machine]) };
-}
-
-/**
- * Rule 5 asks about every shard: a redis machine is not judged by some of them.
- *
- * @throws when a shard's view could not be made.
- */
-function needAll({ facts }: Known, shards: ShardView[]): void {
-  if (shards.length < facts.topology.shards.length)
-    throw new Error("not every shard can be seen, so nobody knows what the machine still serves");
 }
 
 function decideRedis(view: RedisMachineView): Decision {
   const describe = () => `${view.machine}: ${view.servers.map(({ condition }) => condition).join(", ")}`;
-  const sinceMs = earliest(view.servers.filter(({ out }) => out).map((server) => server.sinceMs));
-  return { ...decision(view.machine, redisSituations, view, describe), sinceMs };
-}
-
-function viewProxy(
-  known: Known,
-  machine: ProxyMachineView["machine"],
-  shards: ShardView[],
-  intents: ShardIntent[],
-): ProxyMachineView {
-  const somethingToServe = shards.some((view) => soleMaster(view) !== undefined);
-  const changes = changesFor(machine, intents);
-  const detours = detoursOf(machine, shards);
-  return { machine, known, shards, changes, defects: defectsOf(known, machine), detours, somethingToServe };
+  return { ...decisionOf(view.machine, redisSituations, view, describe), sinceMs: sinceOf(view.servers) };
 }
 
 function decideProxy(view: ProxyMachineView): Decision {
   const { look } = view.known.facts.proxies[view.machine];
   const describe = () => `${view.machine}: ${JSON.stringify(look)}`;
-  return { ...decision(view.machine, proxySituations, view, describe), sinceMs: look.sinceMs };
+  return { ...decisionOf(view.machine, proxySituations, view, describe), sinceMs: look.sinceMs };
 }
 
+function decideApp(known: Known): Decision {
+  const { sinceMs } = known.facts.app.look;
+  return { ...decisionOf("app", appSituations, { machine: "app", known }, () => "app"), sinceMs };
+}
+
+function decideMonit({ facts }: Known): Decision {
+  const view = { machine: "monit", facts: facts.machines.monit } as const;
+  return decisionOf("monit", monitSituations, view, () => "monit");
+}
+
+/** @throws when a redis machine is to be replaced and not every shard can be seen. */
 function decideReplacement(known: Known, shards: ShardView[]): Decision {
-  const pending = machineNames.flatMap((machine) => {
-    const replacement = replacementOf(known.memory, machine);
-    return replacement ? [{ machine, replacement }] : [];
-  });
-  if (pending.some(({ machine }) => redisMachines.some((name) => name === machine))) needAll(known, shards);
-  return decision("replacement", replacementSituations, { known, shards, pending }, () =>
-    JSON.stringify(pending),
-  );
-}
-
-function decision<View>(subject: Subject, rows: Row<View>[], view: View, describe: () => string): Decision {
-  try {
-    return toDecision(subject, findRow(rows, view, describe), view);
-  } catch (error) {
-    return unknown(subject, error);
-  }
-}
-
-/** Reports one subject in an unknown situation by name. The others are healed nevertheless. */
-function unknown(subject: Subject, error: unknown): Decision {
-  if (!(error instanceof UnknownSituation)) throw error;
-  return {
-    subject,
-    situation: "UNKNOWN",
-    steps: [],
-    because: error.message,
-    operator: reportIt,
-    settled: false,
-    opens: false,
-    holds: true,
-  };
-}
-
-const reportIt = "Report it with the sentence of `barton status`, and look at the subject yourself.";
-
-/** A bug in recovery stopped the decision about this subject; the others are healed all the same. */
-function bug(subject: Subject): Decision {
-  const because = `a bug in recovery: it cannot decide about ${subject}, does nothing about it, and goes on with all others`;
-  return {
-    subject,
-    situation: "BUG",
-    steps: [],
-    because,
-    operator: reportIt,
-    settled: false,
-    opens: false,
-    holds: true,
-  };
-}
-
-function toDecision<View>(subject: Subject, row: Row<View>, view: View): Decision {
-  return {
-    subject,
-    situation: row.situation,
-    steps: row.steps?.(view) ?? [],
-    because: row.because(view),
-    operator: row.operator ?? nothingToDo,
-    settled: row.settled ?? false,
-    about: row.about?.(view),
-    opens: row.opens ?? false,
-    holds: row.holds,
-  };
+  const view = viewReplacement(known, shards);
+  return decisionOf("replacement", replacementSituations, view, () => JSON.stringify(view.pending));
 }
 
 /** True if a verdict may come soon. Servers that are out already do not count. */
@@ -320,37 +214,8 @@ function isDoubtful({ facts, memory }: Known): boolean {
   return looks.some(({ state }) => state === "failing" || state === "down");
 }
 
-/** One sentence for all decisions: everything that is not in the desired state, or that all is well. */
-export function sentenceOf(decisions: Decision[]): string {
-  const unsettled = decisions.filter(({ settled }) => !settled);
-  // For a machine of which some servers have not answered, the shards say the same.
-  const telling = unsettled.filter(({ situation }) => situation !== "not-seen-whole");
-  const open = telling.length > 0 ? telling : unsettled;
-  if (open.length === 0)
-    return `all is well: ${sayings(decisions.filter(({ subject }) => subject.startsWith("shard ")))}`;
-  return sayings(open);
-}
-
-/** Joins shards with the same sentence: "shards 1 and 2: …". */
-function sayings(decisions: Decision[]): string {
-  const shardsBySaying = new Map<string, string[]>();
-  for (const decision of decisions) {
-    const { subject } = decision;
-    for (const { because } of findingsOf(decision).reverse()) {
-      const shards = shardsBySaying.get(because) ?? [];
-      if (subject.startsWith("shard ")) shards.push(subject.slice("shard ".length));
-      shardsBySaying.set(because, shards);
-    }
-  }
-  return [...shardsBySaying]
-    .map(([because, shards]) => {
-      if (shards.length === 0) return because;
-      return `${shards.length > 1 ? "shards" : "shard"} ${list(shards)}: ${because}`;
-    })
-    .join("; ");
-}
-
-function earliest(moments: (number | undefined)[]): number | undefined {
-  const known = moments.filter((moment) => moment !== undefined);
-  return known.length > 0 ? Math.min(...known) : undefined;
+/** When the first sign of trouble with servers that are out was seen; undefined while none is out. */
+function sinceOf(servers: ServerView[]): number | undefined {
+  const moments = servers.flatMap(({ out, sinceMs }) => (out && sinceMs !== undefined ? [sinceMs] : []));
+  return moments.length > 0 ? Math.min(...moments) : undefined;
 }

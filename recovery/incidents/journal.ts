@@ -1,6 +1,7 @@
 /** The open incidents and their records. Each incident has one file, which survives a restart of the monitor. */
 import { join } from "node:path";
 import { type Clock, wallTimeOf } from "../clock.ts";
+import type { Situation } from "../decide/policy/tables.ts";
 import type { Log } from "../log.ts";
 import type { Bugs } from "../report/bugs.ts";
 import { type Files, readKept } from "../storage/files.ts";
@@ -64,7 +65,7 @@ export class Journal {
     machine: string,
     because: string,
     sinceMs: number | undefined,
-    situation?: string,
+    situation?: Situation,
     operator?: string,
   ): void {
     if (this.#open.has(machine)) return;

@@ -12,14 +12,8 @@ import { type Clock, within } from "../clock.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import type { Engine } from "../cloud/engine.ts";
 import type { Remote } from "../cloud/remote.ts";
-import {
-  type Decision,
-  decide,
-  findingsOf,
-  type Outcome,
-  reconsider,
-  type Subject,
-} from "../decide/decide.ts";
+import { decide, type Outcome, reconsider } from "../decide/decide.ts";
+import { type Decision, findingsOf, type Subject } from "../decide/decision.ts";
 import { apply, type Remembered } from "../decide/memory/events.ts";
 import { emptyMemory, type Memory, orderFor, replacementOf } from "../decide/memory/memory.ts";
 import { whyBudgetSpent } from "../decide/rules/budget.ts";

@@ -2,6 +2,7 @@
  * Metrics of recovery in Prometheus' text format (version 0.0.4). The format is simple and written by hand, so the monitor needs no
  * further package to start.
  */
+import type { Situation } from "../decide/policy/tables.ts";
 import { recentReplacements } from "../decide/rules/budget.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
 import { type MachineName, redisMachines, replaceableMachines } from "../topology.ts";
@@ -100,7 +101,7 @@ export interface Gauges {
   replacementsPerHourMax: number;
   wallMs: number;
   /** Subjects that wait for a person or for another machine. */
-  holds: { subject: string; situation: string }[];
+  holds: { subject: string; situation: Situation }[];
 }
 
 /** The whole page that Prometheus reads. */

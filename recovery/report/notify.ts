@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
-import { type Decision, findingsOf } from "../decide/decide.ts";
+import { type Decision, findingsOf } from "../decide/decision.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
 import { type Bug, describeBug } from "./bugs.ts";
 import type { Notification } from "./webhook.ts";

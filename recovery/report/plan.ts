@@ -1,5 +1,6 @@
 /** The output of `barton plan --json`, from the outcome of one cycle. */
-import { findingsOf, type Outcome, type Subject } from "../decide/decide.ts";
+import type { Outcome } from "../decide/decide.ts";
+import { findingsOf, type Subject } from "../decide/decision.ts";
 import { describeStep } from "../decide/steps.ts";
 import { type PauseView, whyPaused } from "../loop/pause.ts";
 

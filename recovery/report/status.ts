@@ -1,5 +1,6 @@
 /** The output of `barton status --json`, from the outcome of one cycle. */
-import { findingsOf, type Outcome } from "../decide/decide.ts";
+import type { Outcome } from "../decide/decide.ts";
+import { findingsOf } from "../decide/decision.ts";
 import { soleMaster } from "../decide/view/mastership.ts";
 import { trafficTarget } from "../decide/view/traffic.ts";
 import { otherOf, type ShardView } from "../decide/view/view.ts";

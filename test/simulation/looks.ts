@@ -1,5 +1,5 @@
 /** Rule 7 at its effect: which steps the looks under the lock have called for, by subject. */
-import type { Decision, Subject } from "../../recovery/decide/decide.ts";
+import type { Decision, Subject } from "../../recovery/decide/decision.ts";
 import { describeStep } from "../../recovery/decide/steps.ts";
 import { proxyMachines, redisMachines } from "../../recovery/topology.ts";
 import type { Party } from "./links.ts";

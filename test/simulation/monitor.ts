@@ -5,13 +5,8 @@
 
 import type { ExecutorHooks } from "../../recovery/act/executor.ts";
 import type { Engine } from "../../recovery/cloud/engine.ts";
-import {
-  type Decision,
-  decide,
-  type Outcome,
-  reconsider,
-  type Subject,
-} from "../../recovery/decide/decide.ts";
+import { decide, type Outcome, reconsider } from "../../recovery/decide/decide.ts";
+import type { Decision, Subject } from "../../recovery/decide/decision.ts";
 import { apply } from "../../recovery/decide/memory/events.ts";
 import type { Memory } from "../../recovery/decide/memory/memory.ts";
 import { describeStep } from "../../recovery/decide/steps.ts";

@@ -1,5 +1,5 @@
 /** Mutants: recovery, or the machines, with one rule switched off. The simulation must notice each of them. */
-import type { Decision } from "../../recovery/decide/decide.ts";
+import type { Decision } from "../../recovery/decide/decision.ts";
 import type { ServerChange, Step } from "../../recovery/decide/steps.ts";
 import type { Facts } from "../../recovery/observe/facts.ts";
 import { redisMachines } from "../../recovery/topology.ts";

@@ -5,35 +5,42 @@ import type { Step } from "../steps.ts";
 /** Whose record of an incident a decision belongs to. */
 export type About = MachineName | "first start";
 
+/** One situation of a table of decisions. A row holds no logic of its own: predicates and plans are in rules/ and view/. */
 export interface Row<View> {
   situation: string;
-  /** For `barton explain`: what the situation is and what is done. */
+  /** For `barton explain`: what the situation is and what recovery does. */
   meaning: string;
-  /** What a person should do; without it nothing is to do. Shown where the situation is: status, incident, notification. */
-  operator?: string;
-  /** For the diagram: where it goes from here, by its steps or as the world moves on. */
-  leadsTo?: string[];
-  /** Waits for a person or for another machine to come back: people are told when it lasts. */
-  holds?: boolean;
+  /** What a person should do. Shown in the status, the incident, the notification and the runbook. */
+  operator: string;
   when: (view: View) => boolean;
   steps?: (view: View) => Step[];
+  /** What happened, on what, and what recovery does about it, in one sentence. */
   because: (view: View) => string;
   /** The desired state: nothing is left to do. */
-  settled?: boolean;
-  about?: (view: View) => About | undefined;
+  settled?: true;
+  /** Blocked: recovery waits for a person or for another machine to come back. People are told when it lasts. */
+  holds?: true;
   /** Worth a record of an incident, if there is none open for that machine. */
-  opens?: boolean;
+  opens?: true;
+  about?: (view: View) => About | undefined;
 }
 
-/** The operator's sentence of a row that has none. */
+/** The sentence for the operator where recovery needs no help. */
 export const nothingToDo = "Nothing to do.";
+
+/** The predicate of a table's last row. */
+export const otherwise = () => true;
 
 /**
  * The first row that covers the view.
  *
  * @throws when no row does: an unknown situation is reported by name and never guessed at.
  */
-export function findRow<View, R extends Row<View>>(rows: R[], view: View, describe: () => string): R {
+export function findRow<View, R extends Row<View>>(
+  rows: readonly R[],
+  view: View,
+  describe: () => string,
+): R {
   const row = rows.find(({ when }) => when(view));
   if (!row) throw new UnknownSituation(describe());
   return row;

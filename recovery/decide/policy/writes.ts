@@ -3,66 +3,63 @@
  * second copy. A shard is looked up in both, because neither answer may hide the other.
  */
 import {
-  diskOfReplicaIsFull,
-  isSole,
+  areWritesRefused,
+  isReliefPossible,
+  isReplicaDiskFull,
   masterOf,
-  plannedSwitch,
-  refusesWrites,
+  replicaOf,
   whyNoRelief,
 } from "../rules/shard.ts";
-import { otherOf } from "../view/view.ts";
+import { plannedSwitch } from "../rules/shard-plans.ts";
 import type { ShardRow } from "./shard.ts";
+import { nothingToDo, otherwise } from "./table.ts";
 
-export const writeSituations: ShardRow[] = [
+export const writeSituations = [
   {
     situation: "disk-full",
-    operator: "Make room on that machine's data volume, or make the volume larger.",
-    leadsTo: ["replica-disk-full", "writes-accepted"],
     opens: true,
     meaning:
-      "The master's disk is full, and it refuses writes: its counterpart takes over by a planned switch, without loss.",
+      "The master's disk is full, and the master refuses writes. Recovery makes the replica master by a planned switch, without loss.",
+    operator: "Make room on that machine's data volume, or make the volume larger.",
     traffic: "as it is",
-    when: (view) => isSole(view) && refusesWrites(masterOf(view)) && !whyNoRelief(view),
-    steps: (view) => plannedSwitch(view, masterOf(view), otherOf(view, masterOf(view))),
+    when: isReliefPossible,
+    steps: plannedSwitch,
     because: (view) =>
-      `${masterOf(view).machine}'s disk is full, it refuses writes: ${otherOf(view, masterOf(view)).machine} takes over`,
+      `${masterOf(view).machine}'s disk is full, it refuses writes: ${replicaOf(view).machine} takes over`,
     about: (view) => masterOf(view).machine,
   },
   {
     situation: "writes-refused",
-    operator: "Make room on that machine's data volume at once: clients get errors for every write.",
-    leadsTo: ["disk-full", "writes-accepted"],
     holds: true,
     opens: true,
-    meaning:
-      "The master's disk is full, it refuses writes, and the counterpart cannot take over now: somebody must make room.",
+    meaning: "The master's disk is full, the master refuses writes, and the replica cannot take over now.",
+    operator: "Make room on that machine's data volume at once: clients get errors for every write.",
     traffic: "to master",
-    when: (view) => isSole(view) && refusesWrites(masterOf(view)),
+    when: areWritesRefused,
     because: (view) =>
       `${masterOf(view).machine} refuses writes, because its disk is full, and cannot be relieved: ${whyNoRelief(view)}`,
     about: (view) => masterOf(view).machine,
   },
   {
     situation: "replica-disk-full",
-    operator: "Make room on that machine's data volume, or make the volume larger.",
-    leadsTo: ["writes-accepted", "writes-refused"],
     holds: true,
     opens: true,
     meaning:
-      "The master accepts writes, but the replica's disk is full: the replica cannot take over, and may not start again after a restart. Somebody must make room.",
+      "The master accepts writes, but the replica's disk is full. The replica cannot take over, and may not start again after a restart.",
+    operator: "Make room on that machine's data volume, or make the volume larger.",
     traffic: "to master",
-    when: (view) => isSole(view) && diskOfReplicaIsFull(view),
+    when: isReplicaDiskFull,
     because: (view) =>
-      `${otherOf(view, masterOf(view)).machine}'s disk is full: it cannot take over, and may not start again after a restart`,
-    about: (view) => otherOf(view, masterOf(view)).machine,
+      `${replicaOf(view).machine}'s disk is full: it cannot take over, and may not start again after a restart`,
+    about: (view) => replicaOf(view).machine,
   },
   {
     situation: "writes-accepted",
-    leadsTo: ["disk-full", "writes-refused", "replica-disk-full"],
-    meaning: "No server that answers says that it cannot write to its disk; or there is no master to ask.",
-    traffic: "to master",
     settled: true,
-    when: () => true,
+    meaning: "No server that answers says that it cannot write to its disk; or there is no master to ask.",
+    operator: nothingToDo,
+    traffic: "to master",
+    when: otherwise,
     because: () => "writes are accepted",
   },
-];
+] as const satisfies readonly ShardRow[];

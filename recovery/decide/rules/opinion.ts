@@ -1,8 +1,9 @@
 /** Recovery's own opinion of a machine that another monitor takes for failed. */
 import { type Facts, serverId } from "../../observe/facts.ts";
 import { type MachineName, type RedisMachine, redisMachines } from "../../topology.ts";
-import type { Decision } from "../decide.ts";
+import type { Decision } from "../decision.ts";
 import { type Memory, replacementOf } from "../memory/memory.ts";
+import type { MachineSituation, Situation } from "../policy/tables.ts";
 
 /**
  * failed: there is a verdict on it, or it is being replaced. open: recovery has not decided yet, or a patience has not ended. sound: it
@@ -10,12 +11,40 @@ import { type Memory, replacementOf } from "../memory/memory.ts";
  */
 export type Opinion = "failed" | "open" | "sound";
 
-/** By the machine's own situation. All others are sound, but for those that `hasMadeUpItsMind` looks at. */
-export const failed = [
-  ...["given-up", "given-up-back", "given-up-in-use"],
-  ...["machine-lost", "machine-dead", "machine-needed", "lost"],
-];
-export const open = ["process-lost", "doubt", "leaves", "starting", "UNKNOWN", "BUG"];
+/** What the own situation of a machine says. `hasMadeUpItsMind` looks at those that are sound once more. */
+const opinions: Record<MachineSituation, Opinion> = {
+  "needed-again": "sound",
+  "given-up": "failed",
+  "given-up-back": "failed",
+  "given-up-in-use": "failed",
+  "machine-lost": "failed",
+  "machine-dead": "failed",
+  "machine-needed": "failed",
+  lost: "failed",
+  "process-lost": "open",
+  doubt: "open",
+  leaves: "open",
+  starting: "open",
+  UNKNOWN: "open",
+  BUG: "open",
+  "recovery-refused": "sound",
+  "not-seen-whole": "sound",
+  present: "sound",
+  needed: "sound",
+  "carries-unseen": "sound",
+  unreadable: "sound",
+  unconfigured: "sound",
+  "cut-off": "sound",
+  astray: "sound",
+  shut: "sound",
+  unregistered: "sound",
+  detour: "sound",
+  idle: "sound",
+  serving: "sound",
+  unseen: "sound",
+  off: "sound",
+};
+const isOfMachine = (situation: Situation): situation is MachineSituation => situation in opinions;
 
 /** `decisions` and `memory` of the last cycle; without decisions monit sees nobody. */
 export function opinionOf(
@@ -25,14 +54,15 @@ export function opinionOf(
   facts: Facts,
 ): Opinion {
   const situation = decisions.find(({ subject }) => subject === machine)?.situation;
-  if (situation === undefined || open.includes(situation)) return "open";
+  const opinion = situation && isOfMachine(situation) ? opinions[situation] : "open";
+  if (situation === undefined || opinion === "open") return "open";
   const { phase = "taken back" } = replacementOf(memory, machine) ?? {};
   const isBeingReplaced = phase !== "taken back" && situation !== "needed-again";
-  if (isBeingReplaced || failed.includes(situation)) return "failed";
+  if (isBeingReplaced || opinion === "failed") return "failed";
   return hasMadeUpItsMind(machine, situation, facts) ? "sound" : "open";
 }
 
-function hasMadeUpItsMind(machine: MachineName, situation: string, facts: Facts): boolean {
+function hasMadeUpItsMind(machine: MachineName, situation: Situation, facts: Facts): boolean {
   // Of app the cloud decides alone, and it may not have been heard yet.
   if (machine === "app") return situation !== "present" || facts.app.look.state === "up";
   const isRedis = redisMachines.some((name) => name === machine);

@@ -6,11 +6,13 @@
  */
 import type { FrontendState, ProxyServer } from "../../observe/facts.ts";
 import { type ProxyMachine, redisMachines } from "../../topology.ts";
-import type { Traffic } from "../policy/shard.ts";
 import type { ServerChange } from "../steps.ts";
 import { soleMaster } from "../view/mastership.ts";
 import type { Known, ServerView, ShardView } from "../view/view.ts";
 import { detourOf, isAtTwin } from "./detour.ts";
+
+/** What the proxies shall do with the traffic of a shard: send it to the master, hold it, or go on as they do. */
+export type Traffic = "to master" | "hold" | "as it is";
 
 /** One shard with what its situation says about traffic. */
 export interface ShardIntent {

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Executor } from "../../../recovery/act/executor.ts";
 import type { World } from "../../../recovery/act/world.ts";
-import type { Decision, Subject } from "../../../recovery/decide/decide.ts";
+import type { Decision, Subject } from "../../../recovery/decide/decision.ts";
 import type { Step } from "../../../recovery/decide/steps.ts";
 import type { Journal } from "../../../recovery/incidents/journal.ts";
 import { silentLog } from "../../../recovery/log.ts";
@@ -41,7 +41,7 @@ class Bench {
   /** A cycle with these decisions, until their steps have ended. */
   async consider(...wanted: [Subject, ...Step[]][]): Promise<void> {
     this.#decisions = wanted.map(([subject, ...steps]) => {
-      return { subject, steps, situation: "", because: "", settled: false, opens: false };
+      return { subject, steps, situation: "served", because: "", operator: "", settled: false, opens: false };
     });
     this.executor.consider(this.#decisions);
     await this.executor.idle();
@@ -123,8 +123,9 @@ test("what is remembered is on disk before the first step, and after each one", 
       { do: "stop monitoring", machine: "redis1", because: "gone" },
       { do: "take back", machine: "redis1", because: "needed" },
     ],
-    situation: "",
+    situation: "machine-lost",
     because: "",
+    operator: "",
     settled: false,
     opens: false,
   };

@@ -94,8 +94,9 @@ test("an up that hangs is killed with its plugins, its subject is in trouble, an
   const decision = {
     subject: "replacement" as const,
     steps: [{ do: "launch" as const, machines: ["redis2" as const] }],
-    situation: "" as never,
+    situation: "ready-to-launch" as const,
     because: "",
+    operator: "",
     settled: false,
     opens: false,
   };

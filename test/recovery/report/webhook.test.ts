@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../../recovery/clock.ts";
-import type { Decision } from "../../../recovery/decide/decide.ts";
+import type { Decision, Finding } from "../../../recovery/decide/decision.ts";
 import { createLog } from "../../../recovery/log.ts";
 import { Notifier, type SavedHolds } from "../../../recovery/report/notify.ts";
 import {
@@ -317,6 +317,7 @@ const holding: Decision = {
   situation: "nothing-promotable",
   steps: [],
   because: "traffic waits",
+  operator: "Make the other redis machine come back.",
   settled: false,
   opens: true,
   holds: true,
@@ -378,7 +379,7 @@ test("a shard that is blocked for two reasons has both told, and the end of each
   const kept: SavedHolds[] = [];
   const save = (holds: SavedHolds) => kept.push(holds);
   const notifier = new Notifier({ send: (one) => void sent.push(one), clock, stack: "barton", save });
-  const writes = {
+  const writes: Finding = {
     situation: "writes-refused",
     because: "redis1 refuses writes",
     operator: "Make room.",
