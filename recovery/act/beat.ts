@@ -5,7 +5,7 @@
  */
 import { masterOfPresentEpoch } from "../decide/view/mastership.ts";
 import type { ShardView } from "../decide/view/view.ts";
-import { beatKey } from "../observe/redis-link.ts";
+import { raiseBeat } from "../observe/own-keys.ts";
 import type { RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, redisOf, type World } from "./world.ts";
 
@@ -37,7 +37,7 @@ export class Beats {
   async #raise(shard: number, machine: RedisMachine): Promise<void> {
     this.#underWay.add(shard);
     try {
-      await redisOf(this.#world, machine, shard).run([["INCR", beatKey]], commandTimeoutMs);
+      await redisOf(this.#world, machine, shard).run([raiseBeat()], commandTimeoutMs);
     } catch {
       // Whatever is wrong with the server, its watcher sees it too.
     } finally {

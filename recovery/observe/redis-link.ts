@@ -5,13 +5,9 @@
 import { Redis } from "ioredis";
 import type { RedisInfo, Refusal } from "./facts.ts";
 import { type Knock, knock, unaskedWord } from "./knock.ts";
+import { beatKey, epochKey, selectOwnDatabase } from "./own-keys.ts";
 import { idleSecondsByAddress, infoSections, parseRedisInfo, refusalOf } from "./redis-info.ts";
 import type { Watched } from "./watcher.ts";
-
-/** The key of recovery's epoch, in the data. */
-export const epochKey = "barton:epoch";
-/** The key of the heartbeat, in the data (act/beat.ts). */
-export const beatKey = "barton:beat";
 
 export interface RedisCredentials {
   redisUser: string;
@@ -57,12 +53,13 @@ export class RedisLink implements Watched<RedisAnswer> {
     const watched = this.watchedAddresses();
     const pipeline = this.#open().pipeline();
     pipeline
+      .call(...selectOwnDatabase())
       .call("INFO", ...infoSections)
       .call("GET", epochKey)
       .call("GET", beatKey);
     if (watched.length > 0) pipeline.call("CLIENT", "LIST", "TYPE", "normal");
-    const [info, epoch, beat, clients] = (await pipeline.exec()) ?? [];
-    const failure = info?.[0];
+    const [selected, info, epoch, beat, clients] = (await pipeline.exec()) ?? [];
+    const failure = info?.[0] ?? selected?.[0];
     if (failure) {
       if (isReply(failure)) return { refusal: refusalOf(failure.message) };
       throw failure;
@@ -115,7 +112,7 @@ export class RedisLink implements Watched<RedisAnswer> {
   }
 
   #name(commands: string[][]): string {
-    return `redis at ${this.#address}:${this.#port}, ${commands.map((words) => words.join(" ")).join("; ")}`;
+    return `redis at ${this.#address}:${this.#port}, ${commands.map(shortly).join("; ")}`;
   }
 
   #open(): Redis {
@@ -144,6 +141,11 @@ export class RedisLink implements Watched<RedisAnswer> {
     this.#client = client;
     return client;
   }
+}
+
+/** A command in one line; scripts are left out. */
+function shortly(words: string[]): string {
+  return words.map((word) => (word.includes("\n") ? "(script)" : word)).join(" ");
 }
 
 /** What INFO says; a missing field is a refusal that names it. */

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { type LabStatus, waitFor } from "../../lab/operate.ts";
+import { ownDatabase } from "../../recovery/observe/own-keys.ts";
 import { machineNames, type RedisMachine } from "../../recovery/topology.ts";
 import { type EndState, endStateOf } from "../simulation/end-state.ts";
 import type { Fault } from "../simulation/faults/fault.ts";
@@ -141,7 +142,7 @@ const mastersIn = ({ shards }: LabStatus) => shards.map(({ master }) => master a
 function epochsOf({ shards }: LabStatus): Promise<number[]> {
   return Promise.all(
     shards.map(async ({ port, master }) =>
-      Number(await asRecoveryAt(port, master ?? "", "GET", "barton:epoch")),
+      Number(await asRecoveryAt(port, master ?? "", "-n", String(ownDatabase), "GET", "barton:epoch")),
     ),
   );
 }

@@ -36,12 +36,14 @@ describe("once recovery has promoted one", () => {
   let client: Client;
   beforeAll(async () => {
     expect(await recovery.ask("REPLICAOF NO ONE")).toBe("+OK");
+    expect(await recovery.ask("SELECT 16")).toBe("+OK");
     expect(await recovery.ask("SET barton:epoch 7")).toBe("+OK");
     client = await login(one, port, "client");
   });
 
   test("its counterpart follows when it is told to, logged in as `replication`, with data and epoch", async () => {
     const replica = await login(two, port, "recovery");
+    expect(await replica.ask("SELECT 16")).toBe("+OK");
     expect(await replica.ask(`REPLICAOF ${one} ${port}`)).toBe("+OK");
     expect(await client.ask("SET key value")).toBe("+OK");
     await until(
@@ -80,6 +82,9 @@ describe("once recovery has promoted one", () => {
     "FAILOVER",
     "MODULE LIST",
     "SWAPDB 0 1",
+    "SELECT 16",
+    "SELECT 016",
+    "SELECT +16",
     "INFO",
     "MIGRATE h 1 k 0 1",
     "SORT key",
@@ -103,12 +108,31 @@ describe("once recovery has promoted one", () => {
     expect(await client.ask(command === "SET barton:" ? "SET barton: 1" : command)).toMatch(/^-NOPERM/);
   });
 
+  test("nor by another way into recovery's database", async () => {
+    expect(await client.ask("COPY key barton:epoch DB 16 REPLACE")).toMatch(/^-NOPERM/);
+    expect(await client.ask("MOVE barton:epoch 16")).toMatch(/^-NOPERM/);
+    expect(await client.ask(`EVAL "return redis.call('select',16)" 0`)).toMatch(/^-/);
+    const other = await login(one, port, "recovery");
+    expect(await other.ask("SELECT 16")).toBe("+OK");
+    expect(await other.ask("GET barton:epoch")).toBe("$1");
+  });
+
+  test("nor do they get in its way: its databases have the client's own keys only", async () => {
+    const own = await login(one, port, "client");
+    expect(await own.ask("SELECT 15")).toBe("+OK");
+    expect(await own.ask("SET mine 1")).toBe("+OK");
+    expect(await own.ask("DBSIZE")).toBe(":1");
+    expect(await own.ask("RANDOMKEY")).toBe("$4");
+    own.close();
+  });
+
   test("not even from a script", async () => {
     const script = `EVAL "return redis.call('get','barton:epoch')" 0`;
     expect(await client.ask(script)).toMatch(
       /^-.*(NOPERM|can't access|ACL failure|No permissions|permissions)/,
     );
     const other = await login(one, port, "recovery");
+    expect(await other.ask("SELECT 16")).toBe("+OK");
     expect(await other.ask("GET barton:epoch")).toBe("$1");
   });
 

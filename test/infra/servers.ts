@@ -1,5 +1,5 @@
 /** Real redis and haproxy processes on the loopback, for integration tests. */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,12 @@ export const passwords = {
   replicationPassword: "replication-password-for-tests",
   recoveryPassword: "recovery-password-for-tests",
 };
+
+/** What a redis machine with this much memory (MiB) and so many servers computes when it boots. */
+export function memoryLimits(machineMib: number, servers: number): string {
+  const script = join(import.meta.dirname, "../../infra/roles/redis/memory-limits");
+  return execFileSync("sh", [script, String(machineMib), String(servers)], { encoding: "utf8" });
+}
 
 /** `count` ports that nobody listens on at any loopback address, just now. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -96,7 +102,12 @@ export class Workbench {
     const aclFile = this.write(`${name}.acl`, usersAcl(passwords));
     const commonFile = this.write(
       `${name}-common.conf`,
-      redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
+      redisConf({
+        bind: address,
+        aclFile,
+        memoryFile: this.write(`${name}-memory.conf`, memoryLimits(4096, 2)),
+        replicationPassword: passwords.replicationPassword,
+      }),
     );
     const conf = shardConf({
       port,

@@ -6,6 +6,7 @@ import type { Remote } from "../../recovery/cloud/remote.ts";
 import { InTouchSince } from "../../recovery/observe/hearing.ts";
 import type { Knock } from "../../recovery/observe/knock.ts";
 import type { AppConnection, Links, ProxyConnection, RedisConnection } from "../../recovery/observe/links.ts";
+import { epochKey } from "../../recovery/observe/own-keys.ts";
 import { FailingSince } from "../../recovery/observe/since.ts";
 import { redisMachines } from "../../recovery/topology.ts";
 import type { SimulatedCloud } from "./cloud.ts";
@@ -408,22 +409,23 @@ function redisCommand(
 ): unknown {
   const refusal = server.refusal;
   if (refusal) throw new Error(refusal);
-  if (server.isDiskFull && server.role === "master" && (name === "INCR" || name === "SET"))
+  const isWrite = name === "EVAL";
+  const epoch = args[2] === epochKey ? Number(args[3]) : undefined;
+  if (server.isDiskFull && server.role === "master" && isWrite)
     throw new Error("MISCONF Errors writing to the AOF file: No space left on device");
   if (name === "ROLE") return [server.role];
   if (name === "CLIENT") {
     server.writesPausedUntilMs = args[0] === "PAUSE" ? world.nowMs + Number(args[1]) : 0;
     return "OK";
   }
-  if (server.pausesWrites && (name === "INCR" || name === "SET")) return waits;
-  if (name === "INCR" && server.role === "master") return server.raiseBeat();
+  if (server.pausesWrites && isWrite) return waits;
+  if (isWrite && epoch === undefined && server.role === "master") return server.raiseBeat();
   world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
   if (name === "REPLICAOF" && args[0] === "NO")
-    server.promote("recovery", Number(batch.find(([other]) => other === "SET")?.[2]));
+    server.promote("recovery", Number(batch.find((other) => other[3] === epochKey)?.[4]));
   else if (name === "REPLICAOF") server.follow(String(args[0]), Number(args[1]));
-  else if (name === "SET" && server.role === "master") server.setEpoch(Number(args[1]));
-  else if (name === "SET" || name === "INCR")
-    throw new Error("READONLY You can't write against a read only replica.");
+  else if (epoch !== undefined && server.role === "master") return server.raiseEpoch(epoch);
+  else if (isWrite) throw new Error("READONLY You can't write against a read only replica.");
   else throw new Error(`the model of redis does not know ${name}`);
   return "OK";
 }

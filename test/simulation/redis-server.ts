@@ -196,10 +196,14 @@ export class RedisServer implements Process {
     if (this.linkUp) this.#loseLink();
   }
 
-  setEpoch(epoch: number): void {
-    this.#world.checks.promoted(this, epoch);
-    this.data.epoch = epoch;
-    this.offset += 10;
+  /** Recovery's script: the epoch can only rise. */
+  raiseEpoch(epoch: number): number {
+    if (epoch > this.data.epoch) {
+      this.#world.checks.promoted(this, epoch);
+      this.data.epoch = epoch;
+      this.offset += 10;
+    }
+    return this.data.epoch;
   }
 
   raiseBeat(): void {

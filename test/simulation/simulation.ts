@@ -260,7 +260,7 @@ export class Simulation {
       if (!master || !replica) continue;
       master.loading = false;
       master.promote();
-      master.setEpoch(1);
+      master.raiseEpoch(1);
       replica.beginAsReplicaOf(master);
       replica.data.epoch = 1;
       for (const name of proxyMachines) {

@@ -29,6 +29,9 @@ export const unconfigured = [
   "systemctl enable haproxy.service",
 ];
 
+/** Connections of clients that one proxy lets in at a time, all shards together. */
+export const connectionsMax = 20_000;
+
 /** The image: haproxy without a configuration, as in the original. */
 export function haproxyImage(): CloudConfig {
   return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
@@ -82,6 +85,7 @@ export function proxyConfig(args: {
   return renderFile(here, "haproxy.cfg", {
     ...rest,
     ...detectionValues(detection),
+    connectionsMax,
     firstProxyPort: shards[0]?.proxyPort ?? 0,
     monitorExpirySeconds,
     hearingMs: hearingMs(detection),

@@ -1,11 +1,13 @@
 /** The redis machines: one redis server per shard, each of which boots as a replica of nobody (rule 1). */
 import { createHash } from "node:crypto";
+import { ownDatabase } from "../../../recovery/observe/own-keys.ts";
 import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
 import type { Config } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
 import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
+import { connectionsMax } from "../haproxy/role.ts";
 
 const here = import.meta.dirname;
 
@@ -20,6 +22,7 @@ export function redisImage(): CloudConfig {
       file("/etc/systemd/system/redis-server@.service.d/barton.conf", roleFile(here, "redis-server.conf")),
       file("/etc/systemd/system/barton-shards.service", roleFile(here, "barton-shards.service")),
       file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
+      file("/usr/local/lib/barton/memory-limits", roleFile(here, "memory-limits"), "0755"),
       file("/etc/systemd/system/barton-data.service", roleFile(here, "barton-data.service")),
       file("/usr/local/lib/barton/mount-data", roleFile(here, "mount-data"), "0755"),
       file("/usr/local/lib/barton/mend-append-only-file", roleFile(here, "mend-append-only-file"), "0755"),
@@ -54,7 +57,12 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
   const files = [
     own(
       commonFile,
-      redisConf({ bind: "0.0.0.0", aclFile, replicationPassword: secrets.replicationPassword }),
+      redisConf({
+        bind: "0.0.0.0",
+        aclFile,
+        memoryFile: "/etc/redis/memory.conf",
+        replicationPassword: secrets.replicationPassword,
+      }),
     ),
     own(aclFile, usersAcl(secrets)),
     // The label that the file system of the data volume must have.
@@ -84,9 +92,21 @@ function rehearsalKeys({ rehearsal, vpcCidr, recoverySshPublicKey }: RedisMachin
   return [`restrict,from="${vpcCidr}",command="${faultScript}" ${recoverySshPublicKey}`];
 }
 
+/** Connections of redis servers that no client may take: replica, recovery, probes of both proxies, and whatever a person opens. */
+const reservedClients = 1_000;
+
 /** The part that all servers of a machine share. */
-export function redisConf(values: { bind: string; aclFile: string; replicationPassword: string }): string {
-  return renderFile(here, "redis.conf", values);
+export function redisConf(values: {
+  bind: string;
+  aclFile: string;
+  memoryFile: string;
+  replicationPassword: string;
+}): string {
+  return renderFile(here, "redis.conf", {
+    ...values,
+    databases: ownDatabase + 1,
+    clientsMax: 2 * connectionsMax + reservedClients,
+  });
 }
 
 /** One server's own part. */
@@ -105,6 +125,7 @@ export function usersAcl(secrets: RedisMachineArgs["secrets"]): string {
   return renderFile(here, "users.acl", {
     clientHash: sha256(secrets.clientPassword),
     clientKeys: keysWithout(reservedPrefix).join(" "),
+    clientDatabases: Array.from({ length: ownDatabase }, (_, i) => `+select|${i}`).join(" "),
     replicationHash: sha256(secrets.replicationPassword),
     recoveryHash: sha256(secrets.recoveryPassword),
   });

@@ -58,8 +58,11 @@ export class FakeWorld {
   #redis(machine: RedisMachine) {
     return {
       run: async (commands: string[][]) => {
-        for (const words of commands) this.#note(machine, words.join(" "));
-        return commands.map((words) => this.replies[words.join(" ")] ?? "OK");
+        const told = commands.map((words) =>
+          words.map((word) => (word.includes("\n") ? "(script)" : word)).join(" "),
+        );
+        for (const command of told) this.#note(machine, command);
+        return told.map((command) => this.replies[command] ?? "OK");
       },
     };
   }

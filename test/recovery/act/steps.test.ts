@@ -9,16 +9,17 @@ import { cut, release } from "../../../recovery/act/release.ts";
 import { FakeWorld, session } from "./fake-world.ts";
 
 const shard = 1;
+const raising7 = "EVAL (script) 1 barton:epoch 7";
 const promoting = { shard, machine: "redis2", epoch: 7 } as const;
 
 test("promote: the epoch is in the same round trip, and the server must say that it is master", async () => {
   const bench = new FakeWorld();
-  bench.replies = { ROLE: ["master", 100, []] };
+  bench.replies = { ROLE: ["master", 100, []], [raising7]: "7" };
   await promote(bench.world, promoting);
   expect(bench.told).toEqual([
     "0 redis2: REPLICAOF NO ONE",
     "0 redis2: CLIENT UNPAUSE",
-    "0 redis2: SET barton:epoch 7",
+    "0 redis2: EVAL (script) 1 barton:epoch 7",
     "0 redis2: ROLE",
   ]);
   expect(bench.remembered).toEqual([{ event: "promoted", ...promoting }]);
@@ -28,11 +29,20 @@ test.each([[["slave", "10.42.1.11", 9001, "connected", 100]], ["OK"], [null]])(
   "promote: a server that answers %j to ROLE was not promoted",
   async (role) => {
     const bench = new FakeWorld();
-    bench.replies = { ROLE: role };
+    bench.replies = { ROLE: role, [raising7]: "7" };
     await expect(promote(bench.world, promoting)).rejects.toThrow("redis2 did not become master of shard 1");
     expect(bench.remembered).toEqual([]);
   },
 );
+
+test("promote: a server in whose data a later promotion is was not promoted", async () => {
+  const bench = new FakeWorld();
+  bench.replies = { ROLE: ["master", 100, []], [raising7]: "8" };
+  await expect(promote(bench.world, promoting)).rejects.toThrow(
+    "redis2 has epoch 8 of shard 1: another promotion came later than number 7",
+  );
+  expect(bench.remembered).toEqual([]);
+});
 
 test("pause and resume: of writes alone, and for four seconds at most", async () => {
   const bench = new FakeWorld();

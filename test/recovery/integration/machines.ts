@@ -8,7 +8,7 @@ import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
-import { cutScript, keepScript } from "../../infra/servers.ts";
+import { cutScript, keepScript, memoryLimits } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -74,12 +74,12 @@ export class FakeMachine {
     for (const dir of [dataDir, runDir]) mkdirSync(dir, { recursive: true });
     const aclFile = join(runDir, "users.acl");
     const commonFile = join(runDir, "common.conf");
+    const memoryFile = join(runDir, "memory.conf");
     const configFile = join(runDir, "redis.conf");
     writeFileSync(aclFile, usersAcl(passwords));
-    writeFileSync(
-      commonFile,
-      redisConf({ bind: address, aclFile, replicationPassword: passwords.replicationPassword }),
-    );
+    writeFileSync(memoryFile, memoryLimits(4096, 2));
+    const { replicationPassword } = passwords;
+    writeFileSync(commonFile, redisConf({ bind: address, aclFile, memoryFile, replicationPassword }));
     writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir }));
     this.#spawn(port, "redis-server", [configFile]);
   }

@@ -1,5 +1,6 @@
 /** Both redis machines are lost at once, and come back with what is on their data volumes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { ownDatabase } from "../../../recovery/observe/own-keys.ts";
 import type { RedisMachine } from "../../../recovery/topology.ts";
 import { connectTo, Traffic } from "./traffic.ts";
 import { passwords, TestWorld } from "./world.ts";
@@ -20,6 +21,7 @@ afterEach(async () => {
 async function beatOf(machine: RedisMachine): Promise<number> {
   const redis = connectTo(world.machine(machine).address, 9001, "recovery", passwords.recoveryPassword);
   try {
+    await redis.select(ownDatabase);
     return Number(await redis.get("barton:beat"));
   } finally {
     redis.disconnect();
