@@ -6,6 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { Shard } from "../recovery/topology.ts";
 import { parseCidr } from "./cidr.ts";
+import { redisOptions } from "./redis-options.ts";
 
 /** Ports that are the same in every stack: the proxies' runtime API (monit alone) and their registration page. */
 export const fixedPorts = { runtime: 8999, health: 8900 } as const;
@@ -113,6 +114,12 @@ const keys = {
   },
   /** Size of each redis machine's data volume, which has its append-only files. May grow, never shrink. */
   dataGiB: { schema: gibibytes.default(8), example: "100" },
+  /** Settings of redis, by redis's own names. A change is effective once `barton roll` has replaced the redis machines. */
+  redisOptions: {
+    schema: redisOptions,
+    fallback: {},
+    example: '{"notify-keyspace-events":"Ex","maxmemory-policy":"volatile-lru"}',
+  },
   /** Pinned: a newer Debian image must never replace a machine by itself. */
   baseAmi: {
     schema: z.string().regex(/^ami-[0-9a-f]{8,17}$/, "the id of a Debian 12 AMI"),

@@ -115,6 +115,20 @@ test.each<[Record<string, string>, RegExp]>([
     /^barton:shard is unknown; did you mean barton:shards\? To remove it: pulumi config rm barton:shard$/,
   ],
   [{ "barton:frobnicate": "3" }, /^barton:frobnicate is unknown; known are: shards, ports,/],
+  [
+    { "barton:redisOptions": '{"maxmemory-policy":"allkeys-lru"}' },
+    /^barton:redisOptions\.maxmemory-policy must be: noeviction, .*allkeys-… would evict recovery's own keys/,
+  ],
+  [{ "barton:redisOptions": '{"appendonly":"no"}' }, /^barton:redisOptions knows no appendonly; /],
+  [
+    { "barton:redisOptions": '{"maxmemory":"1mb"}' },
+    /^barton:redisOptions\.maxmemory must be: a size like 512mb, from 16mb to 1024gb/,
+  ],
+  [
+    { "barton:redisOptions": '{"notify-keyspace-events":"Ex\\nreplicaof no one"}' },
+    /^barton:redisOptions\.notify-keyspace-events must be: letters of redis's keyspace events/,
+  ],
+  [{ "barton:redisOptions": '{"timeout":"soon"}' }, /^barton:redisOptions\.timeout must be: a whole number/],
   [{ "barton:domain": "-barton" }, /^barton:domain must be: a domain name; it is -barton/],
 ])("names the mistake in %j", (change, message) => {
   expect(mistakes(change)).toEqual([expect.stringMatching(message)]);

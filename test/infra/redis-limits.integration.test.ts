@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { redisOptionLines, redisOptions } from "../../infra/redis-options.ts";
 import { promote } from "../../recovery/act/promote.ts";
 import type { World } from "../../recovery/act/world.ts";
 import { raiseBeat } from "../../recovery/observe/own-keys.ts";
@@ -156,6 +157,55 @@ test("a client that reads slowly gets its 100 MB in the end", async () => {
     limitMs,
   );
 }, 120_000);
+
+test("every option of barton:redisOptions is one that redis knows and takes", async () => {
+  const options = redisOptions.parse({
+    maxmemory: "64mb",
+    "maxmemory-policy": "volatile-lru",
+    "maxmemory-samples": 5,
+    "lfu-log-factor": 10,
+    "lfu-decay-time": 1,
+    "notify-keyspace-events": "Ex",
+    timeout: 600,
+    "proto-max-bulk-len": "1mb",
+    "slowlog-log-slower-than": 10_000,
+    "slowlog-max-len": 128,
+    "latency-monitor-threshold": 100,
+    appendfsync: "always",
+    "auto-aof-rewrite-percentage": 50,
+    "auto-aof-rewrite-min-size": "128mb",
+    "hash-max-listpack-entries": 128,
+    "hash-max-listpack-value": 64,
+    "list-max-listpack-size": -2,
+    "set-max-intset-entries": 512,
+    "zset-max-listpack-entries": 128,
+    "zset-max-listpack-value": 64,
+    "stream-node-max-bytes": 4096,
+    "stream-node-max-entries": 100,
+    "lazyfree-lazy-eviction": "yes",
+    "lazyfree-lazy-expire": "yes",
+    "lazyfree-lazy-user-del": "yes",
+    "lazyfree-lazy-user-flush": "yes",
+  });
+  expect(Object.keys(options)).toEqual(Object.keys(redisOptions.shape));
+  const lines = redisOptionLines(options);
+  const settings = lines.flatMap((line) => {
+    const [name = "", ...value] = line.split(" ");
+    return [`--${name}`, value.join(" ")];
+  });
+  await startedMaster("options", ...settings);
+  const subscriber = await login(address, port, "client");
+  expect(await subscriber.ask("PSUBSCRIBE __keyevent*")).toBe("*3");
+  const client = await login(address, port, "client");
+  expect(await client.ask("SET short 1 PX 1")).toBe("+OK");
+  await until(
+    "the event",
+    async () => subscriber.heard,
+    (text) => text.includes("__keyevent@0__:expired"),
+    limitMs,
+  );
+  subscriber.close();
+});
 
 test("one value has 128 MB at most", async () => {
   await startedMaster("value");

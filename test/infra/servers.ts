@@ -181,6 +181,11 @@ export class Client {
     });
   }
 
+  /** What has arrived since the last question. */
+  get heard(): string {
+    return this.received;
+  }
+
   /** The first line of the reply. Throws when the connection is closed before it. */
   async ask(command: string, limitMs = 10_000): Promise<string> {
     this.received = "";

@@ -4,6 +4,7 @@ import { ownDatabase } from "../../../recovery/observe/own-keys.ts";
 import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
 import type { Config } from "../../config.ts";
+import { type RedisOptions, redisOptionLines } from "../../redis-options.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
 import { faultFile, file, imageConfig, machineConfig } from "../common/common.ts";
@@ -45,7 +46,7 @@ export type RedisMachineArgs = {
   name: RedisMachine;
   config: Pick<
     Config,
-    "domain" | "shardList" | "detection" | "vpcCidr" | "rehearsal" | "recoverySshPublicKey"
+    "domain" | "shardList" | "redisOptions" | "detection" | "vpcCidr" | "rehearsal" | "recoverySshPublicKey"
   >;
   secrets: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
 };
@@ -62,6 +63,7 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
         aclFile,
         memoryFile: "/etc/redis/memory.conf",
         replicationPassword: secrets.replicationPassword,
+        options: config.redisOptions,
       }),
     ),
     own(aclFile, usersAcl(secrets)),
@@ -101,9 +103,12 @@ export function redisConf(values: {
   aclFile: string;
   memoryFile: string;
   replicationPassword: string;
+  options?: RedisOptions;
 }): string {
+  const { options = {}, ...rest } = values;
   return renderFile(here, "redis.conf", {
-    ...values,
+    ...rest,
+    options: redisOptionLines(options).map((line) => ({ line })),
     databases: ownDatabase + 1,
     clientsMax: 2 * connectionsMax + reservedClients,
   });
