@@ -101,7 +101,7 @@ async function writeConfig(
     await writeFile(join(folder, "Pulumi.yaml"), "name: barton\nruntime: nodejs\n");
     const file = join(folder, "Pulumi.local.yaml");
     await pulumi(["stack", "init", "local"]).catch(async (error: Error) => {
-      // A run that was broken off may have made the stack already: its configuration is made anew.
+      // A run that was broken off may have made the stack already: its configuration is written again.
       if (!error.message.includes("already exists")) throw error;
     });
     const salt = await readFile(file, "utf8").catch(() => "");

@@ -53,7 +53,7 @@ export const machineSchema = z.object({
   urn: z.string(),
   /** URN of the machine's DNS record: updated together with the instance. */
   recordUrn: z.string(),
-  /** URN of the attachment of a redis machine's data volume: made anew with the instance. */
+  /** URN of the attachment of a redis machine's data volume: replaced with the instance. */
   attachmentUrn: z.string().optional(),
   /** What the running instance was made from (image, configuration, type, disk); missing on one of an older program. */
   build: z.string().optional(),

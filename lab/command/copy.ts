@@ -21,7 +21,7 @@ import { asArchive, asAsset, type Value } from "../plugin/values.ts";
 export interface Copy {
   /** Shell command for the other machine. */
   command: string;
-  /** What it reads; called anew for each attempt. */
+  /** What it reads; called again for each attempt. */
   stdin: () => Readable[];
 }
 

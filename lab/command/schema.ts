@@ -71,7 +71,7 @@ const anyList: Kind = {
   },
 };
 
-/** A trigger may be anything; a change of one makes the resource anew. */
+/** A trigger may be anything; a change of one replaces the resource. */
 const triggers: Property = { is: anyList, change: "replace" };
 
 const command = {

@@ -33,7 +33,7 @@ export interface Connection {
 export interface RemoteRun {
   connection: Connection;
   command: string;
-  /** Sent to the command's standard input; called anew for each attempt. */
+  /** Sent to the command's standard input; called again for each attempt. */
   stdin?: () => (string | Readable)[];
   /** Only what the server's AcceptEnv lets in arrives, as with the official plugin. */
   environment?: Record<string, string>;
@@ -45,7 +45,7 @@ export interface RemoteRun {
 
 /** Between attempts, in milliseconds: 100, 150, 225… up to 5 s, as the official plugin waits. */
 const delays = { firstMs: 100, factor: 1.5, maxMs: 5000 };
-/** For what follows the handshake (log-in): a machine that is that slow is dialled anew. */
+/** For what follows the handshake (log-in): a machine that is that slow is dialled again. */
 const loginTimeoutMs = 60_000;
 
 /** The command's result; rejects when the machine cannot be reached within the connection's limits. */

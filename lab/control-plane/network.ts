@@ -98,7 +98,7 @@ async function linkNames(): Promise<Set<string>> {
   return new Set(links.map((link) => link.ifname));
 }
 
-/** A machine's namespace and link, made anew: nothing of an earlier boot (connections, rules, faults) stays. */
+/** A machine's namespace and link, made again from nothing: nothing of an earlier boot (connections, rules, faults) stays. */
 export async function plugIn(
   netns: string,
   instanceId: string,

@@ -161,7 +161,7 @@ export function readData(file: string): Data {
       return { version: 1, resources: [], instances: [], images: [], faults: [] };
     }
     throw new Error(
-      `${file}, the lab's record, cannot be read: ${(error as Error).message}. Remove the lab with scripts/lab down and make it anew.`,
+      `${file}, the lab's record, cannot be read: ${(error as Error).message}. Remove the lab with scripts/lab down and make it again.`,
     );
   }
 }

@@ -3,7 +3,7 @@ import type { Session } from "../observe/proxy-stat.ts";
 import type { ProxyMachine, RedisMachine } from "../topology.ts";
 import { proxyOf, type World } from "./world.ts";
 
-/** Long enough for a client that connects for one command; traffic that connects anew waits meanwhile. */
+/** Long enough for a client that connects for one command; a new connection waits meanwhile. */
 const drainMs = 100;
 const pauseMs = 5;
 

@@ -194,7 +194,7 @@ export class Executor {
   }
 }
 
-/** As in the original: a machine is given up first, its servers are seen to next. */
+/** As in the original: first machines are condemned, then servers are promoted. */
 function machinesFirst(a: Decision, b: Decision): number {
   return Number(shardIndexOf(a.subject) !== undefined) - Number(shardIndexOf(b.subject) !== undefined);
 }

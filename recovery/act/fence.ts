@@ -28,7 +28,7 @@ export async function fence(
 
 /**
  * Cuts the sessions that are connected to the server. Those that are still trying to connect are spared:
- * they move to the new master by themselves, and a client that connects anew sees no error.
+ * they move to the new master by themselves, and a client that connects again sees no error.
  */
 export async function cutEstablished(
   world: World,

@@ -11,7 +11,7 @@ interface Target {
 
 /**
  * Makes `machine` the one server that the proxies use. One proxy that fails does not hold up the other;
- * its lines are put right when it answers again.
+ * recovery repairs its lines when it answers again.
  *
  * @throws when no proxy took it.
  */

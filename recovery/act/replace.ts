@@ -10,7 +10,7 @@ export async function stopMonitoring(
   world: World,
   { machine, instanceId, because }: { machine: MachineName; instanceId?: string; because: string },
 ): Promise<void> {
-  world.remember({ event: "given up", machine, instanceId, because });
+  world.remember({ event: "condemned", machine, instanceId, because });
 }
 
 /** The machine is used again from now on; that its taint is to be taken away is in the same memory. */

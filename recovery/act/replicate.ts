@@ -16,7 +16,7 @@ export async function follow(
   await redisOf(world, machine, shard).run([command], commandTimeoutMs);
 }
 
-/** How long traffic may wait for a replica that lags behind, before the planned switch is given up. */
+/** How long traffic may wait for a replica that lags behind, before the planned switch ends in vain. */
 const catchUpMaxMs = 1_500;
 const pauseMs = 3;
 

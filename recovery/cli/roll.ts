@@ -104,7 +104,7 @@ export async function roll(tools: RollTools, only: readonly MachineName[] = []):
   let attempts = 0;
   let status = await tools.status();
   let refusal = whyNoRoll(status);
-  let plan = await planAnew(tools, status, only);
+  let plan = await planAgain(tools, status, only);
   for (;;) {
     const [machine] = plan.replace;
     const left = [...plan.replace.map((name) => ({ machine: name })), ...plan.left];
@@ -118,7 +118,7 @@ export async function roll(tools: RollTools, only: readonly MachineName[] = []):
     if (outcome.interrupted) tools.say(outcome.interrupted);
     refusal = outcome.why;
     if (!refusal) ({ status, why: refusal } = await untilWell(tools, status));
-    plan = await planAnew(tools, status, only);
+    plan = await planAgain(tools, status, only);
     if (!plan.replace.includes(machine)) {
       const tookMs = Math.round(tools.clock.now() - beganMs);
       replaced.push({ machine, tookMs });
@@ -132,7 +132,7 @@ export async function roll(tools: RollTools, only: readonly MachineName[] = []):
   }
 }
 
-async function planAnew(tools: RollTools, status: Status, only: readonly MachineName[]): Promise<RollPlan> {
+async function planAgain(tools: RollTools, status: Status, only: readonly MachineName[]): Promise<RollPlan> {
   const topology = await tools.topology();
   if (!topology) throw new Error("no up has ended yet: there is nothing to replace");
   return planRoll(topology, status, only);

@@ -18,7 +18,7 @@ import {
 } from "./decision.ts";
 import { type Attempt, type Fault, isolation } from "./isolate.ts";
 import { rememberLooks, withPatience } from "./memory/flapping.ts";
-import { isGivenUp, type Memory, verdictOn } from "./memory/memory.ts";
+import { isCondemned, type Memory, verdictOn } from "./memory/memory.ts";
 import { remember } from "./memory/remember.ts";
 import { appSituations, monitSituations } from "./policy/app-and-monit.ts";
 import { proxySituations } from "./policy/proxy.ts";
@@ -206,7 +206,7 @@ function decideReplacement(known: Known, shards: ShardView[]): Decision {
 /** True if a verdict may come soon. Servers that are out already do not count. */
 function isDoubtful({ facts, memory }: Known): boolean {
   const servers = Object.entries(facts.servers).filter(([id]) => !verdictOn(memory, id));
-  const proxies = proxyMachines.filter((proxy) => !isGivenUp(facts, memory, proxy));
+  const proxies = proxyMachines.filter((proxy) => !isCondemned(facts, memory, proxy));
   const looks = [
     ...servers.flatMap(([, server]) => Object.values(server.looks)),
     ...proxies.map((proxy) => facts.proxies[proxy].look),

@@ -41,7 +41,7 @@ export type Step =
   | { do: "drain proxy"; proxy: ProxyMachine }
   | { do: "unregister proxy"; proxy: ProxyMachine }
   | { do: "stop monitoring"; machine: MachineName; instanceId?: string; because: string }
-  /** A given-up machine is used again: nobody else can serve. */
+  /** A condemned machine is used again: nobody else can serve. */
   | { do: "take back"; machine: MachineName; because: string }
   /** The program on monit must be the one that the last `up` ran. */
   | { do: "check program"; machines: MachineName[] }
@@ -99,7 +99,7 @@ export function describeStep(step: Step): string {
     case "power off":
       return `power off ${step.machine}${step.instanceId ? ` (${step.instanceId})` : ""}`;
     case "launch":
-      return `launch ${step.machines.join(" and ")} anew`;
+      return `launch a new ${step.machines.join(" and ")}`;
     case "update record":
       return `update ${step.machine}'s record${step.instanceId ? ` (${step.instanceId})` : ""}`;
   }

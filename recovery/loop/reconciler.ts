@@ -243,7 +243,7 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** The switch of this shard is done, or given up. */
+  /** The switch of this shard is done, or nobody waits for it any more. */
   forgetSwitch(shard: number): void {
     const { [shard]: _, ...others } = this.#switches;
     this.#switches = others;
@@ -284,7 +284,7 @@ export class Reconciler {
     return this.#board.facts().machines.monit.othersAlive.length > 0;
   }
 
-  /** Is the machine given up and not yet replaced? */
+  /** Is the machine condemned and not yet replaced? */
   isBeingReplaced(machine: MachineName): boolean {
     return replacementOf(this.#memory, machine) !== undefined;
   }
@@ -294,7 +294,7 @@ export class Reconciler {
     return opinionOf(machine, this.decisions, this.#memory, this.#board.facts());
   }
 
-  /** The instance that a failover of this machine replaces: the one given up, or else the present one. */
+  /** The instance that a failover of this machine replaces: the condemned one, or else the present one. */
   failedInstance(machine: MachineName): string | undefined {
     const replacement = replacementOf(this.#memory, machine);
     return replacement ? replacement.instanceId : this.#board.facts().machines[machine].instanceId;

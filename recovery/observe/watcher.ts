@@ -135,13 +135,13 @@ export class Watcher<T> {
 
   /** The question under way, or a new one. */
   #ask(): Promise<Asked> {
-    this.#asking ??= this.#askAnew().finally(() => {
+    this.#asking ??= this.#askAgain().finally(() => {
       this.#asking = undefined;
     });
     return this.#asking;
   }
 
-  async #askAnew(): Promise<Asked> {
+  async #askAgain(): Promise<Asked> {
     const askedMs = this.#options.clock.now();
     try {
       this.latest = { value: await this.#options.watched.ask(), askedMs };

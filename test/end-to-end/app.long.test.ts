@@ -46,8 +46,8 @@ async function expectServed(): Promise<void> {
 
 describe("app is lost", () => {
   test.each([
-    ["vanish", /^app does not answer monit, and .*haproxy.* not hear it: app is given up$/],
-    ["poweroff", /^app (is stopped, says the cloud|does not answer monit, and .*): app is given up$/],
+    ["vanish", /^app does not answer monit, and .*haproxy.* not hear it: app is condemned$/],
+    ["poweroff", /^app (is stopped, says the cloud|does not answer monit, and .*): app is condemned$/],
   ])("%s: another one takes its place, and the incident says why", async (fault, why) => {
     await lab.fault(fault, "app");
     await unsettled();
@@ -62,7 +62,7 @@ describe("app is lost", () => {
     expect(more).toEqual([]);
     expect(incident).toMatchObject({ machine: "app", situation: "lost" });
     expect(incident?.because).toMatch(why);
-    expect(incident?.steps.map(({ step }) => step)).toContain("launch app anew");
+    expect(incident?.steps.map(({ step }) => step)).toContain("launch a new app");
     await lab.pulumi("preview", "--expect-no-changes", "--non-interactive");
   });
 

@@ -136,7 +136,7 @@ describe("barton rehearse", () => {
     });
     expect(addressIn(after, master)).not.toBe(addressIn(before, master));
     expect(after.shards[0]?.master).toBe(before.shards[0]?.replica);
-    expect(report.steps.map(({ step }) => step)).toContain(`launch ${master} anew`);
+    expect(report.steps.map(({ step }) => step)).toContain(`launch a new ${master}`);
     expect(report.clients.longestWaitMs).toBeGreaterThan(100);
     expect(report.clients.longestWaitMs).toBeLessThan(2_000);
   });

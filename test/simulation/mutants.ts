@@ -120,7 +120,7 @@ export const mutants: Mutant[] = [
     noticedBy: ["eventuallyWell"],
   },
   {
-    name: "recovery never takes a given-up machine back",
+    name: "recovery never takes a condemned machine back",
     mutations: { decisions: eachStep((step) => step.do !== "take back") },
     noticedBy: ["eventuallyWell", "promotedInTime"],
   },

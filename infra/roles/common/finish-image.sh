@@ -10,7 +10,7 @@ fi
 if ! [ -e /var/lib/barton/baked ]; then
   echo "The builder $(hostname) did not become an image: cloud-init ended before the mark. The end of its log:" >&2
   tail -n 40 /var/log/cloud-init-output.log >&2
-  echo "Mend the cause, then make the builder anew: pulumi state taint on its URN (named above), and pulumi up." >&2
+  echo "Repair the cause, then replace the builder: pulumi state taint on its URN (named above), and pulumi up." >&2
   exit 1
 fi
 

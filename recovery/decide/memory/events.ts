@@ -10,7 +10,7 @@ export type Remembered =
   | { event: "withdrawn"; machine: MachineName }
   /** A person has found out why the machine failed so often: its budget is whole again (rule 8). */
   | { event: "forgiven"; machine: MachineName }
-  | { event: "given up"; machine: MachineName; instanceId?: string; because: string }
+  | { event: "condemned"; machine: MachineName; instanceId?: string; because: string }
   | ReplacementEvent
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
   | { event: "recorded"; instanceId?: string }
@@ -42,7 +42,7 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
     case "forgiven":
       durable.replacements = durable.replacements.filter(({ machine }) => machine !== event.machine);
       break;
-    case "given up": {
+    case "condemned": {
       const machine = machineOf(event.machine);
       const planned = machine.ordered === rollReason && { planned: true as const };
       const { instanceId, because } = event;
@@ -88,11 +88,11 @@ function applyToReplacement({ durable }: Memory, event: ReplacementEvent, wallMs
   const before = machine?.replacement;
   if (!before) return;
   if (event.event === "untainted") {
-    // It may have been given up again meanwhile.
+    // It may have been condemned again meanwhile.
     if (before.phase === "taken back") delete machine.replacement;
     return;
   }
-  // The new instance may have failed and been given up while its launch was still under way: that one is to be
+  // The new instance may have failed and been condemned while its launch was still under way: that one is to be
   // launched yet.
   if (event.event === "launched" && event.instanceId === before.instanceId) return;
   machine.replacement = progressed(before, event);

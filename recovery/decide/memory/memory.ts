@@ -142,8 +142,8 @@ export function entryOf<Key extends PropertyKey, T>(map: Partial<Record<Key, T>>
   return entry;
 }
 
-/** Is the machine's present instance the one that was given up? */
-export function isGivenUp(facts: Facts, memory: Memory, machine: MachineName): boolean {
+/** Is the machine's present instance the condemned one? */
+export function isCondemned(facts: Facts, memory: Memory, machine: MachineName): boolean {
   const replacement = replacementOf(memory, machine);
   const isPresent = replacement?.instanceId === facts.machines[machine].instanceId;
   return replacement !== undefined && isPresent && replacement.phase !== "taken back";

@@ -82,7 +82,7 @@ function rememberTrouble(
   else delete seen.trouble;
 }
 
-/** A server that monit alone watches has no second witness: it is given up after the time that a machine takes to boot. */
+/** A server that monit alone watches has no second witness: it gets a verdict after the time that a machine takes to boot. */
 function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard: number): Judgement {
   const judgement = judgeServer(facts, machine, shard);
   const looks = facts.servers[serverId(machine, shard)]?.looks;

@@ -10,16 +10,16 @@ import {
   troubleOfApp,
   whyAppLost,
 } from "../rules/app.ts";
-import { isCondemned, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
+import { isMachineCondemned, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
 import { nothingToDo, otherwise, type Row } from "./table.ts";
 
 export const appSituations = [
   {
-    situation: "given-up",
+    situation: "condemned",
     meaning: "The machine is condemned. Recovery replaces it (see the table of the replacement).",
     operator: nothingToDo,
-    when: isCondemned,
-    because: (view) => `${view.machine} was given up: ${whyCondemned(view)}`,
+    when: isMachineCondemned,
+    because: (view) => `${view.machine} is condemned: ${whyCondemned(view)}`,
     about: ({ machine }) => machine,
   },
   {
@@ -30,7 +30,7 @@ export const appSituations = [
     operator: nothingToDo,
     when: isAppLost,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyAppLost(view)))],
-    because: (view) => `${whyAppLost(view)}: ${view.machine} is given up`,
+    because: (view) => `${whyAppLost(view)}: ${view.machine} is condemned`,
     about: ({ machine }) => machine,
   },
   {

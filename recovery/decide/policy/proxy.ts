@@ -1,6 +1,6 @@
 /** The table of situations of a proxy machine. */
 import { counterpartOf } from "../../topology.ts";
-import { isCondemned, orderOf, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
+import { isMachineCondemned, orderOf, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
 import {
   detourText,
   doubtText,
@@ -36,32 +36,32 @@ import { nothingToDo, type Row } from "./table.ts";
 
 export const proxySituations = [
   {
-    situation: "given-up-back",
+    situation: "condemned-back",
     meaning:
       "The proxy is condemned and answers again before it is replaced. Its server lines have drifted, and clients may use them: recovery repairs them.",
     operator: nothingToDo,
     when: isBackAndDrifted,
     steps: ({ machine, changes }) => [{ do: "set servers", proxy: machine, changes }],
-    because: ({ machine }) => `${machine} was given up and answers again: its servers are put right`,
+    because: ({ machine }) => `${machine} is condemned and answers again: recovery repairs its server lines`,
     about: ({ machine }) => machine,
   },
   {
-    situation: "given-up-in-use",
+    situation: "condemned-in-use",
     meaning:
       "The proxy is condemned and answers again, and its server lines are right. Recovery sends app to the twin before it powers the proxy off.",
     operator: nothingToDo,
     when: isBackInUse,
     steps: ({ machine }) => [{ do: "unregister proxy", proxy: machine }],
     because: ({ machine }) =>
-      `${machine} was given up and answers again: ${counterpartOf(machine)} carries the traffic`,
+      `${machine} is condemned and answers again: ${counterpartOf(machine)} carries the traffic`,
     about: ({ machine }) => machine,
   },
   {
-    situation: "given-up",
+    situation: "condemned",
     meaning: "The proxy is condemned. Recovery replaces it (see the table of the replacement).",
     operator: nothingToDo,
-    when: isCondemned,
-    because: (view) => `${view.machine} was given up: ${whyCondemned(view)}`,
+    when: isMachineCondemned,
+    because: (view) => `${view.machine} is condemned: ${whyCondemned(view)}`,
     about: ({ machine }) => machine,
   },
   {
@@ -106,7 +106,7 @@ export const proxySituations = [
     operator: nothingToDo,
     when: isProxyLost,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyProxyLost(view)))],
-    because: (view) => `${whyProxyLost(view)}: ${view.machine} is given up`,
+    because: (view) => `${whyProxyLost(view)}: ${view.machine} is condemned`,
     about: ({ machine }) => machine,
   },
   {
@@ -146,13 +146,13 @@ export const proxySituations = [
     about: ({ machine }) => machine,
   },
   {
-    situation: "astray",
+    situation: "drifted",
     meaning:
       "The proxy has drifted: its server lines are not as they should be (it restarted, somebody changed it, a machine is new), or a frontend does not listen. Recovery repairs it.",
     operator: nothingToDo,
     when: isDrifted,
     steps: repair,
-    because: (view) => `${view.machine} is put right: ${wrongLinesOf(view)}`,
+    because: (view) => `${view.machine} has drifted: recovery repairs ${wrongLinesOf(view)}`,
     about: repairIsAbout,
   },
   {

@@ -1,5 +1,5 @@
 /** The table of situations of a redis machine. What happens to its shards is decided in their own tables (shard.ts, writes.ts). */
-import { isCondemned, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
+import { isMachineCondemned, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
 import {
   isLostAndDead,
   isLostAndSpare,
@@ -31,15 +31,15 @@ export const redisSituations = [
       { do: "take back", machine: view.machine, because: `taken back: ${whyTakenBack(view)}` },
     ],
     because: (view) =>
-      `${view.machine} was given up, but ${whyTakenBack(view)}: ${view.machine} is taken back`,
+      `${view.machine} is condemned, but ${whyTakenBack(view)}: recovery takes ${view.machine} back`,
     about: ({ machine }) => machine,
   },
   {
-    situation: "given-up",
+    situation: "condemned",
     meaning: "The machine is condemned. Recovery replaces it (see the table of the replacement).",
     operator: nothingToDo,
-    when: isCondemned,
-    because: (view) => `${view.machine} was given up: ${whyCondemned(view)}`,
+    when: isMachineCondemned,
+    because: (view) => `${view.machine} is condemned: ${whyCondemned(view)}`,
     about: ({ machine }) => machine,
   },
   {
@@ -50,7 +50,7 @@ export const redisSituations = [
     operator: nothingToDo,
     when: isLostAndSpare,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyRedisLost(view)))],
-    because: (view) => `${whyRedisLost(view)}: ${view.machine} is given up`,
+    because: (view) => `${whyRedisLost(view)}: ${view.machine} is condemned`,
     about: ({ machine }) => machine,
   },
   {
@@ -64,7 +64,7 @@ export const redisSituations = [
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyRedisLost(view)))],
     because: (view) =>
       `${whyRedisLost(view)}, and ${whyNotSpare(view)}: ` +
-      `${view.machine} is given up, and its data come back with its volume`,
+      `${view.machine} is condemned, and its data come back with its volume`,
     about: ({ machine }) => machine,
   },
   {

@@ -66,7 +66,7 @@ export const replacementSituations = [
     operator: nothingToDo,
     when: isSomethingLaunchable,
     steps: launch,
-    because: (view) => `${list(launchable(view))} is powered off and launched anew`,
+    because: (view) => `${list(launchable(view))} is powered off, and a new one is launched`,
     about: (view) => launchable(view)[0],
   },
   {
@@ -85,7 +85,7 @@ export const replacementSituations = [
     meaning: "Recovery has launched the new machine. The cloud does not show it yet.",
     operator: nothingToDo,
     when: isPending,
-    because: ({ pending }) => `${namesOf(pending)} was launched anew and is not seen yet`,
+    because: ({ pending }) => `a new ${namesOf(pending)} was launched, and the cloud does not show it yet`,
     about: firstPending,
   },
 ] as const satisfies readonly Row<ReplacementView>[];

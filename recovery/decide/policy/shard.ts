@@ -136,7 +136,7 @@ export const shardSituations = [
     because: (view) => `${replicaOf(view).machine} takes over from ${masterOf(view).machine}, as was ordered`,
   },
   {
-    situation: "replica-astray",
+    situation: "replica-drifted",
     meaning:
       "The counterpart of the master does not follow the master's present address (it has just started). Recovery makes it a replica.",
     operator: nothingToDo,

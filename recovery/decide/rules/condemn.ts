@@ -1,7 +1,7 @@
 /** What is the same for every machine that recovery may condemn: the cloud's word, a person's order, and the step. */
 import type { MachineFacts } from "../../observe/facts.ts";
 import type { MachineName } from "../../topology.ts";
-import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
+import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";
 import type { Step } from "../steps.ts";
 import type { Known } from "../view/view.ts";
 
@@ -12,8 +12,8 @@ export interface MachineView {
 }
 
 /** True while the machine's present instance is condemned. */
-export function isCondemned({ known, machine }: MachineView): boolean {
-  return isGivenUp(known.facts, known.memory, machine);
+export function isMachineCondemned({ known, machine }: MachineView): boolean {
+  return isCondemned(known.facts, known.memory, machine);
 }
 
 /** Why the machine was condemned, in the words of that moment. */

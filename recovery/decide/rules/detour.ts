@@ -10,7 +10,7 @@
 import { type Facts, type Look, type ProxyServer, serverId } from "../../observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../topology.ts";
 import { failingMs } from "../memory/flapping.ts";
-import { isGivenUp } from "../memory/memory.ts";
+import { isCondemned } from "../memory/memory.ts";
 import { soleMaster } from "../view/mastership.ts";
 import { trafficTarget } from "../view/traffic.ts";
 import type { ShardView } from "../view/view.ts";
@@ -66,7 +66,7 @@ function placeOf(
 ): Place | undefined {
   const { facts, memory } = view.known;
   const { address } = facts.machines[twin];
-  if (!address || isGivenUp(facts, memory, twin)) return undefined;
+  if (!address || isCondemned(facts, memory, twin)) return undefined;
   const isThere = isOnDetour ? facts.proxies[twin].look.state !== "down" : takesCommands(facts, twin);
   if (!isThere) return undefined;
   if (facts.proxies[twin].view?.frontends[`shard${view.shard.index}`] !== "open") return undefined;

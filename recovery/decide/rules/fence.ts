@@ -5,7 +5,7 @@
 import type { Facts } from "../../observe/facts.ts";
 import { isOff } from "../../observe/machines.ts";
 import { type ProxyMachine, proxyMachines, type RedisMachine } from "../../topology.ts";
-import { isGivenUp, type Memory } from "../memory/memory.ts";
+import { isCondemned, type Memory } from "../memory/memory.ts";
 import type { Step } from "../steps.ts";
 import type { Known, ShardView } from "../view/view.ts";
 import { isDead } from "./data-volume.ts";
@@ -55,7 +55,7 @@ export function powerOffsForFence(known: Known, failed: RedisMachine, shards: Sh
   );
   const isSpare = isGone && whyCounterpartCannotServe(failed, shards) === undefined;
   return [...unproven, ...(isSpare ? [failed] : [])]
-    .filter((machine) => isGivenUp(facts, memory, machine))
+    .filter((machine) => isCondemned(facts, memory, machine))
     .flatMap((machine) => powerOff(memory, machine));
 }
 
@@ -76,7 +76,7 @@ function whyUnableToCarry(
   const { cloud, othersAlive } = facts.machines[proxy];
   if (othersAlive.length > 0) return undefined;
   if (isOff(cloud)) return `${proxy} is off, says the cloud`;
-  const isNew = memory.durable.machines[proxy]?.newcomer !== undefined && !isGivenUp(facts, memory, proxy);
+  const isNew = memory.durable.machines[proxy]?.newcomer !== undefined && !isCondemned(facts, memory, proxy);
   if (isNew && !takesCommands(facts, proxy)) return `${proxy} is new and was never registered`;
   return undefined;
 }

@@ -14,9 +14,9 @@ export type Opinion = "failed" | "open" | "sound";
 /** What the own situation of a machine says. `hasMadeUpItsMind` looks at those that are sound once more. */
 const opinions: Record<MachineSituation, Opinion> = {
   "needed-again": "sound",
-  "given-up": "failed",
-  "given-up-back": "failed",
-  "given-up-in-use": "failed",
+  condemned: "failed",
+  "condemned-back": "failed",
+  "condemned-in-use": "failed",
   "machine-lost": "failed",
   "machine-dead": "failed",
   "machine-needed": "failed",
@@ -35,7 +35,7 @@ const opinions: Record<MachineSituation, Opinion> = {
   unreadable: "sound",
   unconfigured: "sound",
   "cut-off": "sound",
-  astray: "sound",
+  drifted: "sound",
   shut: "sound",
   unregistered: "sound",
   detour: "sound",

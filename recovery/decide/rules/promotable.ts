@@ -15,11 +15,11 @@ import { isPatienceOver } from "./data-volume.ts";
  * master may come back with more, a restarted master whose replica had everything and may come back.
  */
 export function whyNotPromotable(view: ShardView, machine: RedisMachine): string | undefined {
-  if (view.servers[machine].answers && view.servers[machine].givenUp) return `${machine} is being replaced`;
+  if (view.servers[machine].answers && view.servers[machine].condemned) return `${machine} is being replaced`;
   return whyUnfit(view, machine);
 }
 
-/** The same without rule 4: why the server and its copy are not fit to serve, given up or not. */
+/** The same without rule 4: why the server and its copy are not fit to serve, condemned or not. */
 export function whyUnfit(view: ShardView, machine: RedisMachine): string | undefined {
   const server = view.servers[machine];
   const { copy, info } = server;

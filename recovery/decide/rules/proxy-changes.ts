@@ -88,7 +88,7 @@ export function defectsOf({ facts }: Known, proxy: ProxyMachine): Defects {
 
 /** A probe line is ready while the server is in use; undefined leaves it as it is. */
 function wantedProbe(view: ShardView, server: ServerView): boolean | undefined {
-  if (server.out || server.givenUp) return false;
+  if (server.out || server.condemned) return false;
   return server.answers && (soleMaster(view) === server || server.synced) ? true : undefined;
 }
 
@@ -96,6 +96,6 @@ function wantedTraffic(view: ShardView, traffic: Traffic, server: ServerView): b
   if (server.out || traffic === "hold") return false;
   const isMaster = soleMaster(view) === server;
   // The master of a condemned machine that still works serves until its successor is promoted.
-  if (server.givenUp && !isMaster) return false;
+  if (server.condemned && !isMaster) return false;
   return traffic === "to master" ? isMaster : undefined;
 }

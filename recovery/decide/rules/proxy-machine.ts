@@ -2,7 +2,7 @@
 import { clientLookAt, type Facts } from "../../observe/facts.ts";
 import { counterpartOf, type MachineName, type ProxyMachine, type RedisMachine } from "../../topology.ts";
 import { failingMs } from "../memory/flapping.ts";
-import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
+import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";
 import { isPoweredOff } from "../memory/replacement.ts";
 import { frontendName, holdName, lineName, type ServerChange, type Step } from "../steps.ts";
 import { soleMaster } from "../view/mastership.ts";
@@ -51,7 +51,7 @@ export const isBackInUse = (view: ProxyMachineView) =>
 function isBack({ known: { facts, memory }, machine }: ProxyMachineView): boolean {
   const replacement = replacementOf(memory, machine);
   const mayServe = replacement !== undefined && !isPoweredOff(replacement);
-  return mayServe && isGivenUp(facts, memory, machine) && takesCommands(facts, machine);
+  return mayServe && isCondemned(facts, memory, machine) && takesCommands(facts, machine);
 }
 
 /** Was its failover ordered while it works, and can its twin carry the traffic? */
@@ -71,7 +71,7 @@ const isOrderedAlive = (view: ProxyMachineView) =>
 export function whyTwinIsNoHelp(view: ProxyMachineView): string | undefined {
   const twin = counterpartOf(view.machine);
   if (!doesTwinServe(view)) return `${twin} does not serve`;
-  if (isGivenUp(view.known.facts, view.known.memory, twin)) return `${twin} was given up`;
+  if (isCondemned(view.known.facts, view.known.memory, twin)) return `${twin} is condemned`;
   const defects = defectsOf(view.known, twin);
   if (defects.shut.length > 0) return shutText(twin, defects);
   if (detoursOf(twin, view.shards).length > 0)

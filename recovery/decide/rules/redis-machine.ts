@@ -1,6 +1,6 @@
 /** Questions about one redis machine, by which the rows of its table are written (policy/redis-machine.ts). */
 import type { RedisMachine } from "../../topology.ts";
-import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
+import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";
 import { isOnItsWayOut } from "../memory/replacement.ts";
 import type { Known, ServerView, ShardView } from "../view/view.ts";
 import { list, seconds, troubleOf } from "../view/words.ts";
@@ -39,7 +39,7 @@ export const isTakenBack = (view: RedisMachineView) => whyTakenBack(view) !== un
 export function whyTakenBack({ known, machine, shards }: RedisMachineView): string | undefined {
   const { facts, memory, limits } = known;
   const replacement = replacementOf(memory, machine);
-  if (!replacement || !isGivenUp(facts, memory, machine)) return undefined;
+  if (!replacement || !isCondemned(facts, memory, machine)) return undefined;
   if (isOnItsWayOut(replacement, facts.nowMs, limits.bootMs)) return undefined;
   if (whyGoneForCloud(facts.machines[machine], machine, true)) return undefined;
   return whyNeededAgain(machine, shards);

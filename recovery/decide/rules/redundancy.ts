@@ -8,7 +8,7 @@ import { whyNotPromotable, whyUnfit } from "./promotable.ts";
 export function whyCounterpartDoesNotServe(machine: RedisMachine, shards: ShardView[]): string | undefined {
   for (const { shard, servers, masters, epoch } of shards) {
     const counterpart = servers[counterpartOf(machine)];
-    if (counterpart.givenUp) return `${counterpart.machine} is being replaced itself`;
+    if (counterpart.condemned) return `${counterpart.machine} is being replaced itself`;
     if (!masters.includes(counterpart)) return `${counterpart.machine} is not master of shard ${shard.index}`;
     // The machine may hold the only data of the later term.
     if ((counterpart.info?.epoch ?? 0) < epoch) {
@@ -18,12 +18,12 @@ export function whyCounterpartDoesNotServe(machine: RedisMachine, shards: ShardV
   return undefined;
 }
 
-/** Why the machine must not even be given up: its counterpart could not take over every shard. */
+/** Why the machine must not even be condemned: its counterpart could not take over every shard. */
 export function whyCounterpartCannotServe(machine: RedisMachine, shards: ShardView[]): string | undefined {
   for (const view of shards) {
     const counterpart = view.servers[counterpartOf(machine)];
     const name = `shard ${view.shard.index}`;
-    if (counterpart.givenUp) return `${counterpart.machine} is being replaced itself`;
+    if (counterpart.condemned) return `${counterpart.machine} is being replaced itself`;
     if (!counterpart.answers) return `${troubleOf(counterpart)} (${name})`;
     if (view.masters.includes(counterpart)) continue;
     if (counterpart.info?.refusesWrites) return `${counterpart.machine}'s disk is full (${name})`;
@@ -36,7 +36,7 @@ export function whyCounterpartCannotServe(machine: RedisMachine, shards: ShardVi
 }
 
 /**
- * Why a given-up machine is to be used again, or undefined: some shard can be served by nobody else. Otherwise
+ * Why a condemned machine is to be used again, or undefined: some shard can be served by nobody else. Otherwise
  * neither of the two would ever be used or replaced, because each waits for the other.
  */
 export function whyNeededAgain(machine: RedisMachine, shards: ShardView[]): string | undefined {
@@ -45,7 +45,7 @@ export function whyNeededAgain(machine: RedisMachine, shards: ShardView[]): stri
     const counterpart = otherOf(view, server);
     // One that is only in doubt may serve in the next moment.
     const isLost =
-      counterpart.out || counterpart.givenUp || (counterpart.answers && view.masters.length === 0);
+      counterpart.out || counterpart.condemned || (counterpart.answers && view.masters.length === 0);
     const reason = isLost ? whyNotPromotable(view, counterpart.machine) : undefined;
     if (!reason || whyUnfit(view, machine)) continue;
     return `${counterpart.out ? troubleOf(counterpart) : reason} (shard ${view.shard.index})`;

@@ -1,6 +1,6 @@
 /** Questions about the replacement of machines, by which the rows of its table are written (policy/replacement.ts). */
 import { type MachineName, machineNames, type RedisMachine, redisMachines } from "../../topology.ts";
-import { isGivenUp, orderFor, replacementOf } from "../memory/memory.ts";
+import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";
 import type { Replacement } from "../memory/replacement.ts";
 import type { Step } from "../steps.ts";
 import type { Known, ShardView } from "../view/view.ts";
@@ -79,7 +79,7 @@ export function launchable(view: ReplacementView): MachineName[] {
   );
 }
 
-/** Why this machine is not launched anew now, or undefined. */
+/** Why the successor of this machine is not launched now, or undefined. */
 function whyHeld(view: ReplacementView, { machine, replacement }: Pending): string | undefined {
   if (replacement.phase !== "tainted") return undefined;
   const { held } = replacement;
@@ -91,7 +91,7 @@ function whyHeld(view: ReplacementView, { machine, replacement }: Pending): stri
   }
   // An `up` whose instance is there but which failed later must still be finished, whatever the budget. It may launch
   // one more and end that instance, so the counterpart is looked at all the same.
-  const isBegun = !isGivenUp(known.facts, known.memory, machine);
+  const isBegun = !isCondemned(known.facts, known.memory, machine);
   const isOrdered = orderFor(known.memory, machine) !== undefined;
   const spent = whyBudgetSpent(durable, machine, wallMs, known.limits.replacementsPerHourMax);
   if (spent && !isOrdered && !isBegun) return `the replacement of ${machine} holds: ${spent}`;

@@ -51,7 +51,7 @@ export const isEpochMissing = (view: ShardView) =>
 // A master that is to be moved.
 
 /** A condemned machine leaves before one whose failover is only ordered: when both are to leave, one must serve meanwhile. */
-const urgencyOf = ({ leaving, givenUp }: ServerView) => (givenUp ? 2 : leaving ? 1 : 0);
+const urgencyOf = ({ leaving, condemned }: ServerView) => (condemned ? 2 : leaving ? 1 : 0);
 const maySucceed = (server: ServerView, master: ServerView) =>
   server.answers && server.synced && !refusesWrites(server) && urgencyOf(server) < urgencyOf(master);
 /** A replica whose copy of the present epoch's first write, the epoch itself, was not seen yet is left to its sync. */
@@ -106,7 +106,7 @@ export const isReliefPossible = (view: ShardView) => areWritesRefused(view) && !
 export function whyNoRelief(view: ShardView): string | undefined {
   const other = replicaOf(view);
   if (!other.answers || !other.synced || !hasReached(view, other)) return `${other.machine} has no copy yet`;
-  if (other.givenUp) return `${other.machine} is being replaced`;
+  if (other.condemned) return `${other.machine} is being replaced`;
   return refusesWrites(other) ? `${other.machine}'s disk is full too` : switchTrouble(view);
 }
 

@@ -19,7 +19,7 @@ export function whyNoSwitchover(view: ShardView): string | undefined {
   if (!master) return `${name} has no master now`;
   const other = otherOf(view, master);
   if (!other.answers) return `${troubleOf(other)} (${name})`;
-  if (other.givenUp || other.leaving) return `${other.machine} is to be replaced itself (${name})`;
+  if (other.condemned || other.leaving) return `${other.machine} is to be replaced itself (${name})`;
   if (other.info?.refusesWrites) return `${other.machine}'s disk is full, so it refuses writes (${name})`;
   if (!other.synced) return `${other.machine} is not in sync with ${master.machine} for ${name}`;
   if ((other.info?.epoch ?? 0) < view.epoch) return `${other.machine} is of an earlier epoch than ${name}`;

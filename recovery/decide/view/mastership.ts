@@ -7,7 +7,7 @@
  */
 import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import { counterpartOf, proxyMachines, type RedisMachine, redisMachines } from "../../topology.ts";
-import { isGivenUp, type LastMaster, type Memory, shardIn } from "../memory/memory.ts";
+import { isCondemned, type LastMaster, type Memory, shardIn } from "../memory/memory.ts";
 import { compareCopies } from "../rules/copies.ts";
 import { copyOf } from "./copy.ts";
 import { sessionTarget } from "./traffic.ts";
@@ -43,7 +43,7 @@ export function isUsurper(evidence: Evidence, shard: number, { machine, info }: 
   if (last?.machine === machine) return false;
   if (last && info.epoch === last.epoch) return true;
   const isOtherInUse = users.length > 0 && !users.includes(machine);
-  if (!isOtherInUse || isGivenUp(facts, memory, counterpartOf(machine))) return false;
+  if (!isOtherInUse || isCondemned(facts, memory, counterpartOf(machine))) return false;
   return last === undefined || (info.epoch ?? 0) > attempted;
 }
 

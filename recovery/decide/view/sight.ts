@@ -42,7 +42,7 @@ function withPatiencePaused(memory: Memory, atMs: number): Memory {
  * The facts without what proves nothing. A probe of monit counts if it began after monit saw again: one that began before may
  * have met the cut, however late it ended. The proxies and app are vantage points of their own, and monit does not know when
  * their probes began. After a break (monit could not ask them, or their process stood still) their word counts when
- * enough probes for a verdict have had the time to begin anew. Patience counts from the same moments.
+ * enough probes for a verdict have had the time to begin again. Patience counts from the same moments.
  */
 export function asSeen(facts: Facts, { sightSinceMs }: Memory): Facts {
   const own = (look: Look) => (sightSinceMs === undefined ? look : sinceSight(look, sightSinceMs));

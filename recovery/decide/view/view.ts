@@ -6,7 +6,7 @@ import { type Facts, type RedisInfo, type Refusal, serverId, type Vantage } from
 import type { Limits } from "../../settings.ts";
 import { counterpartOf, type RedisMachine, redisMachines, type Shard } from "../../topology.ts";
 import {
-  isGivenUp,
+  isCondemned,
   isUnfinished,
   type Memory,
   offsetToHave,
@@ -44,8 +44,8 @@ export interface ServerView {
   looked: boolean;
   /** What it says when it refuses recovery's credentials or commands. */
   refusal?: Refusal;
-  /** Its machine is given up: it is not used any more, whatever it says. */
-  givenUp: boolean;
+  /** Its machine is condemned: recovery does not use the server any more, whatever it says. */
+  condemned: boolean;
   /** Somebody ordered its machine's failover, or the engine does not know its instance and will launch another. */
   leaving: boolean;
   info?: RedisInfo;
@@ -117,9 +117,9 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
   const judgement = standing ?? judgeServer(facts, machine, shard.index);
   const { info, refusal } = server ?? {};
   const monit = server?.looks.monit.state;
-  const givenUp = isGivenUp(facts, memory, machine);
-  // A machine that is given up is being powered off: its silence needs no second witness.
-  const out = isOut(judgement.condition) || (givenUp && monit !== "up");
+  const condemned = isCondemned(facts, memory, machine);
+  // A condemned machine is being powered off: its silence needs no second witness.
+  const out = isOut(judgement.condition) || (condemned && monit !== "up");
   const follows = followsAddress(facts, machine, shard, info);
   const lags = follows && info !== undefined && isBehind(memory, machine, shard.index, info);
   return {
@@ -134,7 +134,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     out,
     looked: out || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
-    givenUp,
+    condemned,
     leaving: orderFor(memory, machine) !== undefined || isUnfinished(facts, memory, machine),
     info,
     followsCounterpart: follows,

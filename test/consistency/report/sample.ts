@@ -56,7 +56,7 @@ const increments: Operation[] = [
 export const incident: Incident = {
   id: "20260101-030005-redis1",
   machine: "redis1",
-  because: "redis1 does not answer on any port (say haproxy1 and haproxy2): redis1 is given up",
+  because: "redis1 does not answer on any port (say haproxy1 and haproxy2): redis1 is condemned",
   firstSignAt: iso(5100),
   noticedAt: iso(5600),
   endedAt: iso(14_000),
@@ -66,7 +66,7 @@ export const incident: Incident = {
     ["fence redis1's server of shard 1", 5605, 5615],
     ["make redis2 master of shard 1 (epoch 2)", 5615, 5620],
     ["send the traffic of shard 1 to redis2", 5620, 5625],
-    ["launch redis1 anew", 6000, 13_000],
+    ["launch a new redis1", 6000, 13_000],
   ].map(([step, from, to]) => ({
     step: String(step),
     startedAt: iso(Number(from)),

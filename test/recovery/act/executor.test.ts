@@ -67,7 +67,7 @@ async function benchInTrouble(): Promise<Bench> {
   return bench;
 }
 
-test("a machine that is given up while another one cannot be launched does not wait for that one's pause", async () => {
+test("a machine that is condemned while another one cannot be launched does not wait for that one's pause", async () => {
   const bench = await benchInTrouble();
   await bench.consider(["haproxy1", { do: "stop monitoring", machine: "haproxy1", because: "gone" }]);
   await bench.consider(["replacement", { do: "taint", machines: ["haproxy1"] }]);

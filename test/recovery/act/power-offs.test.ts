@@ -81,7 +81,7 @@ class Monitor {
   }
 }
 
-/** redis1 is given up and answers; redis2 is master of every shard. */
+/** redis1 is condemned and answers; redis2 is master of every shard. */
 function relieved(): World {
   const world = new World().replacing("redis1", taintedPhase);
   for (const shard of world.shards) {
@@ -129,7 +129,7 @@ test("a monitor that dies between intent and call: its successor does not take t
   expect(relieved().lookAll("redis2", down("silent")).situation("redis1")).toBe("needed-again");
   const alone = monitor.successor();
   alone.world.lookAll("redis2", down("silent"));
-  expect(alone.world.situation("redis1")).toBe("given-up");
+  expect(alone.world.situation("redis1")).toBe("condemned");
 
   const successor = monitor.successor();
   expect(stepsOf(successor)).toContain("power off redis1 (i-redis1)");
@@ -144,9 +144,9 @@ test("one that dies while EC2 is asked, likewise; an instance that runs on for t
   expect(monitor.calls).toHaveLength(1);
   const { world } = monitor.successor();
   world.lookAll("redis2", down("silent"));
-  expect(world.situation("redis1")).toBe("given-up");
+  expect(world.situation("redis1")).toBe("condemned");
   world.facts.machines.redis1.cloud = "shutting-down";
-  expect(world.later(defaultLimits.bootMs).situation("redis1")).toBe("given-up");
+  expect(world.later(defaultLimits.bootMs).situation("redis1")).toBe("condemned");
   world.facts.machines.redis1.cloud = "running";
   expect(world.situation("redis1")).toBe("needed-again");
 });

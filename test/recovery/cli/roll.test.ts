@@ -29,7 +29,7 @@ class System {
   get status(): Status {
     const shards = this.masters.map((master, i) => ({ index: i + 1, master }));
     const { healthy, paused } = this;
-    const rest = { sentence: "redis2 is given up", inProgress: !healthy, machines: [], incidents: [] };
+    const rest = { sentence: "redis2 is condemned", inProgress: !healthy, machines: [], incidents: [] };
     return { healthy, paused, shards, ...rest } as unknown as Status;
   }
 
@@ -111,7 +111,7 @@ test("monit, of which no build is known, is its group's; of another machine that
 });
 
 test.each([
-  ["unhealthy", { healthy: false }, "redis2 is given up"],
+  ["unhealthy", { healthy: false }, "redis2 is condemned"],
   ["paused", { paused: { untilAt: "2026-01-01T00:00:00.000Z", why: "disks" } }, "disks"],
 ])("%s: refused, and nothing is touched", async (_, state, why) => {
   const system = Object.assign(new System(), state);
@@ -223,12 +223,12 @@ test("Ctrl-C: no further machine is begun, and the one under way is the monitor'
 test("the budget counts failures, and a roll is none", () => {
   const launch = (why: string) => {
     const ordered = apply(emptyMemory, { event: "ordered", machine: "redis1", why }, 0);
-    const givenUp = apply(
+    const condemned = apply(
       ordered,
-      { event: "given up", machine: "redis1", instanceId: "i-1", because: why },
+      { event: "condemned", machine: "redis1", instanceId: "i-1", because: why },
       0,
     );
-    return apply(givenUp, { event: "launched", machine: "redis1", instanceId: "i-2" }, 0).durable
+    return apply(condemned, { event: "launched", machine: "redis1", instanceId: "i-2" }, 0).durable
       .replacements;
   };
   expect(launch(rollReason)).toEqual([]);

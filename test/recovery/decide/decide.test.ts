@@ -74,7 +74,7 @@ describe("the first start", () => {
   test("a proxy is registered only when there is somebody to serve", () => {
     expect(new World().brandNew().situation("haproxy1")).toBe("idle");
     const world = new World().freshProxy("haproxy1");
-    expect(world.situation("haproxy1")).toBe("astray");
+    expect(world.situation("haproxy1")).toBe("drifted");
   });
 });
 
@@ -89,7 +89,7 @@ describe("a proxy that somebody changed by hand", () => {
   test("the master's line drains: it is made ready", () => {
     const world = new World();
     Object.assign(world.lines("haproxy1", 1).redis1.traffic, drains);
-    expect(world.decide().sentence).toBe("haproxy1 is put right: shard1/redis1");
+    expect(world.decide().sentence).toBe("haproxy1 has drifted: recovery repairs shard1/redis1");
     expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis1 ready"]);
     expect(stepsOf(world, "haproxy2")).toEqual([]);
   });
@@ -114,7 +114,7 @@ describe("a proxy that somebody changed by hand", () => {
     (change) => {
       const world = new World();
       Object.assign(view(world).holds[1] ?? {}, change);
-      expect(world.situation("haproxy1")).toBe("astray");
+      expect(world.situation("haproxy1")).toBe("drifted");
       expect(stepsOf(world, "haproxy1")).toEqual(["reopen shard1/hold of haproxy1"]);
     },
   );
@@ -122,17 +122,17 @@ describe("a proxy that somebody changed by hand", () => {
   test("a frontend does not listen: it is enabled", () => {
     const world = new World();
     view(world).frontends.shard2 = "paused";
-    expect(world.decide().sentence).toBe("haproxy1 is put right: frontend shard2");
+    expect(world.decide().sentence).toBe("haproxy1 has drifted: recovery repairs frontend shard2");
     expect(stepsOf(world, "haproxy1")).toEqual(["reopen frontend shard2 of haproxy1"]);
   });
 
-  test("it is put right also while its own failover waits for its twin", () => {
+  test("it is repaired also while its own failover waits for its twin", () => {
     const world = new World();
     world.order("haproxy1");
     view(world, "haproxy2").registered = false;
     expect(world.situation("haproxy1")).toBe("needed");
     Object.assign(world.lines("haproxy1", 1).redis1.traffic, drains);
-    expect(world.situation("haproxy1")).toBe("astray");
+    expect(world.situation("haproxy1")).toBe("drifted");
   });
 
   test("a frontend was shut down: the proxy is reloaded, with its twin in its place if that serves", () => {
@@ -157,7 +157,7 @@ describe("a proxy that somebody changed by hand", () => {
 describe("the master machine is silent", () => {
   const lost = () => new World().lookAll("redis1", down("silent"));
 
-  test("every shard fails over, the machine is given up and replaced", () => {
+  test("every shard fails over, the machine is condemned and replaced", () => {
     const world = lost();
     expect(stepsOf(world, "shard 2")).toEqual([
       "fence redis1's server of shard 2",
@@ -202,18 +202,18 @@ describe("the master machine is silent", () => {
     expect(world.situation("shard 1")).toBe("master-lost");
   });
 
-  describe("… and the proxy or the machine is given up, and its replacement waits (Pulumi's lock, program, budget)", () => {
+  describe("… and the proxy or the machine is condemned, and its replacement waits (Pulumi's lock, program, budget)", () => {
     const held = { ...taintedPhase, held: { why: "another program", untilMs: Number.POSITIVE_INFINITY } };
-    const blocked = (...givenUp: ("haproxy1" | "redis1")[]) => {
+    const blocked = (...condemned: ("haproxy1" | "redis1")[]) => {
       const world = lost();
       world.facts.proxies.haproxy1.look = down("silent");
-      for (const machine of givenUp) {
+      for (const machine of condemned) {
         world.replacing(machine, held);
       }
       return world;
     };
 
-    test("what is given up is powered off for the fence, and the cloud's word opens the way", () => {
+    test("what is condemned is powered off for the fence, and the cloud's word opens the way", () => {
       const world = blocked("haproxy1", "redis1");
       expect(stepsOf(world, "shard 1")).toEqual(["power off haproxy1 (i-haproxy1)"]);
       expect(stepsOf(world, "replacement")).toEqual([]);
@@ -406,7 +406,7 @@ describe("refused writes are told, whatever is wrong with the replica", () => {
     ["replica-away", (world) => world.look("redis2", 1, down("refused"))],
     ["replica-syncing", (world) => Object.assign(world.server("redis2", 1).info ?? {}, { follows })],
     [
-      "replica-astray",
+      "replica-drifted",
       (world) => Object.assign(world.server("redis2", 1).info ?? {}, { follows: elsewhere }),
     ],
   ])("%s", (situation, damage) => {
@@ -567,7 +567,7 @@ describe("a server that monit alone watches", () => {
     expect(world(defaultLimits.bootMs - 1000)).toBeUndefined();
   });
 
-  test("… and is given up after it", () => {
+  test("… and is condemned after it", () => {
     expect(world(defaultLimits.bootMs + 1000)).toMatchObject({ condition: "silent", by: ["monit"] });
   });
 });
@@ -638,7 +638,7 @@ describe("old masters and wrong roles", () => {
     const world = new World();
     const follows = { host: "127.0.0.1", port: 1, linkUp: false, syncing: false };
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { runId: "new", follows });
-    expect(world.situation("shard 1")).toBe("replica-astray");
+    expect(world.situation("shard 1")).toBe("replica-drifted");
   });
 
   test("the old term's master alone is not used: better data may exist", () => {
@@ -724,7 +724,7 @@ describe("old masters and wrong roles", () => {
   });
 });
 
-describe("a given-up machine that is back", () => {
+describe("a condemned machine that is back", () => {
   const back = () => {
     const world = new World();
     world.replacing("redis1", taintedPhase);
@@ -736,7 +736,7 @@ describe("a given-up machine that is back", () => {
     const world = withoutCounterpart();
     expect(stepsOf(world, "redis1")).toEqual(["take redis1 back"]);
     expect(world.decide().sentence).toContain(
-      "redis1 was given up, but redis2 does not answer on any port (say haproxy1, haproxy2 and monit) (shard 1): redis1 is taken back",
+      "redis1 is condemned, but redis2 does not answer on any port (say haproxy1, haproxy2 and monit) (shard 1): recovery takes redis1 back",
     );
     world.memory = apply(world.memory, { event: "taken back", machine: "redis1", because: "test" }, 0);
     expect(world.situation("redis1")).toBe("present");
@@ -762,25 +762,25 @@ describe("a given-up machine that is back", () => {
   test("is not used again once its power-off was requested", () => {
     const world = withoutCounterpart();
     world.replacing("redis1", { phase: "tainted", powerOff: "accepted" });
-    expect(world.situation("redis1")).toBe("given-up");
+    expect(world.situation("redis1")).toBe("condemned");
   });
 
   test("is not used again while its counterpart can serve, or is only in doubt", () => {
-    expect(back().situation("redis1")).toBe("given-up");
-    expect(back().lookAll("redis2", failing("silent")).situation("redis1")).toBe("given-up");
+    expect(back().situation("redis1")).toBe("condemned");
+    expect(back().lookAll("redis2", failing("silent")).situation("redis1")).toBe("condemned");
   });
 
   test("an empty one is not", () => {
     const world = withoutCounterpart();
     for (const shard of world.shards)
       world.server("redis1", shard).info = replicaInfo("redis2", 9000 + shard, { epoch: 0 });
-    expect(world.situation("redis1")).toBe("given-up");
+    expect(world.situation("redis1")).toBe("condemned");
   });
 
-  test("given up anew before its taint was taken away: tainted again", () => {
+  test("condemned again before its taint was taken away: tainted again", () => {
     const world = new World();
     world.replacing("redis1", { phase: "taken back" });
-    const event = { event: "given up", machine: "redis1", instanceId: "i-redis1", because: "test" } as const;
+    const event = { event: "condemned", machine: "redis1", instanceId: "i-redis1", because: "test" } as const;
     world.memory = apply(world.memory, event, 0);
     world.memory = apply(world.memory, { event: "untainted", machine: "redis1" }, 0);
     expect(stepsOf(world, "replacement")).toEqual(["taint redis1"]);
@@ -812,7 +812,7 @@ describe("proxies", () => {
     expect(world.decide().sentence).toContain("monit cannot see haproxy1, but app does: it is kept");
   });
 
-  test("one that only monit cannot see is given up when it would have to be told something", () => {
+  test("one that only monit cannot see is condemned when it would have to be told something", () => {
     const world = new World().lookAll("redis1", down("silent"));
     world.facts.proxies.haproxy1.look = down("silent", 2_100);
     expect(world.situation("haproxy1")).toBe("lost");
@@ -856,7 +856,7 @@ describe("proxies", () => {
     expect(world.situation("haproxy1")).toBe("lost");
   });
 
-  test("after monit was blind, patience begins anew", () => {
+  test("after monit was blind, patience begins again", () => {
     const world = new World().clientLook("haproxy1", down("silent"));
     world.facts.proxies.haproxy1.look = down("silent", 60_000);
     world.memory.sightSinceMs = world.facts.nowMs - 100;
@@ -882,14 +882,14 @@ describe("proxies", () => {
     expect(world.situation("haproxy1")).toBe("needed");
   });
 
-  describe("one that is given up and answers again while its replacement waits", () => {
+  describe("one that is condemned and answers again while its replacement waits", () => {
     const back = () => {
       const world = new World();
       world.replacing("haproxy1", taintedPhase);
       return world;
     };
 
-    test("has its servers put right first: clients may use it", () => {
+    test("has its server lines repaired first: clients may use it", () => {
       const world = back();
       Object.assign(world.lines("haproxy1", 1).redis2.traffic, { ready: true, maintenance: false });
       expect(stepsOf(world, "haproxy1")).toEqual(["set servers of haproxy1: traffic 1/redis2 out"]);
@@ -902,13 +902,13 @@ describe("proxies", () => {
     test("unless there is no twin: then it is used until it is replaced", () => {
       const world = back();
       world.facts.proxies.haproxy2.look = down("silent");
-      expect(world.situation("haproxy1")).toBe("given-up");
+      expect(world.situation("haproxy1")).toBe("condemned");
     });
 
     test("and is left alone when it is being powered off", () => {
       const world = back();
       world.replacing("haproxy1", { phase: "tainted", powerOff: "accepted" });
-      expect(world.situation("haproxy1")).toBe("given-up");
+      expect(world.situation("haproxy1")).toBe("condemned");
     });
   });
 
@@ -1010,7 +1010,7 @@ describe("proxies", () => {
         ({ facts }) => Object.assign(facts.proxies.haproxy2.view?.frontends ?? {}, { shard1: "shut" }),
       ],
       [
-        "was given up",
+        "is condemned",
         (world) => {
           world.replacing("haproxy2", condemnedPhase);
         },
@@ -1045,18 +1045,18 @@ describe("proxies", () => {
 });
 
 describe("replacement", () => {
-  const givenUp = () => {
+  const condemned = () => {
     const world = new World().lookAll("redis1", down("silent"));
     world.replacing("redis1", condemnedPhase);
     return world;
   };
 
   test("the taint comes at once, whatever else is to be waited for", () => {
-    expect(stepsOf(givenUp(), "replacement")).toEqual(["taint redis1"]);
+    expect(stepsOf(condemned(), "replacement")).toEqual(["taint redis1"]);
   });
 
   test("the launch waits until the counterpart serves every shard", () => {
-    const world = givenUp();
+    const world = condemned();
     world.replacing("redis1", taintedPhase);
     expect(world.decide().sentence).toContain(
       "the replacement of redis1 waits: redis2 is not master of shard 1",
@@ -1066,11 +1066,11 @@ describe("replacement", () => {
     expect(stepsOf(world, "replacement")).toEqual([
       "compare the program with the one that the last up ran",
       "power off redis1 (i-redis1)",
-      "launch redis1 anew",
+      "launch a new redis1",
     ]);
   });
 
-  test("a spent budget holds it, loudly, unless somebody orders it", () => {
+  test("a spent budget holds it, and people are told, unless somebody orders it", () => {
     const world = new World();
     world.replacing("haproxy1", taintedPhase);
     world.memory.durable.replacements = Array.from({ length: 10 }, () => ({
@@ -1079,7 +1079,7 @@ describe("replacement", () => {
     }));
     expect(world.decide().sentence).toContain("haproxy1 was replaced 10 times within an hour");
     world.order("haproxy1");
-    expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+    expect(stepsOf(world, "replacement")).toContain("launch a new haproxy1");
   });
 
   describe("an up that was killed after it had launched another instance", () => {
@@ -1090,7 +1090,7 @@ describe("replacement", () => {
     };
 
     test("is finished while the counterpart serves: one more may be launched", () => {
-      expect(stepsOf(unfinished(), "replacement")).toContain("launch redis2 anew");
+      expect(stepsOf(unfinished(), "replacement")).toContain("launch a new redis2");
     });
 
     test("waits while the counterpart does not serve: that instance may hold the only copy", () => {
@@ -1118,7 +1118,7 @@ describe("replacement", () => {
     ]).flat();
     expect(world.decide().sentence).toContain('run "barton forgive haproxy1" on monit');
     world.memory = apply(world.memory, { event: "forgiven", machine: "haproxy1" }, world.facts.wallMs);
-    expect(stepsOf(world, "replacement")).toContain("launch haproxy1 anew");
+    expect(stepsOf(world, "replacement")).toContain("launch a new haproxy1");
     // Another machine's budget is its own.
     expect(world.memory.durable.replacements).toEqual(Array.from({ length: 10 }, () => spend("redis1")));
   });

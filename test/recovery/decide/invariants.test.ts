@@ -87,12 +87,12 @@ const worldCase = fc.record({
     },
     fc.constantFrom<Phase>({ phase: "taken back" }, { phase: "launched" }),
   ),
-  /** Another instance than the given-up one is there, though its launch is not known to have ended. */
+  /** Another instance than the condemned one is there, though its launch is not known to have ended. */
   isUnfinished: mostly(false),
   attempted: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.nat(3)),
   /** The counterpart of the usual master was seen serving last. */
   lastOnRedis2: mostly(false),
-  givenUp: fc.option(fc.constantFrom("redis1" as const, "redis2" as const, "haproxy1" as const), {
+  condemned: fc.option(fc.constantFrom("redis1" as const, "redis2" as const, "haproxy1" as const), {
     nil: undefined,
   }),
   ordered: fc.option(fc.constantFrom("redis1" as const, "haproxy2" as const), { nil: undefined }),
@@ -146,7 +146,7 @@ function build(given: WorldCase): World {
       world.remembered(shard).master = { machine: "redis2", runId: "run-redis2", epoch: 1 };
     if (!given.inSync) delete world.remembered(shard).inSync;
   }
-  const { givenUp: machine, phase, isUnfinished } = given;
+  const { condemned: machine, phase, isUnfinished } = given;
   const instanceId = isUnfinished ? "i-former" : `i-${machine}`;
   if (machine) world.replacing(machine, phase, instanceId);
   if (given.ordered) world.order(given.ordered);
@@ -233,7 +233,7 @@ const serves = (world: World, machine: RedisMachine) =>
     return looks.monit.state === "up" && info !== undefined && !isOut;
   });
 
-test("rule 5: no redis machine is launched anew or powered off unless its counterpart is master of every shard, or nothing of it serves", () => {
+test("rule 5: no redis machine is replaced or powered off unless its counterpart is master of every shard, or nothing of it serves", () => {
   holds((world, outcome) => {
     const powerOffs = stepsOf(outcome, "power off").map(({ machine }) => machine);
     const launches = stepsOf(outcome, "launch").flatMap(({ machines }) => machines);
@@ -247,11 +247,11 @@ test("rule 5: no redis machine is launched anew or powered off unless its counte
   });
 });
 
-test("app is given up by the cloud's word only, or because monit and a proxy miss it and no proxy hears it", () => {
+test("app is condemned by the cloud's word only, or because monit and a proxy miss it and no proxy hears it", () => {
   holds((world, outcome) => {
     const { app, proxies, machines } = world.facts;
-    const isGivenUp = stepsOf(outcome, "stop monitoring").some(({ machine }) => machine === "app");
-    if (!isGivenUp || !["running", "pending"].includes(machines.app.cloud ?? "")) return;
+    const isCondemned = stepsOf(outcome, "stop monitoring").some(({ machine }) => machine === "app");
+    if (!isCondemned || !["running", "pending"].includes(machines.app.cloud ?? "")) return;
     expect(app.look).toMatchObject({ state: "down", silence: "silent" });
     const answers = proxyMachines.filter((proxy) => proxies[proxy].look.state === "up");
     const lately = answers.map((proxy) => proxies[proxy].view?.hearing?.lately[machines.app.address ?? ""]);

@@ -38,7 +38,7 @@ test("an incident is recorded with each step's start, end and outcome", async ()
   const end = journal.step("redis1", "fence redis1");
   pass(12);
   end("done");
-  const failed = journal.step("redis1", "launch redis1 anew");
+  const failed = journal.step("redis1", "launch a new redis1");
   pass(100);
   failed("failed: no capacity");
   pass(888);
@@ -61,7 +61,7 @@ test("an incident is recorded with each step's start, end and outcome", async ()
         tookMs: 12,
         outcome: "done",
       },
-      { step: "launch redis1 anew", outcome: "failed: no capacity", tookMs: 100 },
+      { step: "launch a new redis1", outcome: "failed: no capacity", tookMs: 100 },
     ],
   });
   if (incident) expect(describeIncident(incident)).toContain("0.500 s   fence redis1: done (12 ms)");
@@ -83,7 +83,7 @@ test("an open incident is continued after a restart, its interrupted steps are m
   const journal = journalOf();
   journal.open("haproxy1", "gone", undefined);
   journal.step("haproxy1", "taint haproxy1")("done");
-  journal.step("haproxy1", "launch haproxy1 anew");
+  journal.step("haproxy1", "launch a new haproxy1");
   // Written with the next change; here the monitor dies first, and the file shows what was known.
   await files.settled();
   const next = journalOf(await incidentsNow());

@@ -27,11 +27,11 @@ describe.runIf(canSilence)("silence", () => {
     expect(status.incidents.at(-1)).toMatchObject({
       machine: "app",
       situation: "lost",
-      because: "app does not answer monit, and haproxy1 and haproxy2 do not hear it: app is given up",
+      because: "app does not answer monit, and haproxy1 and haproxy2 do not hear it: app is condemned",
     });
   });
 
-  test("app that only monit cannot see is kept, loudly", async () => {
+  test("app that only monit cannot see is not replaced, and people are told", async () => {
     silenceBetween("127.0.0.1", world.machine("app").address);
     await world.until("that it is kept", () =>
       world.status?.sentence.includes("monit cannot see app, but haproxy1 and haproxy2 hear it: it is kept"),

@@ -83,7 +83,7 @@ describe("the monitor's socket", () => {
         "drain haproxy2: done",
         "unregister haproxy2: done",
         "stop monitoring haproxy2: done",
-        "launch haproxy2 anew: done",
+        "launch a new haproxy2: done",
         "register haproxy2: done",
       ]),
     );

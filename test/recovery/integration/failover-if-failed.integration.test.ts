@@ -60,7 +60,7 @@ test("a lost machine's replacement is followed to its end", async () => {
     ok: true,
     message: "haproxy2 is replaced and well",
   });
-  expect(lines.join()).toContain("launch haproxy2 anew");
+  expect(lines.join()).toContain("launch a new haproxy2");
   expect(world.calls).toEqual(["taint haproxy2", "power off i-haproxy2-0", "launch haproxy2"]);
 });
 

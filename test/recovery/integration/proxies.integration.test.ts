@@ -1,4 +1,4 @@
-/** Proxies fail, restart, come anew, or are changed by hand. */
+/** Proxies fail, restart, come new, or are changed by hand. */
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RuntimeApi } from "../../../recovery/observe/runtime-api.ts";
@@ -61,12 +61,12 @@ test("a proxy that is reloaded by hand gets its servers back", async () => {
   expect(targets()).toEqual([bothTo("redis1"), bothTo("redis1")]);
 });
 
-test("a proxy that was changed by hand is put right", async () => {
+test("a proxy that was changed by hand is repaired", async () => {
   await askProxy("haproxy2", "set server shard1/redis2 state ready");
   await askProxy("haproxy2", "set server shard1/redis1 state maint");
   await askProxy("haproxy2", "set server probe2/redis2 state maint");
   await world.until("the correction", () =>
-    world.lines.some((line) => line.startsWith("") && line.includes("put right")),
+    world.lines.some((line) => line.startsWith("") && line.includes("recovery repairs")),
   );
   await world.untilHealthy();
   expect(targets()).toEqual([bothTo("redis1"), bothTo("redis1")]);
@@ -80,13 +80,13 @@ test.each([
   ["the master's line is set down", "set server shard1/redis1 health down", "shard1/redis1"],
   ["the frontend is disabled", "disable frontend shard1", "frontend shard1"],
 ])(
-  "a proxy whose traffic was stopped by hand (%s) is put right, and traffic flows again",
+  "a proxy whose traffic was stopped by hand (%s) is repaired, and traffic flows again",
   async (_, command, name) => {
     const traffic = new Traffic(world.machine("haproxy1").address, 8001);
     await traffic.flowing();
     await askProxy("haproxy1", command);
     await world.until("the correction", () =>
-      world.lines.some((line) => line.includes(`haproxy1 is put right: ${name}`)),
+      world.lines.some((line) => line.includes(`haproxy1 has drifted: recovery repairs ${name}`)),
     );
     await world.untilHealthy();
     await traffic.flowing();
@@ -106,10 +106,10 @@ test.each([
   "set server shard1/hold weight 0",
   "set server shard1/hold health down",
   "set server shard1/hold addr 127.0.0.9 port 9",
-])("hold is put right, so that traffic waits for the next master instead of failing: %s", async (command) => {
+])("hold is repaired, so that traffic waits for the next master instead of failing: %s", async (command) => {
   await askProxy("haproxy1", command);
   await world.until("the correction", () =>
-    world.lines.some((line) => line.includes("haproxy1 is put right: shard1/hold")),
+    world.lines.some((line) => line.includes("haproxy1 has drifted: recovery repairs shard1/hold")),
   );
   await world.untilHealthy();
   const traffic = new Traffic(world.machine("haproxy1").address, 8001);
@@ -121,7 +121,7 @@ test.each([
   expect((await traffic.stop()).errorsAnew).toBeLessThanOrEqual(1);
 });
 
-test("a line that drains is not fenced: its master is given up only when it is out, with its sessions cut", async () => {
+test("a line that drains is not fenced: its master is replaced only when it is out, with its sessions cut", async () => {
   const traffic = new Traffic(world.machine("haproxy1").address, 8001);
   await traffic.flowing();
   world.reconciler.pause.begin(3_600_000, "so that the line still drains when the order comes");
@@ -129,7 +129,7 @@ test("a line that drains is not fenced: its master is given up only when it is o
   await askProxy("haproxy1", "set server shard1/redis2 weight 0");
   await world.until("the drain to be seen", () => targets()?.[0]?.haproxy1 === null);
   await world.until("the status to say so", () =>
-    world.status?.sentence.includes("haproxy1 is put right: shard1/redis1"),
+    world.status?.sentence.includes("haproxy1 has drifted: recovery repairs shard1/redis1"),
   );
   expect(world.status?.healthy).toBe(false);
   world.machine("redis1").stop(9001);
@@ -151,7 +151,7 @@ test("a registration without weight, and a health page that does not listen: app
   await world.until("the registration", says("register haproxy1"));
   await world.until("the page to tell it", () => isRegistered("haproxy1"));
   await askProxy("haproxy1", "disable frontend health");
-  await world.until("the correction", says("haproxy1 is put right: frontend health"));
+  await world.until("the correction", says("haproxy1 has drifted: recovery repairs frontend health"));
   await world.until("the page", () => isRegistered("haproxy1"));
   await world.untilHealthy();
 });

@@ -55,7 +55,7 @@ test("a machine loses its power: noticed, replaced, well; clients have waited", 
   expect(report.noticedMs).toBeGreaterThan(0);
   expect(report.wellMs).toBeGreaterThan(report.noticedMs ?? 0);
   expect(report.steps.map(({ step }) => step)).toEqual(
-    expect.arrayContaining(["launch redis1 anew", expect.stringMatching(/^make redis2 master of shard 1/)]),
+    expect.arrayContaining(["launch a new redis1", expect.stringMatching(/^make redis2 master of shard 1/)]),
   );
   expect(report.clients.probes).toBeGreaterThan(50);
   // Each shard's traffic waited while it had no master, and not longer than all of it took.

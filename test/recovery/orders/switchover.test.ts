@@ -16,7 +16,7 @@ function server(machine: RedisMachine, changes: Partial<ServerView>): ServerView
     heard: true,
     out: false,
     looked: true,
-    givenUp: false,
+    condemned: false,
     leaving: false,
     followsCounterpart: false,
     synced: false,

@@ -11,8 +11,8 @@ const nowMs = 5_000;
 const onDisk = (memory: Memory): unknown => JSON.parse(JSON.stringify(memory.durable));
 const having = (...events: Remembered[]) =>
   events.reduce((memory, event) => apply(memory, event, 0), emptyMemory);
-const givenUp = {
-  event: "given up",
+const condemned = {
+  event: "condemned",
   machine: "redis1",
   instanceId: "i-redis1",
   because: "it is silent",
@@ -24,10 +24,10 @@ function full(): Memory {
   world.memory = apply(world.memory, { event: "ordered", machine: "haproxy2", why: "by hand" }, 0);
   const events: Remembered[] = [
     { event: "promoting", shard: 1, epoch: 2 },
-    { ...givenUp, machine: "haproxy1", instanceId: "i-haproxy1" },
+    { ...condemned, machine: "haproxy1", instanceId: "i-haproxy1" },
     { event: "tainted", machine: "haproxy1" },
     { event: "launched", machine: "haproxy1", instanceId: "i-2" },
-    givenUp,
+    condemned,
     { event: "recorded", instanceId: "i-monit" },
   ];
   world.memory = events.reduce((memory, event) => apply(memory, event, world.facts.wallMs), world.memory);
@@ -57,7 +57,7 @@ describe("what is whole", () => {
   test("a hold is forgotten: its end is of another process's clock", () => {
     const held = { event: "held", machine: "redis1", why: "another program", untilMs: 1e9 } as const;
     const { memory, dropped } = revive(
-      onDisk(having(givenUp, { event: "tainted", machine: "redis1" }, held)),
+      onDisk(having(condemned, { event: "tainted", machine: "redis1" }, held)),
       nowMs,
     );
     expect(dropped).toEqual([]);

@@ -18,22 +18,26 @@ describe("app", () => {
     world.facts.machines.app.cloud = cloud;
     world.facts.app.look = down("silent");
     expect(stepsOf(world, "app")).toEqual(["stop monitoring app"]);
-    expect(world.decide().sentence).toContain(`app is ${cloud}, says the cloud: app is given up`);
+    expect(world.decide().sentence).toContain(`app is ${cloud}, says the cloud: app is condemned`);
   });
 
-  test("given up: tainted, powered off, launched; no other machine waits for that or is touched", () => {
+  test("condemned: tainted, powered off, launched; no other machine waits for that or is touched", () => {
     const world = new World();
     world.facts.machines.app.cloud = "stopped";
     const because = "app is stopped, says the cloud";
-    const given = apply(world.memory, { event: "given up", machine: "app", instanceId: "i-app", because }, 0);
+    const given = apply(
+      world.memory,
+      { event: "condemned", machine: "app", instanceId: "i-app", because },
+      0,
+    );
     world.memory = given;
-    expect(world.situation("app")).toBe("given-up");
+    expect(world.situation("app")).toBe("condemned");
     expect(stepsOf(world, "replacement")).toEqual(["taint app"]);
     world.memory = apply(given, { event: "tainted", machine: "app" }, 0);
     expect(stepsOf(world, "replacement")).toEqual([
       "compare the program with the one that the last up ran",
       "power off app (i-app)",
-      "launch app anew",
+      "launch a new app",
     ]);
     const steps = world.decide().decisions.flatMap((one) => one.steps.map(() => one.subject));
     expect(new Set(steps)).toEqual(new Set(["replacement"]));
@@ -87,13 +91,13 @@ describe("app does not answer monit", () => {
   }
   const sentenceOf = (world: World) => world.decide().sentence;
 
-  test("nor does any proxy hear it: given up, with an incident that says why", () => {
+  test("nor does any proxy hear it: condemned, with an incident that says why", () => {
     const world = silentFor(2_000, "before", "before");
     const decision = world.decide().decisions.find(({ subject }) => subject === "app");
     expect(decision).toMatchObject({ situation: "lost", opens: true, about: "app", settled: false });
     expect(decision?.sinceMs).toBe(world.facts.app.look.sinceMs);
     expect(decision?.because).toBe(
-      "app does not answer monit, and haproxy1 and haproxy2 do not hear it: app is given up",
+      "app does not answer monit, and haproxy1 and haproxy2 do not hear it: app is condemned",
     );
     expect(stepsOf(world, "app")).toEqual(["stop monitoring app"]);
   });
@@ -164,7 +168,7 @@ describe("app does not answer monit", () => {
     expect(stepsOf(world, "app")).toEqual([]);
   });
 
-  test("it was just launched: it has its time to boot, and is given up if it never comes", () => {
+  test("it was just launched: it has its time to boot, and is condemned if it never comes", () => {
     const world = silentFor(defaultLimits.bootMs - 1, "never", "never");
     delete world.facts.app.view;
     expect(world.situation("app")).toBe("starting");

@@ -34,7 +34,7 @@ test("machines come first", () => {
   const world = newMonit();
   world.facts.machines.app.cloud = "stopped";
   const because = "app is off";
-  world.memory = apply(world.memory, { event: "given up", machine: "app", instanceId: "i-app", because }, 0);
+  world.memory = apply(world.memory, { event: "condemned", machine: "app", instanceId: "i-app", because }, 0);
   expect(stepsOf(world)).toEqual(["taint app"]);
 });
 

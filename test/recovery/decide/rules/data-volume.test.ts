@@ -42,7 +42,7 @@ function comesBack(world: World, machine: RedisMachine, file: Partial<RedisInfo>
 }
 
 describe("both redis machines are lost", () => {
-  test("both are given up, and replaced by one run, whatever their counterparts do", () => {
+  test("both are condemned, and replaced by one run, whatever their counterparts do", () => {
     const world = bothOff();
     for (const machine of redisMachines) {
       expect(world.situation(machine)).toBe("machine-dead");
@@ -54,7 +54,7 @@ describe("both redis machines are lost", () => {
       "compare the program with the one that the last up ran",
       "power off redis1 (i-redis1)",
       "power off redis2 (i-redis2)",
-      "launch redis1 and redis2 anew",
+      "launch a new redis1 and redis2",
     ]);
   });
 
@@ -172,7 +172,7 @@ test("a replica without everything brings its lost master back from its volume, 
   expect(world.situation("redis1")).toBe("machine-dead");
 });
 
-test("a successor that is lost before it was ever seen is given up in its turn", () => {
+test("a successor that is lost before it was ever seen is condemned in its turn", () => {
   const world = new World().lookAll("redis2", down("silent"));
   world.replacing("redis2", { phase: "launched" });
   expect(world.situation("replacement")).toBe("arriving");

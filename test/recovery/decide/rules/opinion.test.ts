@@ -20,8 +20,8 @@ const monitSees = (world: World, look: typeof up) => {
 };
 const having = (memory: Memory, ...events: Remembered[]) =>
   events.reduce((before, event) => apply(before, event, 0), memory);
-const givenUp = (machine: MachineName): Remembered => ({
-  event: "given up",
+const condemned = (machine: MachineName): Remembered => ({
+  event: "condemned",
   machine,
   instanceId: `i-${machine}`,
   because: "test",
@@ -46,7 +46,7 @@ test.each(machineRows)(
     const opinions = (["redis1", "haproxy1", "app"] as const).map((machine) =>
       opinionOf(machine, [{ subject: machine, situation }], memory, facts),
     );
-    if (condemning.includes(situation) || situation.startsWith("given-up"))
+    if (condemning.includes(situation) || situation.startsWith("condemned"))
       expect(opinions).not.toContain("sound");
   },
 );
@@ -91,13 +91,13 @@ describe("a redis machine", () => {
 
   test("that is being replaced has failed, also while its successor boots; one that is taken back has not", () => {
     const world = new World();
-    world.memory = having(world.memory, givenUp("redis1"));
+    world.memory = having(world.memory, condemned("redis1"));
     expect(opinion(world, "redis1")).toBe("failed");
     world.facts.machines.redis1.instanceId = "i-new";
     world.lookAll("redis1", none);
     expect(opinion(world, "redis1")).toBe("failed");
     const taken = new World();
-    taken.memory = having(taken.memory, givenUp("redis1"), {
+    taken.memory = having(taken.memory, condemned("redis1"), {
       event: "taken back",
       machine: "redis1",
       because: "it is needed",
