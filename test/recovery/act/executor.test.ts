@@ -7,6 +7,7 @@ import type { Step } from "../../../recovery/decide/steps.ts";
 import type { Journal } from "../../../recovery/incidents/journal.ts";
 import { silentLog } from "../../../recovery/log.ts";
 import type { MachineName } from "../../../recovery/topology.ts";
+import { topologyOf } from "../world-of-facts.ts";
 
 /** An executor whose engine fails for as long as the cloud's API is full. */
 class Bench {
@@ -151,4 +152,219 @@ test("what is remembered is on disk before the first step, and after each one", 
   const kept = ["on disk?", "on disk"];
   const [given, taken] = order.filter((word) => !word.startsWith("on disk"));
   expect(order).toEqual([...kept, given, ...kept, taken, ...kept]);
+});
+
+/** An executor whose steps are commands to one redis server, and what happens around them. */
+class Stage {
+  readonly order: string[] = [];
+  readonly logged: unknown[][] = [];
+  nowMs = 0;
+  /** What the second decision, under the lock, says. */
+  again: (subject: Subject) => Decision | undefined = () => undefined;
+  command: () => Promise<void> = async () => {};
+  readonly executor = new Executor({
+    world: {
+      board: {
+        refresh: async (shards: number[]) => void this.order.push(`look at [${shards}]`),
+        redis: () => ({
+          run: async ([words = []]: string[][]) => {
+            this.order.push(words.join(" "));
+            await this.command();
+          },
+        }),
+        facts: () => ({ machines: { redis1: { address: "10.0.0.1" } } }),
+      },
+      topology: topologyOf(2),
+      engine: { launch: async () => void this.order.push("launch") },
+      clock: { now: () => this.nowMs },
+      log: {
+        info: (...words: unknown[]) => void this.logged.push(words),
+        error: (...words: unknown[]) => void this.logged.push(words),
+      },
+      remember: (event: Remembered) => void this.remembered.push(event),
+    } as unknown as World,
+    journal: {
+      step: (about: string | undefined, text: string, kind: string) => {
+        this.order.push(`incident ${about}: ${text} (${kind})`);
+        return (result: string) => void this.order.push(result);
+      },
+    } as unknown as Journal,
+    reconsider: (subject) => this.again(subject),
+    kept: async () => true,
+    onEnd: () => void this.order.push("end"),
+  });
+  readonly remembered: Remembered[] = [];
+}
+
+const decisionOf = (subject: Subject, ...steps: Step[]): Decision => {
+  return { subject, steps, situation: "x", because: "y", settled: false, opens: false, about: "redis1" };
+};
+const follow = (shard: number): Step => ({ do: "follow", shard, machine: "redis2", master: "redis1" });
+const launchStep: Step = { do: "launch", machines: ["redis1"] };
+
+test("a plan: look at the shards, decide again, do the steps into the incident, look again", async () => {
+  const stage = new Stage();
+  const decision = decisionOf("shard 2", follow(2));
+  stage.again = () => {
+    stage.order.push("decide again");
+    return decision;
+  };
+  stage.executor.consider([decision, decisionOf("replacement")]);
+  expect([...stage.executor.busy]).toEqual(["shard 2"]);
+  await stage.executor.idle();
+  expect(stage.order).toEqual([
+    "look at [2]",
+    "decide again",
+    "incident redis1: make redis2 replica of redis1 for shard 2 (follow)",
+    "REPLICAOF 10.0.0.1 9002",
+    "done",
+    "look at [2]",
+    "end",
+  ]);
+  expect(stage.executor.busy.size).toBe(0);
+});
+
+test("machines come before shards, whatever the order of the decisions", async () => {
+  const stage = new Stage();
+  const steps: Step[] = [{ do: "stop monitoring", machine: "redis1", because: "gone" }];
+  stage.again = (subject) => void stage.order.push(subject);
+  stage.executor.consider([
+    decisionOf("shard 1", follow(1)),
+    decisionOf("redis1", ...steps),
+    decisionOf("shard 2", follow(2)),
+  ]);
+  await stage.executor.idle();
+  expect(stage.order.slice(0, 4)).toEqual(["look at [1,2]", "redis1", "shard 1", "shard 2"]);
+  // No shard is looked at after the plan of a machine.
+  expect(stage.order).toContain("look at []");
+});
+
+test("nothing to do, nothing to look at", () => {
+  const stage = new Stage();
+  stage.executor.consider([decisionOf("shard 1"), decisionOf("redis1")]);
+  expect(stage.order).toEqual([]);
+});
+
+test("a subject with a plan under way gets no second one", async () => {
+  const stage = new Stage();
+  const decision = decisionOf("shard 1", follow(1));
+  stage.again = () => decision;
+  stage.executor.consider([decision]);
+  stage.executor.consider([decision]);
+  await stage.executor.idle();
+  expect(stage.order.filter((word) => word.startsWith("REPLICAOF"))).toHaveLength(1);
+});
+
+test("nothing is left to do under the lock: a good result, no trouble", async () => {
+  const stage = new Stage();
+  stage.executor.consider([decisionOf("shard 1", follow(1))]);
+  await stage.executor.idle();
+  expect(stage.order).toEqual(["look at [1]", "look at [1]", "end"]);
+  expect(stage.executor.troubles.size).toBe(0);
+});
+
+test("the epoch of a promotion is remembered before anything is done, and only a promotion's", async () => {
+  const stage = new Stage();
+  const promotion: Step = { do: "promote", shard: 1, machine: "redis2", epoch: 7 };
+  stage.again = () => decisionOf("shard 1", follow(1), promotion);
+  stage.command = async () => {
+    expect(stage.remembered).toEqual([{ event: "promoting", shard: 1, epoch: 7 }]);
+  };
+  stage.executor.consider([decisionOf("shard 1", follow(1))]);
+  await stage.executor.idle();
+  expect(stage.remembered[0]).toEqual({ event: "promoting", shard: 1, epoch: 7 });
+  expect(stage.order).toContain("REPLICAOF NO ONE");
+});
+
+test.each<[string, Step[]]>([
+  ["another machine is to be launched", [{ do: "launch", machines: ["redis2"] }]],
+  ["nothing is to be done", []],
+])("a launch is decided once more right before it: not done when %s by then", async (_, later) => {
+  const stage = new Stage();
+  const answers = [decisionOf("replacement", launchStep), decisionOf("replacement", ...later)];
+  stage.again = () => answers.shift();
+  stage.executor.consider([decisionOf("replacement", launchStep)]);
+  await stage.executor.idle();
+  expect(stage.order).not.toContain("launch");
+  expect(stage.logged).toEqual([
+    [{ subject: "replacement" }, "not done any more, things have changed: launch redis1 anew"],
+  ]);
+});
+
+test("a subject that is gone at the last look is not launched either", async () => {
+  const stage = new Stage();
+  const answers = [decisionOf("replacement", launchStep)];
+  stage.again = () => answers.shift();
+  stage.executor.consider([decisionOf("replacement", launchStep)]);
+  await stage.executor.idle();
+  expect(stage.order).not.toContain("launch");
+  expect(stage.executor.troubles.size).toBe(0);
+});
+
+test("a launch that still holds is done, among other steps, without a word in the log", async () => {
+  const stage = new Stage();
+  stage.again = () => decisionOf("replacement", { do: "power off", machine: "redis1" }, launchStep);
+  stage.executor.consider([decisionOf("replacement", launchStep)]);
+  await stage.executor.idle();
+  expect(stage.order).toContain("launch");
+  expect(stage.logged).toEqual([]);
+});
+
+test("a step that fails ends the plan: incident, log and status say why, and the pause doubles", async () => {
+  const stage = new Stage();
+  const decision = decisionOf("shard 1", follow(1), follow(1));
+  stage.again = () => decision;
+  stage.command = () => Promise.reject(new Error("refused"));
+  stage.executor.consider([decision]);
+  await stage.executor.idle();
+  expect(stage.order.filter((word) => word.startsWith("failed"))).toEqual(["failed: refused"]);
+  expect(stage.executor.troubles.get("shard 1")).toEqual({ message: "refused", failures: 1, nextMs: 100 });
+  expect(stage.logged).toEqual([[{ subject: "shard 1", failures: 1, nextTryInMs: 100 }, "failed: refused"]]);
+  stage.nowMs = 100;
+  stage.executor.consider([decision]);
+  await stage.executor.idle();
+  expect(stage.executor.troubles.get("shard 1")).toEqual({ message: "refused", failures: 2, nextMs: 300 });
+});
+
+test("a subject that is settled again has no trouble any more", async () => {
+  const stage = new Stage();
+  stage.again = () => decisionOf("shard 1", follow(1));
+  stage.command = () => Promise.reject(new Error("refused"));
+  stage.executor.consider([decisionOf("shard 1", follow(1))]);
+  await stage.executor.idle();
+  stage.executor.consider([decisionOf("shard 1")]);
+  expect(stage.executor.troubles.size).toBe(1);
+  stage.executor.consider([{ ...decisionOf("shard 1"), settled: true }]);
+  expect(stage.executor.troubles.size).toBe(0);
+});
+
+test("after stop no plan and no further step begins, and what ends then is no trouble", async () => {
+  const stage = new Stage();
+  const decision = decisionOf("shard 1", follow(1), follow(1));
+  stage.again = () => decision;
+  stage.command = async () => stage.executor.stop();
+  stage.executor.consider([decision]);
+  await stage.executor.idle();
+  expect(stage.order.filter((word) => word.startsWith("REPLICAOF"))).toHaveLength(1);
+  expect(stage.executor.troubles.size).toBe(0);
+  expect(stage.logged).toEqual([]);
+  stage.order.length = 0;
+  stage.executor.consider([decision]);
+  expect(stage.order).toEqual([]);
+});
+
+test("while a plan runs, the outcome shows its decision, not what its half-done steps look like", async () => {
+  const stage = new Stage();
+  const started = { ...decisionOf("shard 1", follow(1)), because: "shard 1 gets its replica" };
+  const seen = { ...decisionOf("shard 1"), because: "shard 1 looks odd" };
+  const other = { ...decisionOf("redis2"), because: "redis2 serves", settled: true };
+  const outcome = { decisions: [seen, other], sentence: "odd", settled: true } as unknown as Outcome;
+  expect(stage.executor.asActedUpon(outcome)).toBe(outcome);
+  stage.again = () => started;
+  stage.executor.consider([started]);
+  const shown = stage.executor.asActedUpon(outcome);
+  expect(shown.decisions).toEqual([started, other]);
+  expect(shown.sentence).toBe(sentenceOf([started, other]));
+  expect(shown.settled).toBe(false);
+  await stage.executor.idle();
 });

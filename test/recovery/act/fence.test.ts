@@ -19,6 +19,9 @@ function worldWhere(line: { ready: boolean; maintenance: boolean }): World {
   return { board: { proxy: () => link }, clock: systemClock } as unknown as World;
 }
 
+/** A clock on which no wait takes time. */
+const hurried = { ...systemClock, sleep: async () => {} };
+
 const order = { shard: 1, machine: "redis1", proxies: ["haproxy1"] } as const;
 const fenceIn = (world: World) => fence(world, { ...order, proxies: [...order.proxies] });
 
@@ -33,4 +36,16 @@ test.each([
   await expect(fenceIn(worldWhere(line))).rejects.toThrow(
     "haproxy1 did not confirm that redis1 is out for shard 1",
   );
+});
+
+test("a proxy that does not know the shard, or does not answer, has confirmed nothing", async () => {
+  const world = worldWhere({ ready: false, maintenance: true });
+  const silent = { proxy: () => ({ ...world.board.proxy("haproxy1"), ask: () => new Promise(() => {}) }) };
+  const at = (board: unknown) => ({ ...world, clock: hurried, board }) as World;
+  const message = "haproxy1 did not confirm that redis1 is out for shard 1";
+  await expect(fenceIn(at(silent))).rejects.toThrow(message);
+  const without = {
+    proxy: () => ({ ...world.board.proxy("haproxy1"), ask: async () => ({ view: { shards: {} } }) }),
+  };
+  await expect(fenceIn(at(without))).rejects.toThrow(message);
 });

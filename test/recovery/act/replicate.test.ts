@@ -4,6 +4,7 @@ import { catchUp } from "../../../recovery/act/replicate.ts";
 import type { World } from "../../../recovery/act/world.ts";
 import type { RedisMachine } from "../../../recovery/topology.ts";
 import { addresses, masterInfo, topologyOf } from "../world-of-facts.ts";
+import { FakeWorld } from "./fake-world.ts";
 
 /** Time passes only by waiting; a machine without an offset leaves every question without an answer. */
 function worldWhere(offsets: Partial<Record<RedisMachine, number>>) {
@@ -67,3 +68,47 @@ test.each<[string, Partial<Record<RedisMachine, number>>]>([
     expect(waitedMs()).toBe(limitMs);
   },
 );
+
+test.each<RedisMachine>(["redis1", "redis2"])(
+  "%s refuses recovery: the switch fails with its words",
+  async (machine) => {
+    const bench = new FakeWorld();
+    bench.answers[machine] = { refusal: { kind: "busy", text: "BUSY a script runs" } };
+    await expect(catchUp(bench.world, { shard: 1, from: "redis1", to: "redis2" })).rejects.toThrow(
+      `${machine} refuses recovery: BUSY a script runs`,
+    );
+  },
+);
+
+test("the traffic goes back to the old master by the proxies that answer, and by no other", async () => {
+  const bench = new FakeWorld();
+  bench.answers.redis2 = { info: masterInfo({ offset: 1 }) };
+  bench.facts.facts.proxies.haproxy2.look = { state: "failing", silence: "silent", sinceMs: 0 };
+  await expect(catchUp(bench.world, { shard: 1, from: "redis1", to: "redis2" })).rejects.toThrow(
+    "redis2 lags 999 bytes behind redis1 for shard 1; traffic goes to redis1 again",
+  );
+  expect(bench.told.map((line) => line.replace(/^\d+ /, ""))).toEqual([
+    "haproxy1: set server shard1/redis2 state maint",
+    "haproxy1: set server shard1/redis1 state maint",
+    "haproxy1: set server shard1/redis1 addr 10.42.1.11 port 9001",
+    "haproxy1: set server shard1/redis1 weight 100%",
+    "haproxy1: set server shard1/redis1 health up",
+    "haproxy1: set server shard1/redis1 state ready",
+    "redis1: CLIENT UNPAUSE",
+  ]);
+});
+
+test("an old master that was replaced meanwhile gets no traffic: its successor has no data", async () => {
+  const bench = new FakeWorld();
+  const lagging = { info: masterInfo({ offset: 1 }) };
+  Object.defineProperty(bench.answers, "redis2", {
+    get: () => {
+      if (bench.nowMs > 1_000) bench.facts.facts.machines.redis1.address = "10.42.1.99";
+      return lagging;
+    },
+  });
+  await expect(catchUp(bench.world, { shard: 1, from: "redis1", to: "redis2" })).rejects.toThrow(
+    "redis2 lags 999 bytes behind redis1 for shard 1, and redis1 is another machine by now",
+  );
+  expect(bench.told.map((line) => line.replace(/^\d+ /, ""))).toEqual(["redis1: CLIENT UNPAUSE"]);
+});

@@ -6,6 +6,8 @@ import { pauseWrites, resumeWrites } from "../../../recovery/act/paused-writes.t
 import { promote } from "../../../recovery/act/promote.ts";
 import { setServers } from "../../../recovery/act/proxies.ts";
 import { cut, release } from "../../../recovery/act/release.ts";
+import { addressOf, proxyOf, redisOf, shardOf, type World } from "../../../recovery/act/world.ts";
+import { topologyOf } from "../world-of-facts.ts";
 import { FakeWorld, session } from "./fake-world.ts";
 
 const shard = 1;
@@ -69,6 +71,16 @@ test("fence: out, then its established sessions, and no other ones, are cut unti
   ]);
 });
 
+test("fence: sessions that fifty cuts do not end are no fence", async () => {
+  const bench = new FakeWorld();
+  bench.listings = [[session("0x1", "redis1")]];
+  const fenced = fence(bench.world, { shard, machine: "redis1", proxies: ["haproxy1"] });
+  await expect(fenced).rejects.toThrow(
+    "haproxy1 still has sessions with redis1 for shard 1 after 50 attempts to cut them",
+  );
+  expect(bench.told.filter((line) => line.endsWith("cut 0x1"))).toHaveLength(50);
+});
+
 test("cut: not before every attempt to connect has ended, on every proxy", async () => {
   const bench = new FakeWorld();
   bench.listings = [[session("0x1", "redis1")], [session("0x1", "redis1")], []];
@@ -91,6 +103,24 @@ test("release: the other server is out first", async () => {
     "shard1/redis2 health up",
     "shard1/redis2 state ready",
   ]);
+});
+
+test("release: one proxy that fails does not hold up the other, and is in the log", async () => {
+  const bench = new FakeWorld();
+  bench.proxyFaults = { haproxy2: "no answer" };
+  await release(bench.world, { shard, machine: "redis2", proxies: ["haproxy1", "haproxy2"] });
+  expect(bench.told).toHaveLength(6);
+  expect(bench.logged).toEqual([[{ failure: "Error: no answer" }, "a proxy was not released"]]);
+});
+
+test("release: it failed when no proxy took it; without proxies there is nothing that could", async () => {
+  const bench = new FakeWorld();
+  bench.proxyFaults = { haproxy1: "no answer", haproxy2: "refused" };
+  const order = { shard, machine: "redis2" } as const;
+  await expect(release(bench.world, { ...order, proxies: ["haproxy1", "haproxy2"] })).rejects.toThrow(
+    "Error: no answer; Error: refused",
+  );
+  await release(bench.world, { ...order, proxies: [] });
 });
 
 test("what lets traffic go names the generation of the shard's lines; what stops it does not", async () => {
@@ -151,6 +181,14 @@ test.each([
     [...Array(11).fill([session("0x1", "redis1", false)]), [session("0x1", "redis1")]],
     150,
   ],
+  [
+    "one that is connecting beside one that stays: 0.1 s from its last attempt on",
+    [
+      ...Array(11).fill([session("0x1", "redis1"), session("0x2", "redis1", false)]),
+      [session("0x1", "redis1")],
+    ],
+    150,
+  ],
   ["connecting for ever: until haproxy has given it up", [[session("0x1", "redis1", false)]], 300],
 ])("drain: %s", async (_, listings, waitedMs) => {
   const bench = new FakeWorld();
@@ -158,4 +196,21 @@ test.each([
   await drain(bench.world, { shard, machine: "redis1", proxies: ["haproxy1"] });
   expect(bench.told).toEqual(["0 haproxy1: set server shard1/redis1 state maint"]);
   expect(bench.nowMs).toBe(waitedMs);
+});
+
+test.each<[string, (world: World) => unknown, string]>([
+  ["a proxy", (world) => proxyOf(world, "haproxy1"), "haproxy1 has no address yet"],
+  ["a redis server", (world) => redisOf(world, "redis1", 1), "redis1 has no address yet"],
+  ["a machine", (world) => addressOf(world, "redis2"), "redis2 has no address yet"],
+  ["a shard", (world) => shardOf(world, 9), "the topology has no shard 9"],
+])("%s that is not there yet: the step fails with a sentence", (_, ask, message) => {
+  const { world, facts } = new FakeWorld();
+  delete facts.facts.machines.redis2.address;
+  const board = { ...world.board, proxy: () => undefined, redis: () => undefined };
+  expect(() => ask({ ...world, board } as unknown as World)).toThrow(message);
+});
+
+test("each shard has its own port", () => {
+  const { world } = new FakeWorld();
+  expect(shardOf({ ...world, topology: topologyOf(2) }, 2).redisPort).toBe(9002);
 });
