@@ -3,9 +3,12 @@ import { expect, test } from "vitest";
 import { Beats } from "../../../recovery/act/beat.ts";
 import type { World as ActWorld } from "../../../recovery/act/world.ts";
 import { viewShard } from "../../../recovery/decide/view/view.ts";
+import { raiseBeat } from "../../../recovery/observe/own-keys.ts";
 import { defaultLimits } from "../../../recovery/settings.ts";
 import type { RedisMachine } from "../../../recovery/topology.ts";
 import { World } from "../world-of-facts.ts";
+
+const isBeat = (words: string[]) => words.join(" ") === raiseBeat().join(" ");
 
 class Bench {
   nowMs = 0;
@@ -16,8 +19,8 @@ class Bench {
     clock: { now: () => this.nowMs },
     board: {
       redis: (machine: RedisMachine, shard: number) => ({
-        run: async ([[verb, key] = []]: string[][]) => {
-          this.beats.push(`${machine}/${shard}: ${verb} ${key}`);
+        run: async ([words = []]: string[][]) => {
+          this.beats.push(`${machine}/${shard}: ${isBeat(words) ? "beat" : words}`);
           await this.answer();
         },
       }),
@@ -37,7 +40,7 @@ class Bench {
   }
 }
 
-const both = ["redis1/1: INCR barton:beat", "redis1/2: INCR barton:beat"];
+const both = ["redis1/1: beat", "redis1/2: beat"];
 
 test("every serving master gets one beat each quarter of a second", async () => {
   const bench = new Bench();

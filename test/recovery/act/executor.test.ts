@@ -2,7 +2,10 @@
 import { expect, test } from "vitest";
 import { Executor } from "../../../recovery/act/executor.ts";
 import type { World } from "../../../recovery/act/world.ts";
+import type { Outcome } from "../../../recovery/decide/decide.ts";
 import type { Decision, Subject } from "../../../recovery/decide/decision.ts";
+import type { Remembered } from "../../../recovery/decide/memory/events.ts";
+import { sentenceOf } from "../../../recovery/decide/sentence.ts";
 import type { Step } from "../../../recovery/decide/steps.ts";
 import type { Journal } from "../../../recovery/incidents/journal.ts";
 import { silentLog } from "../../../recovery/log.ts";
@@ -197,7 +200,16 @@ class Stage {
 }
 
 const decisionOf = (subject: Subject, ...steps: Step[]): Decision => {
-  return { subject, steps, situation: "x", because: "y", settled: false, opens: false, about: "redis1" };
+  return {
+    subject,
+    steps,
+    situation: "served",
+    because: "y",
+    operator: "",
+    settled: false,
+    opens: false,
+    about: "redis1",
+  };
 };
 const follow = (shard: number): Step => ({ do: "follow", shard, machine: "redis2", master: "redis1" });
 const launchStep: Step = { do: "launch", machines: ["redis1"] };

@@ -5,13 +5,14 @@ import type { Step } from "../../../recovery/decide/steps.ts";
 import { FakeWorld, session } from "./fake-world.ts";
 
 const redis1 = { shard: 1, machine: "redis1" } as const;
+const raising7 = "EVAL (script) 1 barton:epoch 7";
 const haproxy1 = { proxy: "haproxy1" } as const;
 
 /** A world in which each of these steps succeeds at once: redis1's line is out, and it says that it is master. */
 function ready(): FakeWorld {
   const bench = new FakeWorld();
   Object.assign(bench.facts.lines("haproxy1", 1).redis1.traffic, { ready: false, maintenance: true });
-  bench.replies = { ROLE: ["master", 100, []] };
+  bench.replies = { ROLE: ["master", 100, []], [raising7]: "7" };
   bench.listings = [[session("0x1", "redis1")], []];
   return bench;
 }
@@ -31,7 +32,7 @@ test.each<[Step, string[]]>([
   [{ do: "catch up", shard: 1, from: "redis1", to: "redis2" }, []],
   [
     { do: "promote", ...redis1, epoch: 7 },
-    ["redis1: REPLICAOF NO ONE", "redis1: CLIENT UNPAUSE", "redis1: SET barton:epoch 7", "redis1: ROLE"],
+    ["redis1: REPLICAOF NO ONE", "redis1: CLIENT UNPAUSE", `redis1: ${raising7}`, "redis1: ROLE"],
   ],
   [
     { do: "release", ...redis1, proxies: ["haproxy1"] },
@@ -46,7 +47,7 @@ test.each<[Step, string[]]>([
   ],
   [{ do: "cut", ...redis1, proxies: ["haproxy1"] }, ["haproxy1: cut 0x1"]],
   [{ do: "follow", ...redis1, master: "redis2" }, ["redis1: REPLICAOF 10.42.2.12 9001"]],
-  [{ do: "write epoch", ...redis1, epoch: 7 }, ["redis1: SET barton:epoch 7"]],
+  [{ do: "write epoch", ...redis1, epoch: 7 }, [`redis1: ${raising7}`]],
   [
     { do: "set servers", ...haproxy1, changes: [{ ...redis1, line: "probe", ready: false }] },
     ["haproxy1: set server probe1/redis1 state maint"],
