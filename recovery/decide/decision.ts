@@ -97,4 +97,5 @@ function undecided(subject: Subject, situation: "UNKNOWN" | "BUG", because: stri
   };
 }
 
-const reportIt = "Report it with the sentence of `barton status`, and look at the subject yourself.";
+/** What a person should do about a bug in recovery. */
+export const reportIt = "Report it with the sentence of `barton status`, and look at the subject yourself.";

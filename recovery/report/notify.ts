@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
-import { type Decision, findingsOf } from "../decide/decision.ts";
+import { type Decision, findingsOf, reportIt } from "../decide/decision.ts";
 import type { JournalEvent } from "../incidents/journal.ts";
 import { type Bug, describeBug } from "./bugs.ts";
 import type { Notification } from "./webhook.ts";
@@ -115,7 +115,7 @@ export class Notifier {
 
   /** Takes in a bug of recovery itself, each kind once. */
   readonly takeBug = (bug: Bug): void => {
-    this.#tell({ event: "bug", about: "recovery", sentence: describeBug(bug) });
+    this.#tell({ event: "bug", about: "recovery", sentence: describeBug(bug), operator: reportIt });
   };
 
   #tell(notification: Omit<Notification, "id" | "at" | "stack">): void {

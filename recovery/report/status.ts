@@ -17,7 +17,7 @@ export interface Status {
   /** The desired state, with nothing in progress. */
   healthy: boolean;
   sentence: string;
-  /** What a person should do about each subject that is blocked. */
+  /** What a person should do about each subject that is not as it should be, blocked ones first. Missing before the first cycle. */
   toDo?: string[];
   inProgress: boolean;
   /** While set, recovery looks on but begins nothing (`barton pause`). */
@@ -111,17 +111,23 @@ export function statusWithoutCycle({
   };
 }
 
-/** One sentence for each subject that waits for a person or for another machine; shards with the same share one. */
+/**
+ * What a person should do about each subject that is not as it should be, or that there is nothing to do; subjects with the same
+ * sentence share one. What waits for a person comes first.
+ */
 function toDoOf({ decisions }: Outcome): string[] {
-  const sentences = decisions.flatMap((decision) =>
-    findingsOf(decision).flatMap(({ holds, operator, situation }) =>
-      holds && operator ? [{ subject: decision.subject, text: `${situation}: ${operator}` }] : [],
-    ),
-  );
-  const texts = [...new Set(sentences.map(({ text }) => text))];
-  return texts.map(
-    (text) => `${list(sentences.filter((one) => one.text === text).map(({ subject }) => subject))}, ${text}`,
-  );
+  const entries = decisions
+    .filter(({ settled }) => !settled)
+    .flatMap((decision) =>
+      findingsOf(decision).map((finding) => ({ ...finding, subject: decision.subject })),
+    );
+  const urgentFirst = [...entries.filter(({ holds }) => holds), ...entries.filter(({ holds }) => !holds)];
+  return [...Map.groupBy(urgentFirst, ({ operator }) => operator)].map(([operator, group]) => {
+    const bySituation = [...Map.groupBy(group, ({ situation }) => situation)].map(
+      ([situation, same]) => `${list(same.map(({ subject }) => subject))}, ${situation}`,
+    );
+    return `${bySituation.join("; ")}: ${operator}`;
+  });
 }
 
 /** What a person must know of files that cannot be written. */

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { reportIt } from "../../recovery/decide/decision.ts";
 import { tables } from "../../recovery/decide/policy/tables.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -54,12 +55,38 @@ test("docs/decisions/README.md lists every decision, and each has the four parts
   }
 });
 
-test("docs/runbook.md has a heading for every situation that an alert can carry", () => {
-  const alerts = tables.flatMap(({ rows }) => rows.filter(({ opens, holds }) => opens || holds));
-  const headings = [...read("docs/runbook.md").matchAll(/^### (\S+)$/gm)].map(([, name]) => name);
-  expect(headings).toEqual(
-    expect.arrayContaining([...alerts.map(({ situation }) => situation), "UNKNOWN", "BUG"]),
+describe("docs/runbook.md, Situations", () => {
+  const [, section = ""] = /^## Situations\n([\s\S]*?)^## /m.exec(read("docs/runbook.md")) ?? [];
+  const texts = new Map(
+    [...section.matchAll(/^### (\S+)\n([\s\S]*?)(?=^### |(?![\s\S]))/gm)].map(([, name = "", text = ""]) => [
+      name,
+      text,
+    ]),
   );
+  const alerts = [
+    ...tables.flatMap(({ rows }) => rows.filter(({ opens, holds }) => opens || holds)),
+    ...(["UNKNOWN", "BUG"] as const).map((situation) => ({ situation, operator: reportIt })),
+  ];
+
+  test("has a heading for every situation that an alert can carry, and no other one", () => {
+    const names = new Set(alerts.map(({ situation }) => situation));
+    expect([...texts.keys()].sort()).toEqual([...names].sort());
+  });
+
+  test.each(alerts)(
+    "$situation says what the row says that a person should do",
+    ({ situation, operator }) => {
+      expect(texts.get(situation)).toContain(`**You:** ${operator}\n`);
+    },
+  );
+});
+
+test("docs/states.md has every situation", () => {
+  const states = read("docs/states.md");
+  for (const { title, rows } of tables) {
+    expect(states).toContain(`## ${title}\n`);
+    for (const { situation } of rows) expect(states).toContain(`| ${situation} | `);
+  }
 });
 
 test("the messages by which docs/runbook.md names a blocked recovery are in recovery's code", () => {
