@@ -299,7 +299,7 @@ test.each<[string, Step[]]>([
   await stage.executor.idle();
   expect(stage.order).not.toContain("launch");
   expect(stage.logged).toEqual([
-    [{ subject: "replacement" }, "not done any more, things have changed: launch redis1 anew"],
+    [{ subject: "replacement" }, "not done any more, things have changed: launch a new redis1"],
   ]);
 });
 

@@ -96,7 +96,7 @@ const twoMachines = ["redis1", "redis2"] as const;
 test.each<[Step, unknown[]]>([
   [
     { do: "stop monitoring", machine: "redis1", instanceId: "i-1", because: "gone" },
-    [{ event: "given up", machine: "redis1", instanceId: "i-1", because: "gone" }],
+    [{ event: "condemned", machine: "redis1", instanceId: "i-1", because: "gone" }],
   ],
   [
     { do: "take back", machine: "redis1", because: "needed" },
