@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { serversBin } from "./lab/image/servers.ts";
 
 /** Real servers, sshd, the Pulumi engine, machines: one file at a time, because there are two cores. */
 const real = { fileParallelism: false, pool: "forks" as const };
@@ -25,6 +26,9 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/**/*.integration.test.ts"],
+          globalSetup: ["test/servers.ts"],
+          // haproxy and redis as the machines run them, not the host's.
+          env: { PATH: `${serversBin()}:${process.env.PATH}` },
           testTimeout: 120_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 1 },

@@ -120,9 +120,17 @@ const keys = {
     fallback: {},
     example: '{"notify-keyspace-events":"Ex","maxmemory-policy":"volatile-lru"}',
   },
+  /**
+   * The server program on the redis machines. To be chosen before the first `up`: valkey cannot read what redis 8 has written (redis can
+   * read what valkey has written).
+   */
+  engine: {
+    schema: z.enum(["redis", "valkey"], '"redis" or "valkey"').default("redis"),
+    example: "valkey",
+  },
   /** Pinned: a newer Debian image must never replace a machine by itself. */
   baseAmi: {
-    schema: z.string().regex(/^ami-[0-9a-f]{8,17}$/, "the id of a Debian 12 AMI"),
+    schema: z.string().regex(/^ami-[0-9a-f]{8,17}$/, "the id of a Debian 13 AMI"),
     example: "ami-0584590e5f0e97daa",
   },
   /** Who may ssh: at least the machine that runs `pulumi up`, which finishes images and delivers the program. */
@@ -252,6 +260,9 @@ type KeySpec = {
   secret?: true;
 };
 type Key = keyof typeof keys;
+
+/** What runs the shards: Debian's package of redis, or that of valkey. */
+export type Engine = PlainConfig["engine"];
 
 /** The configuration as plain values, secrets among them: handle with care, see {@link readConfig}. */
 export type PlainConfig = { [K in Key]: z.output<(typeof keys)[K]["schema"]> } & { region: string };

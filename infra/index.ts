@@ -54,7 +54,7 @@ const tools = monitImage({
   archive: config.toolsUrl ? { url: config.toolsUrl, sha256: config.toolsSha256 } : undefined,
 });
 const images = {
-  redis: bake("redis", redisImage()),
+  redis: bake("redis", redisImage(config.engine)),
   haproxy: bake("haproxy", haproxyImage()),
   app: bake("app", appImage()),
   monit: bake("monit", tools.contents, tools.stdin),

@@ -50,9 +50,10 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const sayJson = (value: unknown) => say(JSON.stringify(value, null, 2));
 
 command(program, "up", "build the lab, or continue or repair it; on a lab that is up it changes nothing")
+  .option("--engine <engine>", "redis (default) or valkey, for a new lab")
   .option("--control-only", "start the control plane alone: a cloud without a stack")
   .option("--json", "print the status as JSON at the end; progress goes to standard error")
-  .action(async (options: Options & { controlOnly?: boolean }, self: Command) => {
+  .action(async (options: Options & { controlOnly?: boolean; engine?: string }, self: Command) => {
     const lab = labOf(self);
     const progress = progressTo(options.json ? process.stderr : process.stdout);
     if (options.controlOnly) return startControl(lab, progress);
@@ -64,7 +65,7 @@ command(program, "up", "build the lab, or continue or repair it; on a lab that i
       progress("interrupted: waiting for what runs to end (Ctrl-C again: at once)");
       interrupted.abort();
     });
-    const status = await bringUp(lab, progress, interrupted.signal);
+    const status = await bringUp(lab, progress, interrupted.signal, options.engine);
     progress("up");
     if (options.json) sayJson(status);
     else say(`\n${statusText(status)}\n\n${hints(lab)}`);

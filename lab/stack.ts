@@ -49,8 +49,10 @@ async function sshKeyPair(path: string, comment: string): Promise<{ publicKey: s
  * Makes the stack with its secrets and configuration, once; on a lab that has them it only names the tools
  * archive that fits this clone. Everything is prepared aside and put in place by one rename, so that an
  * interrupted run is simply done again.
+ *
+ * @param engine `barton:engine`, for a new stack only.
  */
-export async function configureStack(lab: Lab): Promise<void> {
+export async function configureStack(lab: Lab, engine?: string): Promise<void> {
   const archive = await toolsArchive();
   if (!existsSync(archive)) {
     throw new LabError(
@@ -72,6 +74,7 @@ export async function configureStack(lab: Lab): Promise<void> {
       sshPublicKey: admin.publicKey,
       recoverySshPublicKey: recovery.publicKey,
       backendUrl: `file://${lab.stateDir}`,
+      ...(engine ? { engine } : {}),
     },
     secret: {
       sshPrivateKey: admin.privateKey,

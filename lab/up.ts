@@ -11,9 +11,14 @@ export type Progress = (line: string) => void;
 
 /**
  * Brings the lab up; on a lab that is up it changes nothing. Gives its status, healthy unless a fault is in effect.
- * Whatever it is interrupted in, the next `up` continues and `down` removes.
+ * Whatever it is interrupted in, the next `up` continues and `down` removes. `engine` (`barton:engine`) is for a new lab only.
  */
-export async function bringUp(lab: Lab, progress: Progress, interrupted: AbortSignal): Promise<LabStatus> {
+export async function bringUp(
+  lab: Lab,
+  progress: Progress,
+  interrupted: AbortSignal,
+  engine?: string,
+): Promise<LabStatus> {
   const goOn = () => {
     if (interrupted.aborted) {
       throw new LabError(
@@ -27,7 +32,7 @@ export async function bringUp(lab: Lab, progress: Progress, interrupted: AbortSi
   goOn();
   const { configureStack, upStack } = await import("./stack.ts");
   progress("configuring the stack");
-  await configureStack(lab);
+  await configureStack(lab, engine);
   goOn();
   progress("pulumi up");
   await upStack(lab, progress);

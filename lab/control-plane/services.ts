@@ -32,7 +32,7 @@ function redisOn(lab: Lab, instanceId: string, pids: number[], port: number): nu
     ["tcp", "tcp6"].flatMap((table) => listeningInodes(readTable(`/proc/${leader.pid}/net/${table}`), port)),
   );
   const holders = pids.filter(
-    (pid) => commandName(pid)?.startsWith("redis-server") && holdsSocket(pid, sockets),
+    (pid) => /^(redis|valkey)-server/.test(commandName(pid) ?? "") && holdsSocket(pid, sockets),
   );
   // A child that saves the dataset has its parent's sockets too.
   return holders.filter((pid) => !holders.includes(Number(statusField(pid, "PPid"))));

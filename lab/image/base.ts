@@ -1,5 +1,5 @@
 /**
- * The lab's Debian 12 AMI. mmdebstrap makes it once from `recipe/`, and all labs share it. Its name has the hash of the recipe, so a
+ * The lab's Debian 13 AMI. mmdebstrap makes it once from `recipe/`, and all labs share it. Its name has the hash of the recipe, so a
  * changed recipe makes a new image beside the old one and never changes the image of a running lab.
  */
 import { createHash } from "node:crypto";
@@ -10,10 +10,11 @@ import { execa } from "execa";
 import { type Lab, LabError } from "../lab.ts";
 
 /** The id under which every lab offers its base image, as Debian's AMI has one in each region. */
-export const baseAmi = "ami-00000000000000012";
+export const baseAmi = "ami-00000000000000013";
 
 const recipe = join(import.meta.dirname, "recipe");
-const suite = "bookworm";
+/** The release that machines run, whichever Debian the host runs. */
+const suite = "trixie";
 /** To be raised when {@link mmdebstrap} below changes what the image contains. */
 const builderVersion = 1;
 
@@ -41,7 +42,7 @@ export function baseImageDir(lab: Pick<Lab, "cacheDir">): string {
 
 /**
  * Makes the base image unless it is there; gives its folder. Needs root, mmdebstrap, and a working apt on the
- * host: packages come from wherever the host's apt gets Debian 12. A build that is broken off leaves only a
+ * host: packages come from wherever the host's apt gets its own Debian. A build that is broken off leaves only a
  * temporary folder, which the next build removes. Two builds at once: the second waits for the first.
  */
 export async function ensureBaseImage(
@@ -52,7 +53,7 @@ export async function ensureBaseImage(
   if (existsSync(target)) return target;
   const images = join(lab.cacheDir, "images");
   await mkdir(images, { recursive: true });
-  progress("building the base image (Debian 12 with cloud-init; once, under a minute)");
+  progress("building the base image (Debian 13 with cloud-init; once, about a minute)");
   // The lock is held by flock's own process, and so ends with it however this one ends.
   await execa(
     "flock",
@@ -113,26 +114,41 @@ async function mmdebstrap(work: string): Promise<void> {
   );
 }
 
-/** One-line sources for Debian 12, from wherever the host's own apt gets it. */
+/** One-line sources for the suite, from wherever the host's own apt gets its Debian. */
 async function debianSources(): Promise<string> {
   const { stdout } = await execa("apt-get", [
     "indextargets",
     "--format",
     "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)|$(CREATED_BY)",
   ]).catch(() => ({ stdout: "" }));
-  const lines = stdout
+  const lines = sourcesFor(suite, stdout);
+  if (lines.some((line) => line.split(" ")[2] === suite)) return `${lines.join("\n")}\n`;
+  throw new LabError(
+    "The host's apt knows no Debian: add it to /etc/apt/sources.list and run apt-get update, then try again.",
+  );
+}
+
+/**
+ * Sources of a release at the places from which the host gets its own.
+ *
+ * @param targets Debian's package lists that the host's apt has: ORIGIN|CODENAME|COMPONENT|URI|KIND in each line. A host of another release
+ * has that release's name in place of `release`: `bookworm`, `bookworm-security`.
+ */
+export function sourcesFor(release: string, targets: string): string[] {
+  const lines = targets
     .split("\n")
     .map((line) => line.split("|"))
     .filter(
       ([origin, codename, component, , kind]) =>
-        origin === "Debian" && codename?.startsWith(suite) && component === "main" && kind === "Packages",
+        origin === "Debian" &&
+        /^[a-z]+(-updates|-security)?$/.test(codename ?? "") &&
+        component === "main" &&
+        kind === "Packages",
     )
-    .map(([, codename, component, uri]) => `deb ${uri} ${codename} ${component}`);
-  const usual = lines.some((line) => line.split(" ")[2] === suite);
-  if (usual) return `${[...new Set(lines)].join("\n")}\n`;
-  throw new LabError(
-    `The host's apt knows no Debian 12 (${suite}): add it to /etc/apt/sources.list and run apt-get update, then try again.`,
-  );
+    .map(([, codename = "", component, uri]) => {
+      return `deb ${uri} ${codename.replace(/^[a-z]+/, release)} ${component}`;
+    });
+  return [...new Set(lines)];
 }
 
 /** How the host's apt gets at its sources (proxies, certificates…), for mmdebstrap's. Removed from the image. */

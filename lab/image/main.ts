@@ -1,6 +1,7 @@
-/** `scripts/setup` runs this. It makes the lab's base image if there is none. */
+/** `scripts/setup` runs this. It makes the lab's base image if there is none, and the programs for tests that come from it. */
 import { labNamed } from "../lab.ts";
 import { buildLocked, ensureBaseImage } from "./base.ts";
+import { ensureServers } from "./servers.ts";
 
 try {
   const [option, cacheDir] = process.argv.slice(2);
@@ -9,6 +10,7 @@ try {
   } else {
     const began = Date.now();
     await ensureBaseImage(labNamed("local"), (line) => console.log(line));
+    await ensureServers(labNamed("local"));
     console.log(`the lab's base image is ready (${Math.round((Date.now() - began) / 1000)} s)`);
   }
 } catch (error) {

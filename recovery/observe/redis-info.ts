@@ -7,7 +7,7 @@ export const infoSections = ["server", "replication", "persistence", "stats", "e
 /**
  * Reads the text of INFO.
  *
- * @throws when a field that every redis 7 has is missing, naming it.
+ * @throws when a field that redis from 7 on and valkey have is missing, naming it.
  */
 export function parseRedisInfo(text: string): Omit<RedisInfo, "epoch" | "beat"> {
   const field = fieldsOf(text);
@@ -131,6 +131,7 @@ function numberIn(fields: Map<string, string>, name: string, otherwise = 0): num
 
 function needed(fields: Map<string, string>, name: string): string {
   const value = fields.get(name);
-  if (value === undefined) throw new Error(`INFO lacks the field "${name}"; is this a redis 7 server?`);
+  if (value === undefined)
+    throw new Error(`INFO lacks the field "${name}"; is this redis 7 or later, or valkey?`);
   return value;
 }

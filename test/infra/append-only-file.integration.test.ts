@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Client, freePorts, until } from "./servers.ts";
+import { Client, freePorts, redisServer, until } from "./servers.ts";
 
 const script = join(import.meta.dirname, "../../infra/roles/redis/mend-append-only-file");
 const address = "127.0.0.1";
@@ -85,7 +85,7 @@ async function start() {
     "--save",
     "",
   ];
-  const redis = spawn("redis-server", args, { stdio: "ignore" });
+  const redis = spawn(redisServer, args, { stdio: "ignore" });
   const ended = once(redis, "exit");
   const failed = ended.then(([code]): never => {
     throw new Error(`redis ended with ${code}`);

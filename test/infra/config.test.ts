@@ -37,7 +37,7 @@ test("the defaults are the lab's: two shards and the documented detection", () =
   const { shards, detection, ports, instanceTypes } = parseConfig("local", {
     "aws:region": "eu-central-1",
     "barton:availabilityZones": '["eu-central-1a","eu-central-1b"]',
-    "barton:baseAmi": "ami-00000000000000012",
+    "barton:baseAmi": "ami-00000000000000013",
     ...engineersOwn,
     ...secrets,
   });
@@ -61,10 +61,10 @@ test("an object may say only what differs from the defaults", () => {
 test("the stack's file alone is incomplete, and says exactly what is missing", () => {
   const own = [...Object.keys(engineersOwn), ...Object.keys(secrets)];
   expect(() => parseConfig("barton", stackFile("Pulumi.barton.yaml"))).toThrow(
-    /^The configuration of stack barton has 9 mistakes:\n/,
+    /^The configuration of stack barton has 10 mistakes:\n/,
   );
   const found = mistakes(Object.fromEntries(own.map((key) => [key, undefined])));
-  expect(found).toHaveLength(9);
+  expect(found).toHaveLength(10);
   for (const key of own)
     expect(found).toContainEqual(
       expect.stringMatching(new RegExp(`^${key} is not set. For example: pulumi config set`)),
@@ -94,7 +94,8 @@ test.each<[Record<string, string>, RegExp]>([
     { "barton:availabilityZones": '["us-east-1a","us-east-1b"]' },
     /us-east-1a, us-east-1b, which is not in aws:region/,
   ],
-  [{ "barton:baseAmi": "debian-12" }, /^barton:baseAmi must be: the id of a Debian 12 AMI; it is debian-12/],
+  [{ "barton:baseAmi": "debian-13" }, /^barton:baseAmi must be: the id of a Debian 13 AMI; it is debian-13/],
+  [{ "barton:engine": "keydb" }, /^barton:engine must be: "redis" or "valkey"; it is keydb/],
   [{ "barton:adminCidrs": '["0.0.0.0/0"]' }, /ssh must not be open to the world; it is \["0\.0\.0\.0\/0"\]/],
   [{ "barton:adminCidrs": "[]" }, /^barton:adminCidrs must be: a list with at least the address/],
   [{ "barton:connect": "vpn" }, /^barton:connect must be: "public" or "private"; it is vpn/],

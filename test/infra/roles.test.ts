@@ -60,7 +60,7 @@ describe("user data", () => {
   });
 
   test("of a builder fits without compression", () => {
-    for (const cloud of [redisImage(), haproxyImage(), appImage(), monitImage({ root }).contents])
+    for (const cloud of [redisImage("redis"), haproxyImage(), appImage(), monitImage({ root }).contents])
       encodeUserData("builder", cloudConfigText(cloud), "plain");
   });
 
@@ -95,9 +95,31 @@ describe("redis", () => {
 
   test("a server runs on the machine's own data volume, or not at all", () => {
     expect(content(redis1(), "/etc/barton/data-volume").content).toBe("redis1\n");
-    const drop = content(redisImage(), "/etc/systemd/system/redis-server@.service.d/barton.conf").content;
+    const drop = content(
+      redisImage("redis"),
+      "/etc/systemd/system/redis-server@.service.d/barton.conf",
+    ).content;
     expect(drop).toMatch(/^Requires=barton-data\.service$/m);
     expect(drop).toMatch(/^AssertPathIsMountPoint=\/srv\/redis$/m);
+  });
+
+  test("valkey has the same unit by name, its own program and user, and the configuration in the same place", () => {
+    const image = redisImage("valkey");
+    expect(image.packages).toEqual(["valkey-server", "valkey-tools"]);
+    expect(image.runcmd).toContain(
+      "cp /usr/lib/systemd/system/valkey-server@.service /etc/systemd/system/redis-server@.service",
+    );
+    const drop = content(image, "/etc/systemd/system/redis-server@.service.d/barton.conf").content;
+    expect(drop).toMatch(/^ExecStart=\/usr\/bin\/valkey-server \/etc\/redis\/redis-%i\.conf /m);
+    expect(drop).toContain("runuser -u valkey --");
+    const machine = redisMachine({
+      name: "redis1",
+      config: { ...config(), engine: "valkey" },
+      secrets: passwords,
+    });
+    const conf = content(machine, "/etc/redis/redis-9001.conf");
+    expect(conf).toMatchObject({ permissions: "0640", owner: "root:valkey" });
+    expect(conf.content).toContain("pidfile /run/valkey-9001/");
   });
 
   test("the only password in clear is the one that redis itself must send", () => {

@@ -9,6 +9,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { redisConf, shardConf, usersAcl } from "../../infra/roles/redis/role.ts";
 
+/** The program behind the redis servers: `BARTON_TEST_ENGINE=valkey` runs the integration tests with the other engine. */
+export const redisServer = `${process.env.BARTON_TEST_ENGINE ?? "redis"}-server`;
+
 export const keepScript = join(import.meta.dirname, "../../infra/roles/haproxy/keep.lua");
 export const cutScript = join(import.meta.dirname, "../../infra/roles/app/cut.lua");
 
@@ -69,8 +72,7 @@ export class Workbench {
 
   start(command: string, args: string[], cwd = this.folder): ChildProcess & { pid: number } {
     const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-    if (child.pid === undefined)
-      throw new Error(`${command} did not start: is its Debian package installed?`);
+    if (child.pid === undefined) throw new Error(`${command} did not start: run scripts/setup first`);
     let said = "";
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (text) => (said += text));
     child.on("exit", (code) => {
@@ -115,7 +117,7 @@ export class Workbench {
       dataDir: join(this.folder, `${name}-data`),
       runDir: join(this.folder, `${name}-run`),
     });
-    return this.start("redis-server", [this.write(`${name}.conf`, conf), ...settings]);
+    return this.start(redisServer, [this.write(`${name}.conf`, conf), ...settings]);
   }
 
   /** haproxy in the foreground; without root the lines that need it are left out. */
@@ -246,6 +248,6 @@ export async function startNameServer(answers: Map<string, string>) {
 
 /** `haproxy -c`: throws with what haproxy says about the file. */
 export async function checkHaproxyConfig(path: string): Promise<string> {
-  const { stdout, stderr } = await promisify(execFile)("haproxy", ["-c", "-f", path]);
+  const { stdout, stderr } = await promisify(execFile)("haproxy", ["-c", "-V", "-f", path]);
   return stdout + stderr;
 }

@@ -35,6 +35,7 @@ export const secrets: Record<string, string> = {
 export const engineersOwn: Record<string, string> = {
   "barton:backendUrl": "s3://test-bucket/barton?region=eu-central-1",
   "barton:adminCidrs": '["203.0.113.7/32"]',
+  "barton:baseAmi": "ami-0584590e5f0e97daa",
   "barton:sshPublicKey": publicKey("engineer@example"),
   "barton:recoverySshPublicKey": publicKey("monit"),
 };

@@ -31,7 +31,7 @@ beforeAll(async () => {
   });
   const config = { ...plain, stack: "barton", shardList: shardsOf(1, plain.ports) };
   const secrets = { clientPassword: "c", replicationPassword: "r", recoveryPassword: "v" };
-  const image = redisImage();
+  const image = redisImage("redis");
   const machine = redisMachine({ name: "redis1", config, secrets });
   // Its other files need what the image installs; the machine is made in one go here.
   const keys = machine.write_files?.filter(({ path }) => path.startsWith("/root/")) ?? [];

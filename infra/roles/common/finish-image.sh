@@ -7,6 +7,12 @@ cloud-init status --wait >/dev/null || true # a failure is reported below, with 
 if [ -x /usr/local/lib/barton/prepare-image ]; then
   /usr/local/lib/barton/prepare-image
 fi
+# The roles' files are for this release's haproxy, redis and cloud-init.
+release=$(. /etc/os-release && echo "$ID $VERSION_ID")
+if [ "$release" != "debian 13" ]; then
+  echo "The builder $(hostname) runs $release, but barton's machines need Debian 13: set barton:baseAmi to an image of it (Pulumi.barton.yaml says how)." >&2
+  exit 1
+fi
 if ! [ -e /var/lib/barton/baked ]; then
   echo "The builder $(hostname) did not become an image: cloud-init ended before the mark. The end of its log:" >&2
   tail -n 40 /var/log/cloud-init-output.log >&2

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { ownDatabase } from "../../../recovery/observe/own-keys.ts";
 import { faultScript } from "../../../recovery/rehearsal/fault.ts";
 import type { Detection, RedisMachine, Shard } from "../../../recovery/topology.ts";
-import type { Config } from "../../config.ts";
+import type { Config, Engine } from "../../config.ts";
 import { type RedisOptions, redisOptionLines } from "../../redis-options.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
@@ -15,12 +15,15 @@ const here = import.meta.dirname;
 /** Clients have no access to keys that begin with this. Recovery keeps the epoch and the heartbeat there, in the data. */
 export const reservedPrefix = "barton:";
 
+/** The template unit of the servers, with every engine. */
+const unit = "/etc/systemd/system/redis-server@.service";
+
 /** Packages and units of the image. The servers are part of the machine's configuration, because their number may change. */
-export function redisImage(): CloudConfig {
+export function redisImage(engine: Engine): CloudConfig {
   return imageConfig(
-    ["redis-server", "redis-tools"],
+    [`${engine}-server`, `${engine}-tools`],
     [
-      file("/etc/systemd/system/redis-server@.service.d/barton.conf", roleFile(here, "redis-server.conf")),
+      file(`${unit}.d/barton.conf`, renderFile(here, "redis-server.conf", { engine })),
       file("/etc/systemd/system/barton-shards.service", roleFile(here, "barton-shards.service")),
       file("/usr/local/lib/barton/start-shards", roleFile(here, "start-shards"), "0755"),
       file("/usr/local/lib/barton/memory-limits", roleFile(here, "memory-limits"), "0755"),
@@ -33,9 +36,11 @@ export function redisImage(): CloudConfig {
     ],
     [
       // Debian's own server at 6379: a writable master that nobody asked for.
-      "systemctl disable --now redis-server.service",
-      "systemctl mask redis-server.service",
-      "rm -f /etc/redis/redis.conf",
+      `systemctl disable --now ${engine}-server.service`,
+      `systemctl mask ${engine}-server.service`,
+      `rm -f /etc/${engine}/${engine}.conf`,
+      // The unit has one name, so that an alert, a rehearsal and a person need not know the engine.
+      ...(engine === "redis" ? [] : [`cp /usr/lib/systemd/system/${engine}-server@.service ${unit}`]),
       "systemctl enable barton-data.service barton-shards.service",
     ],
   );
@@ -46,7 +51,14 @@ export type RedisMachineArgs = {
   name: RedisMachine;
   config: Pick<
     Config,
-    "domain" | "shardList" | "redisOptions" | "detection" | "vpcCidr" | "rehearsal" | "recoverySshPublicKey"
+    | "domain"
+    | "engine"
+    | "shardList"
+    | "redisOptions"
+    | "detection"
+    | "vpcCidr"
+    | "rehearsal"
+    | "recoverySshPublicKey"
   >;
   secrets: { clientPassword: string; replicationPassword: string; recoveryPassword: string };
 };
@@ -54,7 +66,7 @@ export type RedisMachineArgs = {
 export function redisMachine({ name, config, secrets }: RedisMachineArgs): CloudConfig {
   const commonFile = "/etc/redis/barton.conf";
   const aclFile = "/etc/redis/users.acl";
-  const own = (path: string, content: string) => file(path, content, "0640", "root:redis");
+  const own = (path: string, content: string) => file(path, content, "0640", `root:${config.engine}`);
   const files = [
     own(
       commonFile,
@@ -76,12 +88,12 @@ export function redisMachine({ name, config, secrets }: RedisMachineArgs): Cloud
           port,
           commonFile,
           dataDir: `/srv/redis/${port}`,
-          runDir: `/run/redis-${port}`,
+          runDir: `/run/${config.engine}-${port}`,
         }),
       ),
     ),
     file(
-      "/etc/systemd/system/redis-server@.service.d/restart.conf",
+      `${unit}.d/restart.conf`,
       renderFile(here, "restart.conf", { seconds: restartSeconds(config.detection) }),
     ),
   ];

@@ -1,5 +1,5 @@
 #!/bin/sh
-# mmdebstrap's customize hook: turns the fresh Debian in $1 into the lab's Debian 12 AMI.
+# mmdebstrap's customize hook: turns the fresh Debian in $1 into the lab's Debian 13 AMI.
 # Beside this file: root/ (copied over the image) and packages.offered (what the local repository offers).
 set -eu
 root=$1
@@ -17,7 +17,7 @@ offer_packages() {
     printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' \
       "${deb##*/}" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -d' ' -f1)"
   done >"$repository/Packages"
-  printf 'Origin: barton-lab\nSuite: bookworm\nDate: %s\nSHA256:\n %s %s Packages\n' "$(LC_ALL=C date -Ru)" \
+  printf 'Origin: barton-lab\nSuite: trixie\nDate: %s\nSHA256:\n %s %s Packages\n' "$(LC_ALL=C date -Ru)" \
     "$(sha256sum "$repository/Packages" | cut -d' ' -f1)" "$(stat -c %s "$repository/Packages")" >"$repository/Release"
   # The only source: no registry of the host that built the image gets into it.
   rm -rf "$root"/etc/apt/sources.list.d/* "$root"/var/lib/apt/lists/*

@@ -1,6 +1,8 @@
 /** Looks at the proxies, at app's choice and at the servers' roles several times a second, independently of recovery. */
 import { createWriteStream, type WriteStream } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { serversBin } from "../../../lab/image/servers.ts";
 import type { Lab } from "../../../lab/lab.ts";
 import { proxyMachines, redisMachines } from "../../../recovery/topology.ts";
 import { now } from "../history.ts";
@@ -72,7 +74,15 @@ export class Observer {
             machine,
             env: { REDISCLI_AUTH: credentials.password },
             command: (leader) => [
-              ...["nsenter", `--target=${leader}`, "--net", "--", "redis-cli", "-p", String(redisPort)],
+              ...[
+                "nsenter",
+                `--target=${leader}`,
+                "--net",
+                "--",
+                join(serversBin(), "redis-cli"),
+                "-p",
+                String(redisPort),
+              ],
               ...["--user", credentials.user, "--no-auth-warning", "-r", "-1", "-i", String(lookMs / 1000)],
               ...["INFO", "replication"],
             ],

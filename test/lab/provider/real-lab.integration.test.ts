@@ -28,7 +28,7 @@ function program({ more = "", instanceArgs = "", subnetId = "subnet.id" } = {}):
     const privateKey = pulumi.secret(readFileSync("${key.file}", "utf8"));
     for (const name of ["one", "two"]) {
       const instance = new aws.ec2.Instance(name, {
-        ami: "ami-00000000000000012", instanceType: "t3.micro", subnetId: ${subnetId}, vpcSecurityGroupIds: [group.id],
+        ami: "ami-00000000000000013", instanceType: "t3.micro", subnetId: ${subnetId}, vpcSecurityGroupIds: [group.id],
         keyName: key.keyName, tags: { "barton:machine": name },
         userData: pulumi.secret("#cloud-config\\nhostname: " + name + ".barton\\nfqdn: " + name + ".barton\\nprefer_fqdn_over_hostname: true\\n"),
         ${instanceArgs}
@@ -136,7 +136,7 @@ describe("a program in the lab", { timeout: 120_000 }, () => {
   test("a reference to what does not exist is refused as by AWS", async () => {
     const missing = program({
       more: `new aws.ec2.Instance("three", {
-        ami: "ami-00000000000000012", instanceType: "t3.micro", subnetId: "subnet-99999999999999999",
+        ami: "ami-00000000000000013", instanceType: "t3.micro", subnetId: "subnet-99999999999999999",
       });`,
     });
     const output = await project.fails(["up", "--yes", "--skip-preview"], missing);

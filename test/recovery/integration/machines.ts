@@ -8,7 +8,7 @@ import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { redisConf, shardConf, usersAcl } from "../../../infra/roles/redis/role.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Detection, MachineName, Topology } from "../../../recovery/topology.ts";
-import { cutScript, keepScript, memoryLimits } from "../../infra/servers.ts";
+import { cutScript, keepScript, memoryLimits, redisServer } from "../../infra/servers.ts";
 
 export interface MachineOptions {
   name: MachineName;
@@ -81,7 +81,7 @@ export class FakeMachine {
     const { replicationPassword } = passwords;
     writeFileSync(commonFile, redisConf({ bind: address, aclFile, memoryFile, replicationPassword }));
     writeFileSync(configFile, shardConf({ port, commonFile, dataDir, runDir }));
-    this.#spawn(port, "redis-server", [configFile]);
+    this.#spawn(port, redisServer, [configFile]);
   }
 
   startProxy(): void {

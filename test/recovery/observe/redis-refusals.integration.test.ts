@@ -182,7 +182,10 @@ test("an answer that lacks a field", async () => {
   await once(server, "listening");
   const link = linkTo((server.address() as AddressInfo).port);
   expect(await link.ask()).toEqual({
-    refusal: { kind: "unreadable", text: 'INFO lacks the field "role"; is this a redis 7 server?' },
+    refusal: {
+      kind: "unreadable",
+      text: 'INFO lacks the field "role"; is this redis 7 or later, or valkey?',
+    },
   });
   link.close();
   server.close();
