@@ -57,11 +57,35 @@ beforeAll(async () => {
     "barton",
     false,
   );
+  noteRetained();
   const program = await import("../../infra/index.ts");
   outputs = { topology: await settled(program.topology), programHash: program.programHash };
   await pulumi.runtime.disconnect();
 });
 afterAll(() => rmSync(cache, { recursive: true, force: true }));
+
+/** The resources that stay when they leave the program, or the stack is destroyed: the mocks do not tell this option. */
+const retained: string[] = [];
+
+function noteRetained(): void {
+  const monitor = pulumi.runtime.getMonitor();
+  if (!monitor) throw new Error("there is no monitor to register resources with");
+  const register = monitor.registerResource.bind(monitor) as (
+    request: Registration,
+    ...rest: unknown[]
+  ) => unknown;
+  const noting = (request: Registration, ...rest: unknown[]) => {
+    if (request.getRetainondelete()) retained.push(`${request.getType()} ${request.getName()}`);
+    return register(request, ...rest);
+  };
+  Object.assign(monitor, { registerResource: noting });
+}
+
+interface Registration {
+  getRetainondelete(): boolean;
+  getType(): string;
+  getName(): string;
+}
 
 /** What EC2 says of the group's instances: at first it has just lost one, then there is another. */
 function presentInstances({ filters }: { filters?: unknown }) {
@@ -138,6 +162,14 @@ test("AWS takes every resource, and the lab emulates it", () => {
     const request = { name, region: "eu-central-1", olds: undefined, news, seed: new Uint8Array(32) };
     expect(checkInputs(schema, request).failures, `${type} ${name}`).toEqual([]);
   }
+});
+
+test("data, and bundles that a machine may still fetch, are deleted neither with a machine nor with the stack", () => {
+  expect(retained.sort()).toEqual([
+    "aws:ebs/volume:Volume redis1-data",
+    "aws:ebs/volume:Volume redis2-data",
+    expect.stringMatching(/^aws:s3\/bucketObjectv2:BucketObjectv2 /),
+  ]);
 });
 
 describe("the machines", () => {

@@ -122,6 +122,20 @@ describe("redis", () => {
     expect(conf.content).toContain("pidfile /run/valkey-9001/");
   });
 
+  const common = () => content(redis1(), "/etc/redis/barton.conf").content;
+  const setting = (name: string) =>
+    [...common().matchAll(new RegExp(`^${name} (.*)$`, "gm"))].map(([, v]) => v);
+
+  test("a write is on disk within a second: a power failure of both machines costs no more", () => {
+    expect(setting("appendonly")).toEqual(["yes"]);
+    expect(setting("appendfsync")).toEqual(["everysec"]);
+  });
+
+  test("the copy on disk stays until the master's is complete: a half-received copy never replaces a whole one", () => {
+    // `swapdb` and `on-empty-db` load what comes straight into memory; a master that dies in the middle leaves nothing whole.
+    expect(setting("repl-diskless-load")).toEqual(["disabled"]);
+  });
+
   test("the only password in clear is the one that redis itself must send", () => {
     const text = cloudConfigText(redis1());
     expect(text).toContain(passwords.replicationPassword);
@@ -169,6 +183,10 @@ describe("proxies", () => {
   test("take the detection from the configuration", () => {
     expect(cfg).toMatch(/inter 200ms fastinter 50ms downinter 200ms fall 3 rise 2/);
     expect(cfg).toMatch(/timeout connect 200ms/);
+  });
+
+  test("end the old process one second after a reload: nobody could fence the sessions that it keeps", () => {
+    expect(cfg).toMatch(/^ {2}hard-stop-after 1s$/m);
   });
 
   test("let monit copy their configuration, from inside the VPC", () => {
