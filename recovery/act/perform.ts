@@ -1,6 +1,7 @@
 /** Calls the function that carries out a step. */
 import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
+import { endScript } from "./end-script.ts";
 import { fence } from "./fence.ts";
 import { pauseWrites, resumeWrites } from "./paused-writes.ts";
 import { promote, writeEpoch } from "./promote.ts";
@@ -50,6 +51,8 @@ export function perform(world: World, step: Step): Promise<void> {
       return follow(world, step);
     case "write epoch":
       return writeEpoch(world, step);
+    case "end script":
+      return endScript(world, step);
     case "set servers":
       return setServers(world, step);
     case "reopen":

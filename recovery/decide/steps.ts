@@ -30,6 +30,8 @@ export type Step =
   | { do: "cut"; shard: number; machine: RedisMachine; proxies: ProxyMachine[] }
   | { do: "follow"; shard: number; machine: RedisMachine; master: RedisMachine }
   | { do: "write epoch"; shard: number; machine: RedisMachine; epoch: number }
+  /** A client's script keeps the server busy: it is killed, or its process is ended. */
+  | { do: "end script"; shard: number; machine: RedisMachine }
   | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
   /** What haproxy.cfg alone says is made so again: frontends open, and traffic waits at `hold` (by shard). */
   | { do: "reopen"; proxy: ProxyMachine; frontends: string[]; holds: number[] }
@@ -73,6 +75,8 @@ export function describeStep(step: Step): string {
       return `make ${step.machine} replica of ${step.master} for shard ${step.shard}`;
     case "write epoch":
       return `write epoch ${step.epoch} into shard ${step.shard}`;
+    case "end script":
+      return `end the script that keeps ${step.machine}'s server of shard ${step.shard} busy`;
     case "set servers":
       return `set servers of ${step.proxy}: ${step.changes.map(describeChange).join(", ")}`;
     case "reopen":

@@ -7,7 +7,7 @@ const root = resolve(import.meta.dirname, "../..");
 /** Where connections to redis servers are used. */
 const folders = ["recovery/act", "recovery/observe"];
 /** Commands whose first argument is a right of its own. */
-const containers = ["CLIENT", "CONFIG", "ACL", "SCRIPT", "MEMORY", "OBJECT"];
+const containers = ["CLIENT", "CONFIG", "ACL", "SCRIPT", "FUNCTION", "MEMORY", "OBJECT"];
 
 const filesOf = (folder: string) =>
   readdirSync(join(root, folder), { encoding: "utf8" }).map((name) => join(root, folder, name));

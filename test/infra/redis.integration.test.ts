@@ -186,7 +186,8 @@ describe("once recovery has promoted one", () => {
       "CONFIG GET appendonly",
       "CONFIG SET dir /tmp",
       "CONFIG REWRITE",
-      "SHUTDOWN",
+      "SCRIPT FLUSH",
+      "FUNCTION FLUSH",
       "KEYS *",
       "DEBUG SLEEP 0",
     ])

@@ -1,6 +1,7 @@
 /** The table of situations of a redis machine. What happens to its shards is decided in their own tables (shard.ts, writes.ts). */
 import { isMachineCondemned, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
 import {
+  endScripts,
   isLostAndDead,
   isLostAndSpare,
   isNotSeenWhole,
@@ -8,9 +9,11 @@ import {
   isProcessLost,
   isRecoveryRefused,
   isRedisLost,
+  isScriptEndless,
   isTakenBack,
   type RedisMachineView,
   refusalsOf,
+  troubleOfBusyServers,
   troubleOfLostProcesses,
   troubleOfSilentServers,
   whyNotSpare,
@@ -76,6 +79,17 @@ export const redisSituations = [
     operator: "Look at the counterpart: when it has a full copy of every shard, recovery goes on by itself.",
     when: isRedisLost,
     because: (view) => `${whyRedisLost(view)}, but it is not replaced: ${whyNotSpare(view)}`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "script-endless",
+    opens: true,
+    meaning:
+      "A client's script or function does not end, and the server answers everybody with -BUSY. Recovery kills the script. If it has written it cannot be killed; recovery ends the process, which starts again.",
+    operator: "Nothing to do. Find the client whose script does not end: it will run it again.",
+    when: isScriptEndless,
+    steps: endScripts,
+    because: (view) => `${troubleOfBusyServers(view)}: the script is ended`,
     about: ({ machine }) => machine,
   },
   {

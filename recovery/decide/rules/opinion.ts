@@ -21,6 +21,7 @@ const opinions: Record<MachineSituation, Opinion> = {
   "machine-dead": "failed",
   "machine-needed": "failed",
   lost: "failed",
+  "script-endless": "open",
   "process-lost": "open",
   doubt: "open",
   leaves: "open",

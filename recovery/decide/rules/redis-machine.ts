@@ -2,6 +2,7 @@
 import type { RedisMachine } from "../../topology.ts";
 import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";
 import { isOnItsWayOut } from "../memory/replacement.ts";
+import type { Step } from "../steps.ts";
 import type { Known, ServerView, ShardView } from "../view/view.ts";
 import { list, seconds, troubleOf } from "../view/words.ts";
 import { orderOf, whyGoneForCloud } from "./condemn.ts";
@@ -75,6 +76,17 @@ export function whyRedisLost({ known, machine, servers }: RedisMachineView): str
   );
   return late && `${troubleOf(late)} and did not come back within ${seconds(limits.graceMs)}`;
 }
+
+/** Does a client's script keep one of its servers busy for longer than redis waits for it (busy-reply-threshold)? */
+export const isScriptEndless = ({ servers }: RedisMachineView) => servers.some(isBusy);
+export const troubleOfBusyServers = ({ servers }: RedisMachineView) => troubles(servers, isBusy);
+
+export const endScripts = ({ shards, machine }: RedisMachineView): Step[] =>
+  shards
+    .filter(({ servers }) => isBusy(servers[machine]))
+    .map(({ shard }) => ({ do: "end script", shard: shard.index, machine }));
+
+const isBusy = ({ heard, refusal }: ServerView) => heard && refusal?.kind === "busy";
 
 /** Is one of its servers out, while the machine itself is not lost? */
 export const isProcessLost = ({ servers }: RedisMachineView) => servers.some(({ out }) => out);

@@ -1,5 +1,6 @@
 /** One redis process fails while its machine lives. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { RedisMachine } from "../../../recovery/topology.ts";
 import { connectTo, Traffic } from "./traffic.ts";
 import { passwords, TestWorld } from "./world.ts";
 
@@ -82,6 +83,44 @@ test("a master that hangs for too long is fenced; when it wakes up it is demoted
   expect(await traffic.lostAt(world.machine("redis2").address, 9001)).toEqual([]);
   expect(account.errorsPersistent).toBeLessThanOrEqual(1);
 });
+
+/** What a client sends, and does not get an answer to. */
+function runForever(machine: RedisMachine, script: string) {
+  const client = connectTo(world.machine(machine).address, 9001);
+  client.call("EVAL", script, "0").catch(() => {});
+  return client;
+}
+
+test("a client's script does not end, twice: it is killed, and the shard heals alone", async () => {
+  for (const [from, to] of [
+    ["redis1", "redis2"],
+    ["redis2", "redis1"],
+  ] as const) {
+    const client = runForever(from, "while true do end");
+    await world.until("the takeover", () => masters()?.[0] === to);
+    const status = await world.untilHealthy();
+    expect(status.shards[0]).toMatchObject({ master: to, replica: from, replicaLink: "up" });
+    client.disconnect();
+  }
+  await traffic.flowing();
+  expect(world.calls).toEqual([]);
+  await traffic.stop();
+  expect(await traffic.lostAt(world.machine("redis1").address, 9001)).toEqual([]);
+}, 120_000);
+
+test("a script that has written cannot be killed: its process is ended, and comes back as a replica", async () => {
+  const client = runForever("redis1", "redis.call('SET', 'half', 1) while true do end");
+  await world.until("the takeover", () => masters()?.[0] === "redis2");
+  await world.until("the end of the process", () => world.machine("redis1").process(9001).exitCode !== null);
+  world.machine("redis1").startRedis(9001);
+  const status = await world.untilHealthy();
+  expect(status.shards[0]).toMatchObject({ master: "redis2", replica: "redis1", replicaLink: "up" });
+  expect(world.calls).toEqual([]);
+  client.disconnect();
+  const reader = connectTo(world.machine("redis2").address, 9001);
+  expect(await reader.get("half")).toBeNull();
+  reader.disconnect();
+}, 120_000);
 
 test("a replica that somebody made master by hand becomes a replica again", async () => {
   const admin = connectTo(world.machine("redis2").address, 9001, "recovery", passwords.recoveryPassword);
