@@ -2,6 +2,7 @@
 import type { Step } from "../decide/steps.ts";
 import { drain } from "./drain.ts";
 import { endScript } from "./end-script.ts";
+import { endSessions } from "./end-sessions.ts";
 import { fence } from "./fence.ts";
 import { pauseWrites, resumeWrites } from "./paused-writes.ts";
 import { promote, writeEpoch } from "./promote.ts";
@@ -53,6 +54,8 @@ export function perform(world: World, step: Step): Promise<void> {
       return writeEpoch(world, step);
     case "end script":
       return endScript(world, step);
+    case "end sessions":
+      return endSessions(world, step);
     case "set servers":
       return setServers(world, step);
     case "reopen":

@@ -32,6 +32,8 @@ export type Step =
   | { do: "write epoch"; shard: number; machine: RedisMachine; epoch: number }
   /** A client's script keeps the server busy: it is killed, or its process is ended. */
   | { do: "end script"; shard: number; machine: RedisMachine }
+  /** The server ends its sessions with a proxy that is gone. */
+  | { do: "end sessions"; shard: number; machine: RedisMachine; proxy: ProxyMachine }
   | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
   /** What haproxy.cfg alone says is made so again: frontends open, and traffic waits at `hold` (by shard). */
   | { do: "reopen"; proxy: ProxyMachine; frontends: string[]; holds: number[] }
@@ -77,6 +79,8 @@ export function describeStep(step: Step): string {
       return `write epoch ${step.epoch} into shard ${step.shard}`;
     case "end script":
       return `end the script that keeps ${step.machine}'s server of shard ${step.shard} busy`;
+    case "end sessions":
+      return `end ${step.machine}'s sessions of shard ${step.shard} with ${step.proxy}`;
     case "set servers":
       return `set servers of ${step.proxy}: ${step.changes.map(describeChange).join(", ")}`;
     case "reopen":

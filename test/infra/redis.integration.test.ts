@@ -182,7 +182,7 @@ describe("once recovery has promoted one", () => {
       "GET key",
       "SET key 1",
       "FLUSHALL",
-      "CLIENT KILL TYPE pubsub",
+      "CLIENT REPLY OFF",
       "CONFIG GET appendonly",
       "CONFIG SET dir /tmp",
       "CONFIG REWRITE",

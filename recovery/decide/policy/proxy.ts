@@ -2,8 +2,10 @@
 import { counterpartOf } from "../../topology.ts";
 import { isMachineCondemned, orderOf, stopMonitoring, whyCondemned } from "../rules/condemn.ts";
 import {
+  areSessionsLeft,
   detourText,
   doubtText,
+  endSessions,
   isBackAndDrifted,
   isBackInUse,
   isCutOff,
@@ -54,6 +56,17 @@ export const proxySituations = [
     steps: ({ machine }) => [{ do: "unregister proxy", proxy: machine }],
     because: ({ machine }) =>
       `${machine} is condemned and answers again: ${counterpartOf(machine)} carries the traffic`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "sessions-left",
+    opens: true,
+    meaning:
+      "The proxy is gone, for app too, and redis servers still have sessions with it. Recovery ends them, so that no blocked client (BLPOP) among them is handed a job.",
+    operator: nothingToDo,
+    when: areSessionsLeft,
+    steps: endSessions,
+    because: ({ machine }) => `${machine} is gone: the masters end their sessions with it`,
     about: ({ machine }) => machine,
   },
   {

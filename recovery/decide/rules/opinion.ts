@@ -22,6 +22,7 @@ const opinions: Record<MachineSituation, Opinion> = {
   "machine-needed": "failed",
   lost: "failed",
   "script-endless": "open",
+  "sessions-left": "open",
   "process-lost": "open",
   doubt: "open",
   leaves: "open",

@@ -54,6 +54,36 @@ function isBack({ known: { facts, memory }, machine }: ProxyMachineView): boolea
   return mayServe && isCondemned(facts, memory, machine) && takesCommands(facts, machine);
 }
 
+/**
+ * Is the proxy gone for monit and for app, which has cut what it had with the proxy, and do masters still have sessions with it? While a
+ * witness sees it work it is not gone.
+ */
+export function areSessionsLeft(view: ProxyMachineView): boolean {
+  const { facts, memory } = view.known;
+  const { look } = facts.proxies[view.machine];
+  if (look.state !== "down" || look.silence !== "silent" || isSeenByWitness(view)) return false;
+  const isGone =
+    clientLookAt(facts, view.machine)?.usable === false || isGivenUp(facts, memory, view.machine);
+  return isGone && mastersWithSessions(view).length > 0;
+}
+
+export const endSessions = (view: ProxyMachineView): Step[] =>
+  mastersWithSessions(view).map(({ shard, machine }) => ({
+    do: "end sessions",
+    shard,
+    machine,
+    proxy: view.machine,
+  }));
+
+function mastersWithSessions({ known, machine, shards }: ProxyMachineView) {
+  const address = known.facts.machines[machine].address ?? "";
+  return shards.flatMap((shard) =>
+    shard.masters
+      .filter(({ info }) => info?.sessionsIdleSeconds?.[address] !== undefined)
+      .map((master) => ({ shard: shard.shard.index, machine: master.machine })),
+  );
+}
+
 /** Was its failover ordered while it works, and can its twin carry the traffic? */
 export const isLeaving = (view: ProxyMachineView) => isOrderedAlive(view) && !whyTwinIsNoHelp(view);
 

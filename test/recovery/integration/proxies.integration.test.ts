@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RuntimeApi } from "../../../recovery/observe/runtime-api.ts";
 import { canSilence, restoreAll, silence, silenceBetween } from "./silence.ts";
-import { Traffic } from "./traffic.ts";
-import { TestWorld } from "./world.ts";
+import { connectTo, Traffic } from "./traffic.ts";
+import { passwords, TestWorld } from "./world.ts";
 
 let world: TestWorld;
 
@@ -232,6 +232,31 @@ describe.runIf(canSilence)("silence", () => {
     await world.until("the launch", () => world.calls.includes("launch haproxy1"));
     await world.untilHealthy();
     expect(world.calls).toEqual(["taint haproxy1", "power off i-haproxy1-0", "launch haproxy1"]);
+  });
+
+  test("jobs are not handed to clients that waited behind a proxy that vanished", async () => {
+    const workersAt = (proxy: "haproxy1" | "haproxy2") =>
+      Array.from({ length: 5 }, () => connectTo(world.machine(proxy).address, 8001));
+    const old = workersAt("haproxy1");
+    for (const worker of old) worker.blpop("jobs", 0).catch(() => {});
+    const master = connectTo(world.machine("redis1").address, 9001, "recovery", passwords.recoveryPassword);
+    const waiting = async (proxy: "haproxy1" | "haproxy2") => {
+      const list = String(await master.call("CLIENT", "LIST"));
+      const from = ` addr=${world.machine(proxy).address}:`;
+      return list.split("\n").filter((line) => line.includes(from) && line.includes("cmd=blpop")).length;
+    };
+    await world.until("five that wait", async () => (await waiting("haproxy1")) === 5);
+    silence(world.machine("haproxy1").address);
+    await world.until("the end of their sessions", async () => (await waiting("haproxy1")) === 0);
+
+    const present = workersAt("haproxy2");
+    const received = present.map((worker) => worker.blpop("jobs", 0));
+    await world.until("five new ones that wait", async () => (await waiting("haproxy2")) === 5);
+    const producer = connectTo(world.machine("haproxy2").address, 8001);
+    for (let job = 1; job <= 5; job++) await producer.rpush("jobs", job);
+    const jobs = (await Promise.all(received)).map((reply) => reply?.[1]);
+    expect(jobs.sort()).toEqual(["1", "2", "3", "4", "5"]);
+    for (const redis of [...old, ...present, master, producer]) redis.disconnect();
   });
 
   describe("between a proxy and a master", () => {
