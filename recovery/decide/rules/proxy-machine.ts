@@ -63,7 +63,7 @@ export function areSessionsLeft(view: ProxyMachineView): boolean {
   const { look } = facts.proxies[view.machine];
   if (look.state !== "down" || look.silence !== "silent" || isSeenByWitness(view)) return false;
   const isGone =
-    clientLookAt(facts, view.machine)?.usable === false || isGivenUp(facts, memory, view.machine);
+    clientLookAt(facts, view.machine)?.usable === false || isCondemned(facts, memory, view.machine);
   return isGone && mastersWithSessions(view).length > 0;
 }
 
