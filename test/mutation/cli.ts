@@ -23,6 +23,9 @@ const statuses: Partial<Record<Result["status"], Mutant["status"]>> = {
   NoCoverage: "not covered",
 };
 
+/** It has slow tests of its own. */
+const memory = "recovery/decide/memory";
+
 interface Options {
   threshold: number;
   concurrency: number;
@@ -64,6 +67,9 @@ try {
 
 async function mutate(targets: Target[], { threshold, concurrency, fresh }: Options): Promise<number> {
   if (fresh) await rm(kept, { force: true });
+  // The runner's processes inherit it; see vitest.config.ts.
+  if (targets.some(({ path }) => memory.startsWith(path) || path.startsWith(memory)))
+    process.env.BARTON_MUTATE_MEMORY = "1";
   const results = await new Stryker({
     mutate: targets.map(globOf),
     testRunner: "vitest",
