@@ -59,17 +59,6 @@ export const proxySituations = [
     about: ({ machine }) => machine,
   },
   {
-    situation: "sessions-left",
-    opens: true,
-    meaning:
-      "The proxy is gone, for app too, and redis servers still have sessions with it. Recovery ends them, so that no blocked client (BLPOP) among them is handed a job.",
-    operator: nothingToDo,
-    when: areSessionsLeft,
-    steps: endSessions,
-    because: ({ machine }) => `${machine} is gone: the masters end their sessions with it`,
-    about: ({ machine }) => machine,
-  },
-  {
     situation: "condemned",
     meaning: "The proxy is condemned. Recovery replaces it (see the table of the replacement).",
     operator: nothingToDo,
@@ -120,6 +109,17 @@ export const proxySituations = [
     when: isProxyLost,
     steps: (view) => [stopMonitoring(view.known, view.machine, String(whyProxyLost(view)))],
     because: (view) => `${whyProxyLost(view)}: ${view.machine} is condemned`,
+    about: ({ machine }) => machine,
+  },
+  {
+    situation: "sessions-left",
+    opens: true,
+    meaning:
+      "The proxy is gone, for app too, and redis servers still have sessions with it. Recovery ends them, so that no blocked client (BLPOP) among them is handed a job.",
+    operator: nothingToDo,
+    when: areSessionsLeft,
+    steps: endSessions,
+    because: ({ machine }) => `${machine} is gone: the masters end their sessions with it`,
     about: ({ machine }) => machine,
   },
   {

@@ -59,12 +59,10 @@ function isBack({ known: { facts, memory }, machine }: ProxyMachineView): boolea
  * witness sees it work it is not gone.
  */
 export function areSessionsLeft(view: ProxyMachineView): boolean {
-  const { facts, memory } = view.known;
+  const { facts } = view.known;
   const { look } = facts.proxies[view.machine];
   if (look.state !== "down" || look.silence !== "silent" || isSeenByWitness(view)) return false;
-  const isGone =
-    clientLookAt(facts, view.machine)?.usable === false || isCondemned(facts, memory, view.machine);
-  return isGone && mastersWithSessions(view).length > 0;
+  return clientLookAt(facts, view.machine)?.usable === false && mastersWithSessions(view).length > 0;
 }
 
 export const endSessions = (view: ProxyMachineView): Step[] =>
