@@ -6,7 +6,7 @@ export interface Fault {
   error: unknown;
 }
 
-/** Runs `work`; undefined when it throws, which is kept in a list of faults. */
+/** Runs `work`; undefined when it throws; the exception goes into a list of faults. */
 export type Attempt = <T>(where: string, work: () => T) => T | undefined;
 
 /** An `attempt`, and the faults that it has met so far. */

@@ -8,7 +8,7 @@ export interface ServerChange {
   machine: RedisMachine;
   address?: { address: string; port: number };
   ready?: boolean;
-  /** What stands with the address that it had is cut, before it gets the other one. */
+  /** Cut the open sessions to the present address before the line gets the other one. */
   cut?: boolean;
 }
 
@@ -35,9 +35,9 @@ export type Step =
   /** The server ends its sessions with a proxy that is gone. */
   | { do: "end sessions"; shard: number; machine: RedisMachine; proxy: ProxyMachine }
   | { do: "set servers"; proxy: ProxyMachine; changes: ServerChange[] }
-  /** What haproxy.cfg alone says is made so again: frontends open, and traffic waits at `hold` (by shard). */
+  /** Restore what only haproxy.cfg sets: frontends listen, and traffic waits at `hold` (shard indices). */
   | { do: "reopen"; proxy: ProxyMachine; frontends: string[]; holds: number[] }
-  /** A new process opens what was shut down for good. */
+  /** A new process opens the frontends that were shut down for good. */
   | { do: "reload proxy"; proxy: ProxyMachine }
   | { do: "copy configuration"; proxy: ProxyMachine; from: ProxyMachine }
   | { do: "register proxy"; proxy: ProxyMachine }
@@ -45,7 +45,7 @@ export type Step =
   | { do: "drain proxy"; proxy: ProxyMachine }
   | { do: "unregister proxy"; proxy: ProxyMachine }
   | { do: "stop monitoring"; machine: MachineName; instanceId?: string; because: string }
-  /** A condemned machine is used again: nobody else can serve. */
+  /** A condemned machine is used again, because no other machine can serve. */
   | { do: "take back"; machine: MachineName; because: string }
   /** The program on monit must be the one that the last `up` ran. */
   | { do: "check program"; machines: MachineName[] }
@@ -55,7 +55,7 @@ export type Step =
   /** The record of monit names the instance that its group has launched. */
   | { do: "update record"; machine: "monit"; instanceId?: string };
 
-/** The step in a person's words, for `barton plan` and the records of incidents. */
+/** The step as a phrase for people, for `barton plan` and the records of incidents. */
 export function describeStep(step: Step): string {
   switch (step.do) {
     case "drain":

@@ -4,7 +4,7 @@ import { copyOf } from "./copy.ts";
 import { entryOf, type Memory, rollReason } from "./memory.ts";
 import { condemned, type Progress, progressed } from "./replacement.ts";
 
-/** What acting adds to memory: the steps that are done, so that nothing is done twice after a restart. */
+/** An event that acting writes into memory: a step that is done, so that it is not done twice after a restart. */
 export type Remembered =
   | { event: "ordered"; machine: MachineName; why: string }
   | { event: "withdrawn"; machine: MachineName }
@@ -92,8 +92,8 @@ function applyToReplacement({ durable }: Memory, event: ReplacementEvent, wallMs
     if (before.phase === "taken back") delete machine.replacement;
     return;
   }
-  // The new instance may have failed and been condemned while its launch was still under way: that one is to be
-  // launched yet.
+  // The new instance may have failed and been condemned while its launch was still under way: its own successor
+  // is still to be launched.
   if (event.event === "launched" && event.instanceId === before.instanceId) return;
   machine.replacement = progressed(before, event);
   if (event.event !== "launched" || before.planned) return;

@@ -109,7 +109,7 @@ export function failingMs({ patienceFromMs, sinceMs }: Look, nowMs: number): num
   return nowMs - (patienceFromMs ?? sinceMs ?? nowMs);
 }
 
-/** Looks that make no sense are left out: whoever judges them reports that (isolate.ts). */
+/** Looks that make no sense are left out. The decision about that subject throws and is reported (isolate.ts). */
 function looksOf(facts: Facts): [MachineName, string, Look][] {
   const looks: [MachineName, string, Look][] = [["app", "app", facts.app.look]];
   for (const proxy of proxyMachines) looks.push([proxy, proxy, facts.proxies[proxy].look]);

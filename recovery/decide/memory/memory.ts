@@ -115,7 +115,7 @@ export const emptyMemory: Memory = {
   seen: {},
 };
 
-/** What is remembered of the shard; of a new one that nobody was ever promoted. */
+/** The memory of a shard. A shard that was never initialised has epoch 0. */
 export function shardIn({ durable }: Memory, shard: number): Readonly<ShardMemory> {
   return durable.shards[shard] ?? { epoch: 0, attempted: 0 };
 }

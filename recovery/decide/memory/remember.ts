@@ -50,7 +50,7 @@ function rememberServer(
   const answersAgain =
     server?.looks.monit.state === "up" &&
     (server.askedMs ?? 0) > (verdict?.noticedMs ?? 0) &&
-    // A server that hung in a script and says so now hangs still.
+    // A server that hung in a script and now answers -BUSY still hangs.
     server.refusal?.kind !== "busy";
   if (verdict && (answersAgain || verdict.instanceId !== instanceId)) delete remembered.verdict;
   if (isOut(judgement.condition) && !remembered.verdict) {
@@ -88,7 +88,7 @@ function judgeInTime(facts: Facts, limits: Limits, machine: RedisMachine, shard:
   const looks = facts.servers[serverId(machine, shard)]?.looks;
   if (isOut(judgement.condition) || looks?.monit.state !== "down") return judgement;
   const isMonitsAlone = proxyMachines.every((proxy) => looks[proxy].state === "none");
-  // One that answered at first and then no more (its machine was lost while it booted) fails since then.
+  // A server that answered at first and then stopped (its machine was lost while it booted) has failed since then.
   const sinceMs =
     judgement.condition === "unseen"
       ? facts.machines[machine].knownSinceMs

@@ -1,6 +1,6 @@
 /** The replacement of one machine, from the verdict on it to its successor. */
 
-/** What is known of the failed instance's power-off. */
+/** How far the power-off of the failed instance is. */
 export type PowerOff =
   | "not requested"
   /** This process is asking EC2 now, or is about to: that is on disk before the call. */
@@ -22,16 +22,16 @@ export interface Hold {
  * machine is ready to be launched, so only there a launch can be held.
  */
 export type Phase =
-  /** Out of use; whoever runs `up` next would still keep it. */
+  /** Out of use. The next `up` would still keep it. */
   | { phase: "condemned"; powerOff: PowerOff }
-  /** Whoever runs `up` next replaces it. */
+  /** The next `up`, by a person or a program, replaces it. */
   | { phase: "tainted"; powerOff: PowerOff; held?: Hold }
   /** A run of the engine that has ended has launched its successor. */
   | { phase: "launched" }
   /** It is used again, and only its taint is still to be taken away. */
   | { phase: "taken back" };
 
-/** What does not change from phase to phase. */
+/** The fields that are the same in every phase. */
 export interface Cause {
   /** The instance that failed; the machine is new as soon as its current instance is another one. */
   instanceId?: string;
@@ -74,7 +74,7 @@ export function isOnItsWayOut(replacement: Replacement, nowMs: number, patienceM
   return replacement.phase === "launched" || powerOff === "begun" || powerOff === "accepted";
 }
 
-/** What acting tells of a replacement. */
+/** Events of acting that change a replacement. */
 export type Progress =
   | { event: "taken back"; because: string }
   | { event: "tainted" | "power-off begun" | "power-off failed" | "power-off accepted" }
@@ -113,7 +113,7 @@ function withPowerOff(
 ): Replacement {
   if (!("powerOff" in before) || before.powerOff === "accepted") return before;
   if (event === "power-off accepted") return { ...before, powerOff: "accepted" };
-  // What an earlier monitor began stays in doubt: that this call failed says nothing of that one.
+  // A power-off that an earlier monitor began stays in doubt: this failed call says nothing about it.
   if (typeof before.powerOff === "object") return before;
   return { ...before, powerOff: event === "power-off begun" ? "begun" : "not requested" };
 }

@@ -41,7 +41,7 @@ const shardIndex = z.stringFormat("shard", /^[1-9]\d*$/);
 const machineName = z.enum(machineNames);
 const replaceable = z.enum(replaceableMachines);
 
-/** What could be read, and what could not: one sentence for each part that was left out. */
+/** The parts that could be read, and one sentence for each part that was left out. */
 export interface Read {
   servers: [id: string, z.infer<typeof verdict>][];
   shards: [index: number, ReadShard][];

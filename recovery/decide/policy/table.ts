@@ -14,7 +14,7 @@ export interface Row<View> {
   operator: string;
   when: (view: View) => boolean;
   steps?: (view: View) => Step[];
-  /** What happened, on what, and what recovery does about it, in one sentence. */
+  /** One sentence: what happened, on what, and what recovery does about it. */
   because: (view: View) => string;
   /** The desired state: nothing is left to do. */
   settled?: true;

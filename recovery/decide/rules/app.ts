@@ -40,7 +40,7 @@ export const isAppUnseen = ({ known }: AppView) => silentMsOfApp(known) >= known
 /** Does it not answer monit now? */
 export const isAppDoubted = ({ known }: AppView) => known.facts.app.look.state !== "up";
 
-/** What is wrong with app, and who says so. */
+/** What is wrong with app, with the vantage points that say so. */
 export function troubleOfApp({ known, machine }: AppView): string {
   const { look } = known.facts.app;
   if (look.silence === "refused") return `${machine}'s proxy process is gone`;

@@ -1,4 +1,4 @@
-/** What is the same for every machine that recovery may condemn: the cloud's word, a person's order, and the step. */
+/** Reasons to condemn that are the same for every kind of machine (the cloud's word, a person's order), and the step. */
 import type { MachineFacts } from "../../observe/facts.ts";
 import type { MachineName } from "../../topology.ts";
 import { isCondemned, orderFor, replacementOf } from "../memory/memory.ts";

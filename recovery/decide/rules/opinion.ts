@@ -6,12 +6,12 @@ import { type Memory, replacementOf } from "../memory/memory.ts";
 import type { MachineSituation, Situation } from "../policy/tables.ts";
 
 /**
- * failed: there is a verdict on it, or it is being replaced. open: recovery has not decided yet, or a patience has not ended. sound: it
+ * failed: there is a verdict on it, or it is being replaced. open: recovery has not decided yet, or the patience has not ended. sound: it
  * answers some vantage point, so there is no verdict.
  */
 export type Opinion = "failed" | "open" | "sound";
 
-/** What the own situation of a machine says. `hasMadeUpItsMind` looks at those that are sound once more. */
+/** The opinion by the machine's own situation. A sound one must also pass `isDecided`. */
 const opinions: Record<MachineSituation, Opinion> = {
   "needed-again": "sound",
   condemned: "failed",
@@ -61,10 +61,10 @@ export function opinionOf(
   const { phase = "taken back" } = replacementOf(memory, machine) ?? {};
   const isBeingReplaced = phase !== "taken back" && situation !== "needed-again";
   if (isBeingReplaced || opinion === "failed") return "failed";
-  return hasMadeUpItsMind(machine, situation, facts) ? "sound" : "open";
+  return isDecided(machine, situation, facts) ? "sound" : "open";
 }
 
-function hasMadeUpItsMind(machine: MachineName, situation: Situation, facts: Facts): boolean {
+function isDecided(machine: MachineName, situation: Situation, facts: Facts): boolean {
   // Of app the cloud decides alone, and it may not have been heard yet.
   if (machine === "app") return situation !== "present" || facts.app.look.state === "up";
   const isRedis = redisMachines.some((name) => name === machine);
@@ -72,7 +72,7 @@ function hasMadeUpItsMind(machine: MachineName, situation: Situation, facts: Fac
   return facts.topology.shards.every(({ index }) => isHeard(facts, machine as RedisMachine, index));
 }
 
-/** Monit hears it; or monit has made up its mind that it does not, and somebody else does. */
+/** Monit hears it; or monit counts it as down, and another vantage point hears it. */
 function isHeard(facts: Facts, machine: RedisMachine, shard: number): boolean {
   const looks = facts.servers[serverId(machine, shard)]?.looks;
   if (!looks) return false;

@@ -10,9 +10,9 @@ import { isPatienceOver } from "./data-volume.ts";
 /**
  * The reason why the server must not be promoted now, or undefined.
  *
- * Never promoted while a better copy may exist: one that is loading or receiving a full copy, one of an
- * earlier term than the shard has reached, one that lagged behind when its master was lost and whose
- * master may come back with more, a restarted master whose replica had everything and may come back.
+ * A server is not promoted while a better copy may exist. That is so if it loads its data or receives a full copy; if its data are of an
+ * earlier epoch than the shard has reached; if it lagged behind when its master was lost, and that master may come back with more; or if
+ * it is a restarted master whose replica had everything and may come back.
  */
 export function whyNotPromotable(view: ShardView, machine: RedisMachine): string | undefined {
   if (view.servers[machine].answers && view.servers[machine].condemned) return `${machine} is being replaced`;

@@ -20,7 +20,7 @@ export interface ProxyMachineView {
   shards: ShardView[];
   /** Corrections that its server lines need. */
   changes: ServerChange[];
-  /** What a person has changed that recovery never does. */
+  /** Settings that recovery never changes and a person has changed. */
   defects: Defects;
   /** Machines with masters that it alone cannot reach, so that its traffic goes there through its twin. */
   detours: RedisMachine[];
@@ -119,7 +119,7 @@ export const isSeenByWitness = (view: ProxyMachineView) => witnessOf(view) !== u
 /** Idle time is told in whole seconds, so it says nothing before a silence of this length (milliseconds). */
 const unseenMinMs = 2_000;
 
-/** Who sees a silent proxy do what it should, although monit does not; in words. */
+/** The vantage point that sees a silent proxy do what it should, although monit does not; as part of a sentence. */
 export function witnessOf(view: ProxyMachineView): string | undefined {
   const { known, machine } = view;
   const { look } = known.facts.proxies[machine];
@@ -165,9 +165,9 @@ export function whyProxyLost(view: ProxyMachineView): string | undefined {
 }
 
 /**
- * A refusing proxy machine lives, and systemd restarts the process; a stalled one gets the stall's patience. Silence is
- * a verdict when app says the same: with monit's word alone there is time to see whether the cut is monit's own. There
- * is none when the proxy sends traffic where it must not go, and cannot be told.
+ * How long a failing proxy is left alone, in milliseconds. Refused: the machine lives, and systemd restarts the process (`graceMs`).
+ * Stalled: `stallMs`. Silent: `proxyPatienceMs` if app says the same, or if the proxy has drifted, because it sends traffic where it
+ * must not go and takes no commands. Silent for monit alone: `graceMs`, because the cut may be monit's own.
  */
 function patienceWithProxy(view: ProxyMachineView, silence: string | undefined): number {
   const { known, machine } = view;
@@ -241,7 +241,7 @@ export function repair({
   ];
 }
 
-/** A proxy that starts has all of its lines wrong: the first tell enough. */
+/** A proxy that starts has all of its lines wrong; a sentence names only the first. */
 const wrongLinesMax = 4;
 
 export function wrongLinesOf({ changes, defects }: ProxyMachineView): string {

@@ -110,7 +110,7 @@ function refusesRecovery({ refusal, out }: ServerView): boolean {
   return !out && refusal !== undefined && refusal.kind !== "loading" && refusal.kind !== "busy";
 }
 
-/** What is wrong with the servers that are meant, each sentence once. */
+/** The troubles of the servers that are meant, each sentence once. */
 function troubles(servers: ServerView[], isMeant: (server: ServerView) => boolean): string {
   return list([...new Set(servers.filter(isMeant).map(troubleOf))]);
 }

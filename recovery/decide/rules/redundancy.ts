@@ -10,7 +10,7 @@ export function whyCounterpartDoesNotServe(machine: RedisMachine, shards: ShardV
     const counterpart = servers[counterpartOf(machine)];
     if (counterpart.condemned) return `${counterpart.machine} is being replaced itself`;
     if (!masters.includes(counterpart)) return `${counterpart.machine} is not master of shard ${shard.index}`;
-    // The machine may hold the only data of the later term.
+    // The machine may hold the only data of the later epoch.
     if ((counterpart.info?.epoch ?? 0) < epoch) {
       return `${counterpart.machine} is master of shard ${shard.index} with data of an earlier epoch than ${epoch}`;
     }

@@ -58,7 +58,7 @@ export const writeNextEpoch = (view: ShardView): Step[] => [writeEpoch(view, nex
 
 export const writeMissingEpoch = (view: ShardView): Step[] => [writeEpoch(view, epochToHave(view))];
 
-/** What would prove the fence that blocks the candidate (rule 2), as far as it is condemned. */
+/** Power-offs of condemned machines that would prove the missing fence (rule 2). */
 export function powerOffsForCandidate(view: ShardView): Step[] {
   const candidate = candidateOf(view);
   const shards = view.known.facts.topology.shards.map((shard) => viewShard(view.known, shard));

@@ -44,7 +44,7 @@ const beatsUnseenMax = 2;
 /**
  * Was this server master until its process ended, and may its replica have something that its file lacks? A file may lack the
  * last second (`appendfsync everysec`, a loss of power), also of what the replica had confirmed; not so when the replica
- * was seen last with an earlier beat than the file has. Whoever was not seen since recovery started may have anything.
+ * was seen last with an earlier beat than the file has. A replica that was not seen since recovery started may have anything.
  */
 export function isSurpassed(memory: Memory, machine: RedisMachine, shard: number, info: RedisInfo): boolean {
   const last = shardIn(memory, shard).master;

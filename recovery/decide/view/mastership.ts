@@ -12,7 +12,7 @@ import { compareCopies } from "../rules/copies.ts";
 import { copyOf } from "./copy.ts";
 import { sessionTarget } from "./traffic.ts";
 
-/** What mastership is judged from. */
+/** Facts and memory, from which mastership is judged. */
 export interface Evidence {
   facts: Facts;
   memory: Memory;
@@ -132,7 +132,7 @@ function answersAs(
   return server?.looks.monit.state === "up" && server.info?.role === role ? server.info : undefined;
 }
 
-/** What a view of a shard tells of its masters. */
+/** The part of a shard view that is about its masters. */
 interface MasterView<S> {
   masters: S[];
   /** The highest epoch that the shard was seen with. */

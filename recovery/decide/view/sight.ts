@@ -1,5 +1,5 @@
 /**
- * Whether monit itself is cut off. A monitor that reaches nobody is cut off itself: it does nothing, and says so. Failures in that time
+ * Whether monit itself is cut off. A monitor that reaches no machine does nothing, and says so. Failures in that time
  * prove nothing, also after it reaches the first machine again.
  */
 import type { AppFacts, ClientLook, Facts, Look, ServerFacts } from "../../observe/facts.ts";
@@ -7,7 +7,7 @@ import { type ProxyMachine, proxyMachines } from "../../topology.ts";
 import { pausedAll } from "../memory/flapping.ts";
 import type { Memory } from "../memory/memory.ts";
 
-/** Why monit must not judge anybody, or undefined. */
+/** Why monit must not judge any machine, or undefined. */
 export function whyBlind(facts: Facts): string | undefined {
   const looks = ownLooks(facts);
   if (looks.some(({ state }) => state === "up")) return undefined;
@@ -26,7 +26,7 @@ export function seesAgain(memory: Memory, nowMs: number, stoodStillMs: number): 
   return { ...withPatiencePaused(memory, nowMs - stoodStillMs), sightSinceMs: nowMs };
 }
 
-/** Nobody's time runs out while monit does not look. */
+/** No patience runs out while monit does not look. */
 function withPatiencePaused(memory: Memory, atMs: number): Memory {
   const seen = Object.entries(memory.seen).map(([id, { trouble, ...server }]) => {
     if (!trouble) return [id, server];
@@ -75,7 +75,7 @@ function clientView(facts: Facts): AppFacts["view"] {
   return { haproxy1: of(view.haproxy1), haproxy2: of(view.haproxy2) };
 }
 
-/** Facts that make no sense are left as they are: who judges them reports that, for their own subject alone (isolate.ts). */
+/** Facts that make no sense are left as they are. The decision about that subject throws and is reported (isolate.ts). */
 function sinceSight(look: Look, sightSinceMs: number): Look {
   if (look?.sinceMs === undefined || look.sinceMs >= sightSinceMs) return look;
   return since(look, sightSinceMs, (look.provenSinceMs ?? look.sinceMs) >= sightSinceMs);

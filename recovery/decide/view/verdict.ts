@@ -21,7 +21,7 @@ export interface Judgement {
   condition: Condition;
   /** When the first sign of the trouble was seen (monotonic milliseconds). */
   sinceMs?: number;
-  /** Who says so. */
+  /** The vantage points that say so. */
   by: (Vantage | "the cloud")[];
 }
 
@@ -41,7 +41,7 @@ export function judgeServer(facts: Facts, machine: RedisMachine, shard: number):
   const { looks, info, refusal } = factsOf(facts, machine, shard);
   const seen = vantages.filter((vantage) => looks[vantage].state !== "none");
   const bad = seen.filter((vantage) => looks[vantage].state !== "up");
-  const down = bad.filter((vantage) => hasMadeUpItsMind(facts, vantage, machine, shard));
+  const down = bad.filter((vantage) => countsAsDown(facts, vantage, machine, shard));
   const sinceMs = earliest(bad.map((vantage) => looks[vantage]));
   if (down.length >= quorum) return { ...verdict(facts, machine, shard, down), sinceMs };
   if (!info && !refusal && bad.length === seen.length) return { condition: "unseen", by: [] };
@@ -50,8 +50,8 @@ export function judgeServer(facts: Facts, machine: RedisMachine, shard: number):
   return { condition: stalls ? "stalling" : "doubted", by: bad, sinceMs };
 }
 
-/** By enough failures of this server, or, where the whole machine is silent, of any of its servers. */
-function hasMadeUpItsMind(facts: Facts, vantage: Vantage, machine: RedisMachine, shard: number): boolean {
+/** By enough failures of this server or, if the whole machine is silent, of any of its servers. */
+function countsAsDown(facts: Facts, vantage: Vantage, machine: RedisMachine, shard: number): boolean {
   if (factsOf(facts, machine, shard).looks[vantage].state === "down") return true;
   return (
     silentOnAllPorts(facts, vantage, machine) &&
@@ -59,7 +59,7 @@ function hasMadeUpItsMind(facts: Facts, vantage: Vantage, machine: RedisMachine,
   );
 }
 
-/** What two or more vantage points that have made up their minds amount to. */
+/** The verdict of two or more vantage points that count the server as down. */
 function verdict(facts: Facts, machine: RedisMachine, shard: number, down: Vantage[]): Judgement {
   const { looks } = factsOf(facts, machine, shard);
   const refused = down.filter((vantage) => looks[vantage].silence === "refused");

@@ -1,5 +1,5 @@
 /**
- * Views: the facts and the memory of one shard, one redis machine or one proxy, in the terms of the tables of situations. They are
+ * Views: the facts and the memory of one shard, one redis machine or one proxy, as the tables of situations need it. They are
  * computed once per cycle, without side effects.
  */
 import { type Facts, type RedisInfo, type Refusal, serverId, type Vantage } from "../../observe/facts.ts";
@@ -20,7 +20,7 @@ import { isInSync } from "./in-sync.ts";
 import { isUsurper, lastMasterOf, winnerOf } from "./mastership.ts";
 import { type Condition, isOut, judgeServer } from "./verdict.ts";
 
-/** What a cycle decides from. */
+/** The facts of a cycle, the memory, and the limits: everything from which it decides. */
 export interface Known {
   facts: Facts;
   memory: Memory;
@@ -42,7 +42,7 @@ export interface ServerView {
   out: boolean;
   /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
   looked: boolean;
-  /** What it says when it refuses recovery's credentials or commands. */
+  /** Its answer when it refuses recovery's credentials or commands. */
   refusal?: Refusal;
   /** Its machine is condemned: recovery does not use the server any more, whatever it says. */
   condemned: boolean;

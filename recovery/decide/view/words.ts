@@ -8,7 +8,7 @@ export function list(items: (string | number)[]): string {
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
 
-/** What is wrong with a server, and who says so. */
+/** The trouble of a server, with the vantage points that say so. */
 export function troubleOf({ machine, condition, by, refusal }: ServerView): string {
   const sayers = by.length > 0 ? ` (${by.length > 1 ? "say" : "says"} ${list(by)})` : "";
   switch (condition) {
