@@ -146,3 +146,56 @@ test("while monit sees nobody, everything is open", () => {
   expect(opinion(world, "redis1")).toBe("open");
   expect(opinion(world, "haproxy1")).toBe("open");
 });
+
+describe("asked directly", () => {
+  const of = (
+    machine: MachineName,
+    situation: Situation | undefined,
+    change: (world: World) => unknown = () => {},
+  ) => {
+    const world = new World();
+    change(world);
+    const decisions = situation ? [{ subject: machine, situation }] : [];
+    return opinionOf(machine, decisions, world.memory, world.facts);
+  };
+
+  test("nothing was decided about the machine, or something that is no machine's situation: open", () => {
+    expect(of("redis1", undefined)).toBe("open");
+    expect(of("redis1", "served")).toBe("open");
+  });
+
+  test("a machine that is being replaced has failed, unless it is needed again", () => {
+    const replaced = (world: World) => world.replacing("redis1", { phase: "launched" });
+    expect(of("redis1", "present", replaced)).toBe("failed");
+    expect(of("redis1", "needed-again", replaced)).toBe("sound");
+    expect(of("redis1", "present", (world) => world.replacing("redis1", { phase: "taken back" }))).toBe(
+      "sound",
+    );
+  });
+
+  test("app that the cloud alone calls present must be heard", () => {
+    const unheard = (world: World) => (world.facts.app.look = failing("silent"));
+    expect(of("app", "present")).toBe("sound");
+    expect(of("app", "present", unheard)).toBe("open");
+    expect(of("app", "unseen", unheard)).toBe("sound");
+  });
+
+  test("of a redis machine that was not seen whole every server must be heard, by monit or by a proxy", () => {
+    const servers =
+      (looks: Partial<Record<"haproxy1" | "haproxy2" | "monit", typeof up>>) => (world: World) =>
+        Object.assign(world.server("redis1", 2).looks, looks);
+    const silent = down("silent");
+    const heard = (looks: Parameters<typeof servers>[0]) => of("redis1", "not-seen-whole", servers(looks));
+    expect(heard({ haproxy1: silent, haproxy2: silent })).toBe("sound");
+    expect(heard({ monit: silent })).toBe("sound");
+    expect(heard({ monit: silent, haproxy1: silent })).toBe("sound");
+    expect(heard({ monit: silent, haproxy2: silent })).toBe("sound");
+    expect(heard({ monit: silent, haproxy1: silent, haproxy2: silent })).toBe("open");
+    expect(heard({ monit: failing("silent") })).toBe("open");
+    const lacking = (world: World) => delete world.facts.servers["redis1/2"];
+    expect(of("redis1", "not-seen-whole", lacking)).toBe("open");
+    // Its own situations tell all that there is to know of other machines.
+    expect(of("redis1", "present", servers({ monit: failing("silent") }))).toBe("sound");
+    expect(of("haproxy1", "serving", servers({ monit: failing("silent") }))).toBe("sound");
+  });
+});
