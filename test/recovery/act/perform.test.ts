@@ -47,6 +47,8 @@ test.each<[Step, string[]]>([
   ],
   [{ do: "cut", ...redis1, proxies: ["haproxy1"] }, ["haproxy1: cut 0x1"]],
   [{ do: "follow", ...redis1, master: "redis2" }, ["redis1: REPLICAOF 10.42.2.12 9001"]],
+  [{ do: "end script", ...redis1 }, ["redis1: SCRIPT KILL", "redis1: FUNCTION KILL"]],
+  [{ do: "end sessions", ...redis1, proxy: "haproxy1" }, ["redis1: CLIENT LIST"]],
   [{ do: "write epoch", ...redis1, epoch: 7 }, [`redis1: ${raising7}`]],
   [
     { do: "set servers", ...haproxy1, changes: [{ ...redis1, line: "probe", ready: false }] },

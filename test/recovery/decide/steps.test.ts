@@ -26,6 +26,8 @@ test.each<[string, Step]>([
   ["cut old sessions of shard 2 with redis1", { do: "cut", ...redis1, proxies }],
   ["make redis1 replica of redis2 for shard 2", { do: "follow", ...redis1, master: "redis2" }],
   ["write epoch 7 into shard 2", { do: "write epoch", ...redis1, epoch: 7 }],
+  ["end the script that keeps redis1's server of shard 2 busy", { do: "end script", ...redis1 }],
+  ["end redis1's sessions of shard 2 with haproxy1", { do: "end sessions", ...redis1, proxy: "haproxy1" }],
   [
     "set servers of haproxy1: traffic 2/redis1 at 10.42.1.11:9002 ready, probe 2/redis1 out, traffic 2/redis1 at 10.42.1.11:9002",
     {
