@@ -24,6 +24,7 @@ export function haproxy(link: ProxyConnection, timeoutMs: number): ProxyVerbs {
       return sessions.filter(({ backend, server }) => `${backend}/${server}` === nameOf(line));
     },
     cut: (sessions) => link.cut(sessions, timeoutMs),
+    cutAll: (line) => link.cutAll(nameOf(line), timeoutMs),
     sendTraffic: (line, place) =>
       tell([out({ ...line, machine: counterpartOf(line.machine) }), ...use(link, line, place)]),
     change: (changes) => tell(changes.flatMap((change) => commandsOf(link, change))),

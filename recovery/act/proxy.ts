@@ -39,6 +39,9 @@ export interface ProxyVerbs {
   /** Cuts these sessions; one that has ended by itself is as good as cut. */
   cut(sessions: Session[]): Promise<void>;
 
+  /** Cuts every session with the server, also those that are still connecting to it, by one command. */
+  cutAll(line: Line): Promise<void>;
+
   /** Sends the shard's traffic to this machine's server at `place`, and to no other. */
   sendTraffic(line: Line, place: Place): Promise<void>;
 

@@ -3,7 +3,7 @@
  * verdict on a proxy: a proxy that only monit cannot see may serve everybody.
  */
 import type { ProxyMachine } from "../topology.ts";
-import type { ClientLook } from "./facts.ts";
+import type { AppFacts, ClientLook } from "./facts.ts";
 import { InTouchSince } from "./hearing.ts";
 import { type Knock, knockAny } from "./knock.ts";
 import { clientViewOf, parseStat, showStat } from "./proxy-stat.ts";
@@ -13,7 +13,11 @@ import type { Watched } from "./watcher.ts";
 
 /** The answer of app: its view of the proxies, or why the answer cannot be understood. */
 export type AppAnswer =
-  | { view: Record<ProxyMachine, ClientLook>; inTouchSinceMs?: number }
+  | {
+      view: Record<ProxyMachine, ClientLook>;
+      unusedSinceMs?: AppFacts["unusedSinceMs"];
+      inTouchSinceMs?: number;
+    }
   | { refusal: string };
 
 export interface AppLinkOptions {
@@ -45,7 +49,11 @@ export class AppLink implements Watched<AppAnswer> {
       const { servers, leaving } = parseStat(answer);
       // After a reload the old process keeps this connection. The next question must go to its successor.
       if (leaving) this.#api.drop();
-      return { view: clientViewOf(servers, this.#failing.since), inTouchSinceMs };
+      const view = clientViewOf(servers, this.#failing.since);
+      const unusedSince = (proxy: ProxyMachine) =>
+        this.#failing.since(`${proxy} unused`, !view[proxy].usable);
+      const unusedSinceMs = { haproxy1: unusedSince("haproxy1"), haproxy2: unusedSince("haproxy2") };
+      return { view, unusedSinceMs, inTouchSinceMs };
     } catch (error) {
       return { refusal: (error as Error).message };
     }

@@ -206,6 +206,7 @@ export class Board {
     return {
       look: party?.watcher.look ?? noLook,
       view: answer && "view" in answer ? answer.view : undefined,
+      unusedSinceMs: answer && "view" in answer ? answer.unusedSinceMs : undefined,
       inTouchSinceMs: answer && "view" in answer ? answer.inTouchSinceMs : undefined,
     };
   }

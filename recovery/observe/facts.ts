@@ -179,6 +179,8 @@ export interface AppFacts {
   look: Look;
   /** Its latest answer; stale unless `look.state` is up. */
   view?: Record<ProxyMachine, ClientLook>;
+  /** Since when each proxy has not been usable for it without a break (monotonic milliseconds). */
+  unusedSinceMs?: Partial<Record<ProxyMachine, number>>;
   /** Since when monit has been in touch with its haproxy process without a break (monotonic milliseconds). */
   inTouchSinceMs?: number;
 }

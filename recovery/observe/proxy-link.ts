@@ -158,6 +158,11 @@ export class ProxyLink implements Watched<ProxyAnswer> {
     await Promise.all(sessions.map(({ id }) => this.#api.ask(`shutdown session ${id}`, timeoutMs)));
   }
 
+  /** Cuts all sessions with a server line, `shard1/redis1`. @throws when the proxy refuses or does not answer. */
+  async cutAll(server: string, timeoutMs: number): Promise<void> {
+    await this.#api.tell([`shutdown sessions server ${server}`], timeoutMs);
+  }
+
   knock(): Promise<Knock> {
     return knockAny(this.#options.address, this.#options.ports, this.#options.connectTimeoutMs);
   }

@@ -101,7 +101,9 @@ function statServer(cells: string[], column: Column): StatServer {
     draining: /^(DRAIN|NOLB)/.test(status),
     // A weight of 0 does not show in the status.
     usable: /^(no check|UP)/.test(status) && Number(column(cells, "weight")) > 0,
-    check: maintenance || checkStatus === "" ? undefined : checkOf(cells, column, checkStatus),
+    // SOCKERR: the proxy itself could not try (no free local port, no route), which says nothing about the server.
+    check:
+      maintenance || ["", "SOCKERR"].includes(checkStatus) ? undefined : checkOf(cells, column, checkStatus),
   };
 }
 

@@ -109,12 +109,19 @@ export class RuntimeApi {
   }
 
   #receive(text: string): void {
+    // A list of thousands of sessions comes in hundreds of pieces: each is searched once.
+    let from = Math.max(this.#received.length - prompt.length, 0);
     this.#received += text;
-    for (let end = this.#received.indexOf(prompt); end >= 0; end = this.#received.indexOf(prompt)) {
-      const answer = this.#received.slice(0, end);
-      this.#received = this.#received.slice(end + prompt.length);
-      this.#waiting.shift()?.resolve(answer);
+    let begin = 0;
+    for (
+      let end = this.#received.indexOf(prompt, from);
+      end >= 0;
+      end = this.#received.indexOf(prompt, from)
+    ) {
+      this.#waiting.shift()?.resolve(this.#received.slice(begin, end));
+      begin = from = end + prompt.length;
     }
+    this.#received = this.#received.slice(begin);
   }
 
   #drop(error: Error): void {

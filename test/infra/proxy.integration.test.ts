@@ -519,6 +519,27 @@ describe("app", () => {
     first = replaced;
   });
 
+  test("keeps the addresses that it knows while the names do not exist, and finds a replaced proxy afterwards", async () => {
+    const known = [...names];
+    const client = await connectClient();
+    names.clear();
+    await new Promise((later) => setTimeout(later, 2000));
+    expect(await client.ask("PING")).toBe("+PONG");
+    expect(await way()).toBe("haproxy1");
+    names.set("haproxy1.barton", second.address);
+    const checks = (address: string) =>
+      until(
+        `checks of ${address}`,
+        () => appStat("proxies/haproxy1"),
+        (row) => row.addr?.startsWith(`${address}:`) ?? false,
+      );
+    await checks(second.address);
+    for (const [name, address] of known) names.set(name, address);
+    await checks(first.address);
+    await usable("haproxy1");
+    client.close();
+  });
+
   test("needs no name server for what it knows", async () => {
     await nameServer.close();
     nameServer = { ...nameServer, close: async () => {} };

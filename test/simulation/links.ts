@@ -355,6 +355,11 @@ export class SimulatedLinks implements Links {
           timeoutMs,
         );
       },
+      cutAll: async (server, timeoutMs) => {
+        const ofServer = () =>
+          proxy.listSessions().filter((one) => `${one.backend}/${one.server}` === server);
+        await send([() => proxy.cut(ofServer().map(({ id }) => id))], timeoutMs);
+      },
       processId: async (timeoutMs) => (await send([() => proxy.processId], timeoutMs))[0] as string,
       knock: () => connection.knock(true),
       drop,

@@ -1,7 +1,7 @@
 -- When a proxy is down, this script cuts the connected sessions with it and spares those that are still connecting
 -- (docs/decisions/007).
 --
--- A connected session would hang until the kernel finds the other end dead (`tcp-ut`, keepalive). A client that keeps it idle
+-- A connected session would hang until the kernel finds the other end dead (keepalive, `tcp_retries2`). A client that keeps it idle
 -- would notice only with its next request. A session that is still connecting does no harm: it moves to the twin by itself
 -- (`option redispatch`), and its client sees no error. haproxy's own `on-marked-down shutdown-sessions` cuts both.
 --

@@ -6,13 +6,19 @@ import { type Config, fixedPorts } from "../../config.ts";
 import { renderFile, roleFile } from "../../template.ts";
 import type { CloudConfig } from "../../user-data.ts";
 import { file, imageConfig, machineConfig } from "../common/common.ts";
-import { detectionValues, haproxyUnit, unconfigured } from "../haproxy/role.ts";
+import {
+  connectionValues,
+  detectionValues,
+  haproxyUnit,
+  networkFile,
+  unconfigured,
+} from "../haproxy/role.ts";
 
 const here = import.meta.dirname;
 const cutScript = "/etc/haproxy/cut.lua";
 
 export function appImage(): CloudConfig {
-  return imageConfig(["haproxy", "socat", "redis-tools"], [haproxyUnit], unconfigured);
+  return imageConfig(["haproxy", "socat", "redis-tools"], [haproxyUnit, networkFile], unconfigured);
 }
 
 export type AppMachineArgs = {
@@ -63,6 +69,7 @@ export function clientProxyConfig(args: {
   return renderFile(here, "haproxy.cfg", {
     ...rest,
     ...detectionValues(detection),
+    ...connectionValues(shards.length),
     firstClientPort: shards[0]?.clientPort ?? 0,
     shards: shards.map(({ index, clientPort, proxyPort }) => ({ index, clientPort, proxyPort })),
   });

@@ -13,6 +13,22 @@ export const haproxyUnit = file(
   "/etc/systemd/system/haproxy.service.d/barton.conf",
   roleFile(here, "haproxy.conf"),
 );
+
+/**
+ * Local ports that haproxy hands out for its connections to servers: above all ports that barton listens on by default, below those that the
+ * kernel hands out, and more than `connectionsMax`. The two must not overlap: a port that haproxy has bound in the last minute is none that
+ * the kernel gives to anybody, and with many short connections the health checks would find none.
+ */
+export const sourcePorts = { first: 10_240, last: 32_767 };
+/** The kernel's. On app they are for its clients' connections to haproxy. */
+export const kernelPorts = { first: 32_768, last: 65_535 };
+
+/** The kernel's settings for many connections, which the app machine's image shares. */
+export const networkFile = file(
+  "/etc/sysctl.d/60-barton.conf",
+  renderFile(here, "network.conf", { firstPort: kernelPorts.first, lastPort: kernelPorts.last }),
+);
+
 /** The folder in which keep.lua stores the servers: in /run, so that a machine that boots knows nothing. `inChroot` is its path in haproxy's chroot. */
 const kept = { folder: "/run/barton-kept", inChroot: "/kept" };
 const keptFiles = [
@@ -29,12 +45,13 @@ export const unconfigured = [
   "systemctl enable haproxy.service",
 ];
 
-/** Connections of clients that one proxy lets in at a time, all shards together. */
-export const connectionsMax = 20_000;
-
 /** The image: haproxy without a configuration, as in the original. */
 export function haproxyImage(): CloudConfig {
-  return imageConfig(["haproxy", "socat", "rsync"], [haproxyUnit, ...keptFiles, faultFile()], unconfigured);
+  return imageConfig(
+    ["haproxy", "socat", "rsync"],
+    [haproxyUnit, networkFile, ...keptFiles, faultFile()],
+    unconfigured,
+  );
 }
 
 const keepScript = "/etc/haproxy/keep.lua";
@@ -85,7 +102,7 @@ export function proxyConfig(args: {
   return renderFile(here, "haproxy.cfg", {
     ...rest,
     ...detectionValues(detection),
-    connectionsMax,
+    ...connectionValues(shards.length),
     firstProxyPort: shards[0]?.proxyPort ?? 0,
     monitorExpirySeconds,
     hearingMs: hearingMs(detection),
@@ -104,13 +121,28 @@ function hearingMs({ failures, intervalMs, connectTimeoutMs }: Detection): numbe
 /** The settings of failure detection, as placeholders of both haproxy.cfg files. */
 export function detectionValues(detection: Detection) {
   const { intervalMs, fastIntervalMs, connectTimeoutMs, failures } = detection;
-  return { intervalMs, fastIntervalMs, connectTimeoutMs, failures, deadPeerMs: deadPeerMs(detection) };
+  return { intervalMs, fastIntervalMs, connectTimeoutMs, failures };
 }
 
 /**
- * Milliseconds of unacknowledged data after which the kernel ends a connection (TCP_USER_TIMEOUT). Longer than `stallMs`: the
- * window of a stalled server may be full although the server is not dead.
+ * Connections of clients that one proxy, or app, lets in at a time for each shard. With more than ten shards it is less: 200 000 in all,
+ * so that file descriptors (two for each) stay below the kernel's limit of a million.
  */
-export function deadPeerMs(detection: Detection): number {
-  return Math.max(5000, 2 * detection.stallMs);
+export const connectionsMax = 20_000;
+const connectionsOfAllShardsMax = 200_000;
+
+/** What a process needs beyond its clients: health pages, sessions of the runtime API, probes. */
+const reservedConnections = 1_000;
+
+/** Limits on connections and local ports, as placeholders of both haproxy.cfg files. */
+export function connectionValues(shards: number) {
+  const perShard = Math.min(connectionsMax, Math.floor(connectionsOfAllShardsMax / Math.max(shards, 1)));
+  return {
+    connectionsMax: perShard,
+    processConnectionsMax: shards * perShard + reservedConnections,
+    sourcePorts: `${sourcePorts.first}-${sourcePorts.last}`,
+    // A hundred that somebody forgot, and recovery's own of two monitors.
+    runtimeSessionsMax: 110,
+    runtimeIdleMs: 10_000,
+  };
 }

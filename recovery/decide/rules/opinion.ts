@@ -42,6 +42,7 @@ const opinions: Record<MachineSituation, Opinion> = {
   unregistered: "sound",
   detour: "sound",
   idle: "sound",
+  unused: "sound",
   serving: "sound",
   unseen: "sound",
   off: "sound",

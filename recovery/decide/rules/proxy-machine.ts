@@ -7,7 +7,7 @@ import { isPoweredOff } from "../memory/replacement.ts";
 import { frontendName, holdName, lineName, type ServerChange, type Step } from "../steps.ts";
 import { soleMaster } from "../view/mastership.ts";
 import type { Known, ShardView } from "../view/view.ts";
-import { list } from "../view/words.ts";
+import { list, seconds } from "../view/words.ts";
 import { isOrdered, orderOf, whyGoneForCloud } from "./condemn.ts";
 import { detoursOf } from "./detour.ts";
 import { takesCommands } from "./fence.ts";
@@ -119,16 +119,20 @@ export const isSeenByWitness = (view: ProxyMachineView) => witnessOf(view) !== u
 /** Idle time is told in whole seconds, so it says nothing before a silence of this length (milliseconds). */
 const unseenMinMs = 2_000;
 
-/** The vantage point that sees a silent proxy do what it should, although monit does not; as part of a sentence. */
+/**
+ * The vantage point that sees the proxy do what it should, although monit does not; as part of a sentence. app's word counts for a stall,
+ * too: a proxy whose runtime API has no place left for monit may serve all its clients.
+ */
 export function witnessOf(view: ProxyMachineView): string | undefined {
   const { known, machine } = view;
   const { look } = known.facts.proxies[machine];
   const { limits, facts } = known;
   if (isOrdered(view) || facts.machines[machine].cloud !== "running") return undefined;
-  if (look.state !== "down" || look.silence !== "silent" || isDrifted(view)) return undefined;
+  if (look.state !== "down" || look.silence === "refused" || isDrifted(view)) return undefined;
   if (failingMs(look, facts.nowMs) < limits.proxyPatienceMs) return undefined;
   if (clientLookAt(facts, machine)?.usable) return "app does";
-  return carriesUnseen(view) ? "the redis servers do" : undefined;
+  // Sessions of one that stalls may have been active until a moment ago; whether it serves, only its health page tells.
+  return look.silence === "silent" && carriesUnseen(view) ? "the redis servers do" : undefined;
 }
 
 /** Was some session from this proxy active on a redis server after monit lost sight of the proxy? */
@@ -158,10 +162,15 @@ export function whyProxyLost(view: ProxyMachineView): string | undefined {
   if (isOrdered(view)) return orderOf(known, machine);
   const gone = whyGoneForCloud(facts.machines[machine], machine, false);
   if (gone) return gone;
-  const wasNeverSeen = facts.proxies[machine].view === undefined;
-  const patienceMs = wasNeverSeen ? limits.bootMs : patienceWithProxy(view, look.silence);
+  const patienceMs = isBooting(view) ? limits.bootMs : patienceWithProxy(view, look.silence);
   const silentMs = failingMs(look, facts.nowMs);
   return look.state === "down" && silentMs >= patienceMs ? silenceText(view) : undefined;
+}
+
+/** Was it never well? A machine that boots slowly may answer late once, long before it can serve; until it is registered it boots. */
+function isBooting({ known, machine }: ProxyMachineView): boolean {
+  const { view } = known.facts.proxies[machine];
+  return view === undefined || known.memory.durable.machines[machine]?.newcomer !== undefined;
 }
 
 /**
@@ -289,6 +298,19 @@ export const isToBeRegistered = (view: ProxyMachineView) => !isRegistered(view) 
 
 /** A proxy that is not registered gets no traffic from app. */
 export const isIdle = (view: ProxyMachineView) => !isRegistered(view);
+
+/** Is it registered, while app has not used it for `proxyPatienceMs`? Recovery's own word that all is well is not enough. */
+export const isUnusedByApp = (view: ProxyMachineView) =>
+  isRegistered(view) && unusedMs(view) >= view.known.limits.proxyPatienceMs;
+
+/** How long app has not used the proxy (milliseconds), also because it checks another address; 0 if app does not answer monit. */
+function unusedMs({ known: { facts }, machine }: ProxyMachineView): number {
+  const sinceMs = facts.app.look.state === "up" ? facts.app.unusedSinceMs?.[machine] : undefined;
+  return facts.nowMs - (sinceMs ?? facts.nowMs);
+}
+
+export const unusedText = (view: ProxyMachineView) =>
+  `${view.machine} is registered, but app has not used it for ${seconds(unusedMs(view))}`;
 
 export function isRegistered({ known, machine }: ProxyMachineView): boolean {
   return known.facts.proxies[machine].view?.registered === true;

@@ -101,6 +101,7 @@ export class FakeWorld {
       nextGeneration: async (shard: number) => this.#note(name, `next generation of shard ${shard}`),
       sessions: async () => (this.listings.length > 1 ? this.listings.shift() : this.listings[0]),
       cut: async (sessions: Session[]) => this.#note(name, `cut ${sessions.map(({ id }) => id)}`),
+      cutAll: async (server: string) => this.#note(name, `cut all of ${server}`),
       ask: async () => ({ view: this.facts.facts.proxies.haproxy1.view }),
       processId: async () => {
         const [first = "", ...rest] = this.processes;

@@ -1,9 +1,10 @@
 /** What counts as a fence: integration tests see only proxies that do what they are told. */
 import { expect, test } from "vitest";
-import { fence } from "../../../recovery/act/fence.ts";
+import { cutEstablished, fence } from "../../../recovery/act/fence.ts";
 import type { World } from "../../../recovery/act/world.ts";
 import { systemClock } from "../../../recovery/clock.ts";
 import { World as FactsWorld } from "../world-of-facts.ts";
+import { FakeWorld, session } from "./fake-world.ts";
 
 /** A proxy that answers nothing to commands, has no sessions, and goes on saying this of redis1's line. */
 function worldWhere(line: { ready: boolean; maintenance: boolean }): World {
@@ -48,4 +49,44 @@ test("a proxy that does not know the shard, or does not answer, has confirmed no
     proxy: () => ({ ...world.board.proxy("haproxy1"), ask: async () => ({ view: { shards: {} } }) }),
   };
   await expect(fenceIn(at(without))).rejects.toThrow(message);
+});
+
+const many = (count: number) => Array.from({ length: count }, (_, i) => session(`s${i}`, "redis1"));
+const cutIn = async (...listings: FakeWorld["listings"]) => {
+  const fake = new FakeWorld();
+  fake.listings = listings;
+  await cutEstablished(fake.world, "haproxy1", { shard: 1, machine: "redis1" });
+  return fake.told;
+};
+
+test("few sessions are cut one by one, those that are connecting are spared", async () => {
+  const connecting = session("new", "redis1", false);
+  expect(await cutIn([...many(2), connecting], [connecting])).toEqual(["0 haproxy1: cut s0,s1"]);
+});
+
+test("thousands of sessions are cut by one command", async () => {
+  expect(await cutIn(many(9000), [])).toEqual(["0 haproxy1: cut all of shard1/redis1"]);
+});
+
+test("thousands of sessions beside one that is connecting: all are cut when that one has failed or is connected", async () => {
+  const connecting = session("new", "redis1", false);
+  // connectTimeoutMs and a little.
+  expect(await cutIn([...many(9000), connecting], [])).toEqual(["220 haproxy1: cut all of shard1/redis1"]);
+});
+
+test("sessions that do not go: the fence fails, after three seconds if each list takes a second", async () => {
+  const after = (attempts: number) =>
+    `haproxy1 still has sessions with redis1 for shard 1 after ${attempts} attempts to cut them`;
+  await expect(cutIn(many(9000))).rejects.toThrow(after(50));
+  const slow = new FakeWorld();
+  slow.listings = [many(9000)];
+  const proxy = slow.world.board.proxy("haproxy1");
+  const sessions = async () => {
+    slow.nowMs += 1_000;
+    return many(9000);
+  };
+  const world = { ...slow.world, board: { ...slow.world.board, proxy: () => ({ ...proxy, sessions }) } };
+  await expect(
+    cutEstablished(world as unknown as World, "haproxy1", { shard: 1, machine: "redis1" }),
+  ).rejects.toThrow(after(3));
 });

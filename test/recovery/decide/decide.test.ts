@@ -812,6 +812,39 @@ describe("proxies", () => {
     expect(world.decide().sentence).toContain("monit cannot see haproxy1, but app does: it is kept");
   });
 
+  test("one that is registered, but that app has not used for two seconds, is told; a moment is not", () => {
+    const world = new World();
+    const unusedFor = (ms: number) => {
+      world.facts.app.unusedSinceMs = { haproxy1: world.facts.nowMs - ms };
+      return world.situation("haproxy1");
+    };
+    expect(unusedFor(1_900)).toBe("serving");
+    expect(unusedFor(5_000)).toBe("unused");
+    expect(world.decide().sentence).toContain("haproxy1 is registered, but app has not used it for 5.0 s");
+    world.facts.app.look = down("silent");
+    expect(world.situation("haproxy1")).toBe("serving");
+  });
+
+  test("one that stalls for monit is kept while app uses it; without app's word it is lost", () => {
+    const world = new World();
+    world.facts.proxies.haproxy1.look = down("stalled", 600_000);
+    expect(world.situation("haproxy1")).toBe("carries-unseen");
+    world.clientLook("haproxy1", down("stalled"));
+    expect(world.situation("haproxy1")).toBe("lost");
+  });
+
+  test.each(["stalled", "silent", "refused"] as const)(
+    "a new proxy that answered once while it booted, and is %s again, boots until it was registered",
+    (silence) => {
+      const world = new World().clientLook("haproxy1", down(silence));
+      world.memory.durable.machines.haproxy1 = { newcomer: { configured: false, failedAttempts: 0 } };
+      world.facts.proxies.haproxy1.look = down(silence, defaultLimits.bootMs - 1000);
+      expect(world.situation("haproxy1")).toBe("doubt");
+      world.facts.proxies.haproxy1.look = down(silence, defaultLimits.bootMs + 1000);
+      expect(world.situation("haproxy1")).toBe("lost");
+    },
+  );
+
   test("one that only monit cannot see is condemned when it would have to be told something", () => {
     const world = new World().lookAll("redis1", down("silent"));
     world.facts.proxies.haproxy1.look = down("silent", 2_100);

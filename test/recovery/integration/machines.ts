@@ -192,5 +192,6 @@ const isRunning = ({ exitCode, signalCode }: ChildProcess) => exitCode === null 
 function forLoopback(config: string, address: string): string {
   return config
     .replace(/^\s*(chroot|user|group|log \/dev\/log|log global).*\n/gm, "")
-    .replace("\ndefaults\n", `\ndefaults\n  source ${address}\n`);
+    .replace("\ndefaults\n", `\ndefaults\n  source ${address}\n`)
+    .replaceAll(" source 0.0.0.0:", ` source ${address}:`);
 }

@@ -119,6 +119,11 @@ describe("show stat", () => {
     expect(parseStat(csv(stopped.with(7, "health,FRONTEND,0,OPEN,,,,,,,,"))).leaving).toBe(false);
   });
 
+  test("a probe that the proxy could not even begin says nothing about the server", () => {
+    const line = "probe1,redis2,0,DOWN,1,SOCKERR,Socket error,2,3,0,10.42.2.12:9001,";
+    expect(viewOf(rows.toSpliced(5, 1, line)).shards[1]?.redis2.probe.look).toEqual({ state: "none" });
+  });
+
   test("what is missing is named", () => {
     expect(() => viewOf(rows.toSpliced(6, 1))).toThrow('haproxy has no server "registered/self"');
     expect(() => viewOf(rows.toSpliced(7, 1))).toThrow('haproxy has no frontend "health"');
