@@ -126,7 +126,8 @@ export class Executor {
       await looked;
       const decision = reconsider(subject);
       for (const step of decision?.steps ?? []) {
-        if (step.do === "promote")
+        // Also an epoch that is sent to a server that hangs may be written later, when another one serves.
+        if (step.do === "promote" || step.do === "write epoch")
           world.remember({ event: "promoting", shard: step.shard, epoch: step.epoch });
       }
       // A verdict must outlive recovery: once its steps have begun, what led to it may not be seen a second time. Where the

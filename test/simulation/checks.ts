@@ -284,7 +284,10 @@ export class Checks {
     const isLost = !master.serves || master.instance.vanished || master.role !== "master";
     if (!isLost) {
       const isInSync =
-        heir.linkUp && heir.serves && heir.data.writes.length >= master.data.writes.length - 20;
+        this.#world.talks(heir.instance, master.instance) &&
+        heir.linkUp &&
+        heir.serves &&
+        heir.data.writes.length >= master.data.writes.length - 20;
       if (!isInSync) this.#inSyncSinceMs.delete(shard);
       else if (!this.#inSyncSinceMs.has(shard)) this.#inSyncSinceMs.set(shard, nowMs);
     }

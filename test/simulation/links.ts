@@ -197,6 +197,8 @@ class Connection {
   /** When the last look was asked for, and whether it was answered. */
   askedMs = Number.NEGATIVE_INFINITY;
   isIdle = false;
+  /** Looks that wait for an answer: steps look too, beside the watcher. */
+  #looks = 0;
   /** How many were made. */
   count = 0;
 
@@ -220,8 +222,11 @@ class Connection {
   async ask(question: () => unknown): Promise<unknown> {
     this.askedMs = this.#near.world.nowMs;
     this.isIdle = false;
-    const [answer] = await this.send([question]);
-    this.isIdle = true;
+    this.#looks += 1;
+    const [answer] = await this.send([question]).finally(() => {
+      this.#looks -= 1;
+    });
+    this.isIdle = this.#looks === 0;
     if (answer instanceof Error) throw answer;
     return answer;
   }

@@ -15,6 +15,7 @@ import { topologyOf } from "../world-of-facts.ts";
 /** An executor whose engine fails for as long as the cloud's API is full. */
 class Bench {
   readonly calls: string[] = [];
+  readonly remembered: Remembered[] = [];
   nowMs = 0;
   isKept = true;
   #decisions: Decision[] = [];
@@ -34,7 +35,7 @@ class Bench {
       cloud: { powerOff: async (instanceId: string) => void this.calls.push(`power off ${instanceId}`) },
       clock: { now: () => this.nowMs },
       log: silentLog,
-      remember: () => {},
+      remember: (event: Remembered) => void this.remembered.push(event),
     } as unknown as World,
     journal: { step: () => () => {} } as unknown as Journal,
     reconsider: (subject) => this.#decisions.find((one) => one.subject === subject),
@@ -380,3 +381,13 @@ test("while a plan runs, the outcome shows its decision, not what its half-done 
   expect(shown.settled).toBe(false);
   await stage.executor.idle();
 });
+
+test.each(["promote", "write epoch"] as const)(
+  "%s: its epoch is remembered before it is sent: a server that hangs may take it when another one serves",
+  async (what) => {
+    const bench = new Bench();
+    await bench.consider(["shard 1", { do: what, shard: 1, machine: "redis2", epoch: 3 }]);
+    expect(bench.executor.troubles.get("shard 1")?.failures, "the server does not answer").toBe(1);
+    expect(bench.remembered).toEqual([{ event: "promoting", shard: 1, epoch: 3 }]);
+  },
+);
