@@ -292,7 +292,7 @@ export class Checks {
       else if (!this.#inSyncSinceMs.has(shard)) this.#inSyncSinceMs.set(shard, nowMs);
     }
     // Its file may lack the last second of what it had received (`everysec`): the master's volume is rightly waited for.
-    if (!heir.instance.on) this.#inSyncSinceMs.delete(shard);
+    if (!heir.instance.on || !heir.running) this.#inSyncSinceMs.delete(shard);
     const sinceMs = this.#inSyncSinceMs.get(shard);
     const wasInSync = sinceMs !== undefined && nowMs - sinceMs >= inSyncMinMs;
     const isWhole = heir.instance.servers.every(
