@@ -7,6 +7,7 @@ import type { RedisInfo, Refusal } from "./facts.ts";
 import { type Knock, knock, unaskedWord } from "./knock.ts";
 import { beatKey, epochKey, selectOwnDatabase } from "./own-keys.ts";
 import { idleSecondsByAddress, infoSections, parseRedisInfo, refusalOf } from "./redis-info.ts";
+import { resetConnection } from "./reset-connection.ts";
 import type { Watched } from "./watcher.ts";
 
 export interface RedisCredentials {
@@ -75,12 +76,17 @@ export class RedisLink implements Watched<RedisAnswer> {
   /**
    * Runs commands in order, in one round trip, and returns their replies.
    *
-   * @throws when a command is refused or no answer comes within `timeoutMs`, naming server and command.
+   * @throws when a command is refused or no answer comes within `timeoutMs`, naming server and command. The connection is reset
+   *   then: what the kernel has not delivered must not be executed later, for example when a cut of the network ends.
    */
   async run(commands: [string, ...string[]][], timeoutMs: number): Promise<unknown[]> {
-    const pipeline = this.#open().pipeline();
+    const client = this.#open();
+    const pipeline = client.pipeline();
     for (const [name, ...args] of commands) pipeline.call(name, ...args);
-    const replies = await withLimit(pipeline.exec(), timeoutMs, () => this.#name(commands));
+    const replies = await withLimit(pipeline.exec(), timeoutMs, () => {
+      if (this.#client === client) this.drop();
+      return this.#name(commands);
+    });
     return (replies ?? []).map(([error, reply], position) => {
       if (error)
         throw new Error(`${this.#name([commands[position] ?? [""]])}: ${error.message}`, { cause: error });
@@ -101,9 +107,14 @@ export class RedisLink implements Watched<RedisAnswer> {
     return unaskedWord(this.#address, this.#port, this.#connectTimeoutMs / 4);
   }
 
+  /** Resets the connection: commands that are still on their way in the kernel are never executed. */
   drop(): void {
-    this.#client?.disconnect();
+    const client = this.#client;
     this.#client = undefined;
+    if (!client) return;
+    // First the reset: after the orderly end that `disconnect` begins, Node neither resets nor closes the socket.
+    if (client.stream) resetConnection(client.stream);
+    client.disconnect();
   }
 
   close(): void {

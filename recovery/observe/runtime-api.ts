@@ -5,6 +5,7 @@
  * and the answers come back in order.
  */
 import { connect, type Socket } from "node:net";
+import { resetConnection } from "./reset-connection.ts";
 
 const prompt = "\n> ";
 
@@ -130,7 +131,7 @@ export class RuntimeApi {
     this.#received = "";
     const socket = this.#socket;
     this.#socket = undefined;
-    socket?.destroy();
+    if (socket) resetConnection(socket);
     for (const { reject } of waiting) reject(error);
   }
 

@@ -79,7 +79,8 @@ export class Watcher<T> {
 
   /** Probes again now (rule 7). Resolves after `timeoutMs` at the latest; the loop continues by itself. */
   async refresh(timeoutMs: number): Promise<void> {
-    if (!this.#connected) return;
+    // Only a party that fails probes is not waited for. A connection that broke a moment ago is simply made again.
+    if (!this.#connected && (this.#tally.failures > 0 || !this.latest)) return;
     // The question under way may be older than the lock, so another one follows it.
     const again = (this.#asking ?? Promise.resolve()).then(() => this.#ask());
     await within(this.#options.clock, timeoutMs, again, undefined);

@@ -5,6 +5,8 @@ import { RuntimeApi } from "../../../recovery/observe/runtime-api.ts";
 let server: Server | undefined;
 let connections = 0;
 const sockets = new Set<Socket>();
+/** How connections ended that did not end in an orderly way. */
+const broken: (string | undefined)[] = [];
 
 /** Answers each line with what `reply` says, in haproxy's way; undefined is silence. */
 async function fakeHaproxy(reply: (command: string) => string | undefined): Promise<RuntimeApi> {
@@ -12,6 +14,7 @@ async function fakeHaproxy(reply: (command: string) => string | undefined): Prom
   server = createServer((socket) => {
     connections += 1;
     sockets.add(socket);
+    socket.on("error", (error: NodeJS.ErrnoException) => broken.push(error.code));
     socket.on("data", (data) => {
       for (const command of String(data).split("\n").filter(Boolean)) {
         const answer = command === "prompt" ? "" : reply(command);
@@ -62,6 +65,13 @@ test("no answer in time is an error; the next command uses a new connection", as
   expect(await api.ask("quick", 500)).toBe("ok");
   expect(connections).toBe(2);
   api.close();
+});
+
+test("a connection on which an answer is missing is reset, so that nothing of it arrives later", async () => {
+  broken.length = 0;
+  const api = await fakeHaproxy(() => undefined);
+  await expect(api.ask("slow", 50)).rejects.toThrow("no answer within 50 ms");
+  await expect.poll(() => broken).toEqual(["ECONNRESET"]);
 });
 
 test("after close nothing is asked, and no connection is made", async () => {

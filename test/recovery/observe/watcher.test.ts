@@ -108,6 +108,35 @@ describe("watching", () => {
     expect(seen.look).toEqual({ state: "up" });
   });
 
+  test("a refresh asks again on a new connection when the last one broke, but waits for nobody who fails probes", async () => {
+    let asked = 0;
+    const party = { ask: async () => `answer ${++asked}`, knock: "open" as Knock };
+    const seen = new Watcher<string>({
+      watched: { ask: () => party.ask(), knock: async () => party.knock, drop: () => {}, close: () => {} },
+      clock: systemClock,
+      detection,
+      // The loop probes once, and then only the test asks.
+      paceMs: () => 60_000,
+      onLook: () => {},
+    });
+    watcher = seen;
+    seen.start();
+    await until(() => seen.latest !== undefined);
+    const answers = party.ask;
+    party.ask = broken;
+    await seen.refresh(1_000);
+    party.ask = answers;
+    await seen.refresh(1_000);
+    expect(seen.latest?.value).toBe("answer 2");
+    watcher?.stop();
+
+    const lost = watch({ ask: broken, knock: "refused" });
+    await until(() => lost.look.state === "down");
+    const beforeMs = performance.now();
+    await lost.refresh(60_000);
+    expect(performance.now() - beforeMs).toBeLessThan(30_000);
+  });
+
   test("a look that is down says when the oldest of its probes began", async () => {
     const seen = watch({ ask: broken, knock: "refused" });
     await until(() => seen.look.state === "down");
