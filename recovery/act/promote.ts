@@ -1,14 +1,23 @@
 /** Promotes a replica and writes the new epoch into its data. Nothing else makes a server master (rule 1). */
+import { type Clock, within } from "../clock.ts";
+import type { RedisConnection } from "../observe/links.ts";
 import { raiseEpoch } from "../observe/own-keys.ts";
 import type { RedisMachine } from "../topology.ts";
-import { commandTimeoutMs, redisOf, type World } from "./world.ts";
+import { answerMaxMs, commandTimeoutMs, redisOf, type World } from "./world.ts";
 
-/** @throws when the server does not answer as a master with this epoch afterwards. */
+/**
+ * Looks once more at the server, and makes it master: the fence before this step takes its time (rules 3 and 7).
+ *
+ * @throws when it has begun to receive or load a copy since the decision, when its data are of a later epoch by now, or when it does
+ *   not answer as a master afterwards.
+ */
 export async function promote(
   world: World,
   { shard, machine, epoch }: { shard: number; machine: RedisMachine; epoch: number },
 ): Promise<void> {
   const link = redisOf(world, machine, shard);
+  const why = await whyNotAnyMore(link, epoch, world.clock, answerMaxMs(world));
+  if (why) throw new Error(`${machine} is not promoted for shard ${shard}: ${why}`);
   // One round trip: the epoch is there before the first client's write can be.
   const [, , written] = await link.run(
     [
@@ -28,7 +37,24 @@ export async function promote(
   if (!Array.isArray(role) || String(role[0]) !== "master") {
     throw new Error(`${machine} did not become master of shard ${shard}`);
   }
-  world.remember({ event: "promoted", shard, machine, epoch });
+  const { instanceId } = world.board.facts().machines[machine];
+  world.remember({ event: "promoted", shard, machine, epoch, instanceId });
+}
+
+async function whyNotAnyMore(
+  link: RedisConnection,
+  epoch: number,
+  clock: Clock,
+  limitMs: number,
+): Promise<string | undefined> {
+  const answer = await within(clock, limitMs, link.ask(), undefined);
+  if (!answer) return `it has not answered within ${limitMs} ms`;
+  if ("refusal" in answer) return `it refuses recovery: ${answer.refusal.text}`;
+  const { info } = answer;
+  if (info.loading) return "it loads its data";
+  if (info.follows?.syncing) return "it receives a copy";
+  if (info.epoch === undefined) return "its epoch cannot be read";
+  return info.epoch >= epoch ? `its data are of epoch ${info.epoch}, not older than ${epoch}` : undefined;
 }
 
 /** Writes the epoch into a master's data again. */

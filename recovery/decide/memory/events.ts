@@ -15,7 +15,7 @@ export type Remembered =
   | { event: "registered" | "configured" | "configuration failed"; proxy: ProxyMachine }
   | { event: "recorded"; instanceId?: string }
   | { event: "promoting"; shard: number; epoch: number }
-  | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number };
+  | { event: "promoted"; shard: number; machine: RedisMachine; epoch: number; instanceId?: string };
 
 /** `instanceId` of `launched`: the new instance, as far as the engine says it. */
 type ReplacementEvent = { machine: MachineName } & (
@@ -74,7 +74,9 @@ export function apply(memory: Memory, event: Remembered, wallMs: number): Memory
       shard.epoch = Math.max(shard.epoch, event.epoch);
       // It may die before a cycle has seen it serve: the old master must not pass for the last one then. Which
       // process it is, the next look tells.
-      shard.master = { machine: event.machine, runId: "", epoch: event.epoch };
+      const { machine, epoch, instanceId } = event;
+      shard.master = { machine, runId: "", epoch, instanceId };
+      next.confirmed = { ...next.confirmed, [event.shard]: true };
       break;
     }
     default:

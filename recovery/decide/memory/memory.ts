@@ -22,6 +22,8 @@ export interface LastMaster {
   machine: RedisMachine;
   runId: string;
   epoch?: number;
+  /** The instance of its machine that had it. */
+  instanceId?: string;
 }
 
 /** What is on disk of one redis server. */
@@ -106,6 +108,11 @@ export interface Memory {
   seen: Record<string, SeenServer>;
   /** Since when monit sees somebody (monotonic milliseconds); undefined while it sees nobody. Gone when the process ends. */
   sightSinceMs?: number;
+  /**
+   * Shards of which this process has made the master, or has seen it serve. Of the others the disk may tell an old story: what
+   * happened while it was full was not stored.
+   */
+  confirmed?: Record<number, true>;
   /** Looks that are down, or were a short while ago. Gone when the process ends. */
   spells?: Spells;
 }

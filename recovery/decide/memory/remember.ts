@@ -10,7 +10,7 @@ import {
 } from "../../topology.ts";
 import type { Attempt } from "../isolate.ts";
 import { rememberSync } from "../view/in-sync.ts";
-import { lastMasterOf, servingMaster } from "../view/mastership.ts";
+import { isContradicted, isUsed, lastMasterOf, servingMaster } from "../view/mastership.ts";
 import { isOut, type Judgement, judgeServer } from "../view/verdict.ts";
 import { copyOf } from "./copy.ts";
 import { continued, failingMs } from "./flapping.ts";
@@ -156,6 +156,8 @@ function rememberTrail(memory: Memory, id: string, askedMs: number, offset: numb
 
 /** Who is master, and whether its replica has everything. */
 function rememberShard(memory: Memory, facts: Facts, shard: number): void {
+  if (isContradicted({ facts, memory }, shard))
+    delete entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 }).master;
   const master = servingMaster({ facts, memory }, shard);
   if (!master) {
     rememberUse(memory, facts, shard);
@@ -163,8 +165,10 @@ function rememberShard(memory: Memory, facts: Facts, shard: number): void {
   }
   const { machine, info } = master;
   const remembered = entryOf(memory.durable.shards, shard, { epoch: 0, attempted: 0 });
-  remembered.master = { machine, runId: info.runId, epoch: info.epoch };
+  const { instanceId } = facts.machines[machine];
+  remembered.master = { machine, runId: info.runId, epoch: info.epoch, instanceId };
   delete remembered.usedLast;
+  if (isUsed(facts, shard, machine)) memory.confirmed = { ...memory.confirmed, [shard]: true };
   rememberSync(memory, facts, machine, shard);
 }
 

@@ -12,7 +12,12 @@ const verdict = z.object({
   instanceId: z.string().optional(),
 });
 const redisMachine = z.enum(redisMachines);
-const master = z.object({ machine: redisMachine, runId: z.string(), epoch: epoch.optional() });
+const master = z.object({
+  machine: redisMachine,
+  runId: z.string(),
+  epoch: epoch.optional(),
+  instanceId: z.string().optional(),
+});
 const inSync = z.object({ master: z.string(), replica: z.string() });
 const newcomer = z.object({ configured: z.boolean(), failedAttempts: z.int().nonnegative() });
 const cause = {

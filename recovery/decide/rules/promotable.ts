@@ -3,6 +3,7 @@ import { serverId } from "../../observe/facts.ts";
 import { counterpartOf, type RedisMachine } from "../../topology.ts";
 import { offsetToHave, shardIn } from "../memory/memory.ts";
 import { isInSync, isSurpassed } from "../view/in-sync.ts";
+import { isUsed } from "../view/mastership.ts";
 import { otherOf, type ServerView, type ShardView } from "../view/view.ts";
 import { describeCopy, isBetterCopy } from "./copies.ts";
 import { isPatienceOver } from "./data-volume.ts";
@@ -59,7 +60,8 @@ function whyOtherIsBetter(view: ShardView, server: ServerView): string | undefin
 function whyIncomplete(view: ShardView, server: ServerView): string | undefined {
   const { machine, info } = server;
   if (isOfUnknownAge(view, server)) {
-    return `nobody remembers how far the data of ${counterpartOf(machine)} reached, and ${machine} does not follow it: its copy may be old`;
+    const link = server.followsCounterpart ? "was never linked with it" : "does not follow it";
+    return `nobody remembers how far the data of ${counterpartOf(machine)} reached, and ${machine} ${link}: its copy may be old`;
   }
   if (info && isSurpassed(view.known.memory, machine, view.shard.index, info)) {
     return `${machine}'s process is new and its file may lack what it wrote last`;
@@ -68,12 +70,17 @@ function whyIncomplete(view: ShardView, server: ServerView): string | undefined 
 }
 
 /**
- * Memory is lost (monit's machine was replaced), the proxies' traffic was at the counterpart, and this process does not follow it:
- * it may have started from a file that is of an earlier epoch than the data which the clients used last.
+ * Memory is lost (monit's machine was replaced, or its disk is damaged), and nothing shows that this copy is the last one that was
+ * used. A replica that follows its counterpart, and was linked with it, has every confirmed write. Any other server may have been
+ * fenced long ago, or may have started from a file that lacks the last second.
  */
-function isOfUnknownAge(view: ShardView, { machine, followsCounterpart }: ServerView): boolean {
-  const isRemembered = shardIn(view.known.memory, view.shard.index).master !== undefined;
-  return !isRemembered && view.lastMaster?.machine === counterpartOf(machine) && !followsCounterpart;
+function isOfUnknownAge(view: ShardView, { machine, info, followsCounterpart }: ServerView): boolean {
+  const { index } = view.shard;
+  if (shardIn(view.known.memory, index).master !== undefined || view.epoch === 0) return false;
+  const { linkUp, downSeconds } = info?.follows ?? {};
+  const wasLinked = linkUp === true || downSeconds !== undefined;
+  if (followsCounterpart) return !wasLinked;
+  return info?.role !== "master" || !isUsed(view.known.facts, index, machine);
 }
 
 /** Was it behind its master when that was last seen? What it lacks is lost when it is promoted all the same. */

@@ -120,7 +120,7 @@ const refusesWrites = ({ info }: ServerView) => info?.refusesWrites === true;
 
 export const isMasterStalling = ({ lastMaster }: ShardView) => lastMaster?.condition === "stalling";
 export const isMasterDoubted = ({ lastMaster }: ShardView) =>
-  lastMaster !== undefined && !lastMaster.answers && !lastMaster.out;
+  lastMaster !== undefined && !lastMaster.answers && !lastMaster.out && !lastMaster.succeeded;
 
 /** What is wrong with the server that was last known to serve. */
 export const lastMasterTrouble = ({ lastMaster }: ShardView) =>
@@ -183,4 +183,9 @@ export const areBothOut = ({ servers }: ShardView) => servers.redis1.out && serv
 
 /** Why no server that answers may be promoted (rule 3). */
 export const whyNobodyIsPromotable = (view: ShardView) =>
-  view.answering.map(({ machine }) => whyNotPromotable(view, machine)).join("; ");
+  view.answering
+    .map((server) => {
+      const unseen = `${otherOf(view, server).machine} has not answered yet`;
+      return whyNotPromotable(view, server.machine) ?? unseen;
+    })
+    .join("; ");

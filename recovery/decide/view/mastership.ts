@@ -7,7 +7,7 @@
  */
 import { type Facts, type RedisInfo, serverId } from "../../observe/facts.ts";
 import { counterpartOf, proxyMachines, type RedisMachine, redisMachines } from "../../topology.ts";
-import { isCondemned, type LastMaster, type Memory, shardIn } from "../memory/memory.ts";
+import { isCondemned, type LastMaster, type Memory, shardIn, verdictOn } from "../memory/memory.ts";
 import { compareCopies } from "../rules/copies.ts";
 import { copyOf } from "./copy.ts";
 import { sessionTarget } from "./traffic.ts";
@@ -39,12 +39,34 @@ export function isUsurper(evidence: Evidence, shard: number, { machine, info }: 
   const { facts, memory } = evidence;
   const users = usedByProxies(facts, shard);
   if (users.length > 0 && users.every((used) => used === machine)) return false;
-  const { master: last, attempted } = shardIn(memory, shard);
+  const { master: last, attempted, usedLast } = shardIn(memory, shard);
   if (last?.machine === machine) return false;
   if (last && info.epoch === last.epoch) return true;
+  // Nobody remembers who served: only its use by the proxies shows that this server is not one that was fenced.
+  if (!last) return users.length > 0 ? !users.includes(machine) : usedLast !== machine;
   const isOtherInUse = users.length > 0 && !users.includes(machine);
   if (!isOtherInUse || isCondemned(facts, memory, counterpartOf(machine))) return false;
-  return last === undefined || (info.epoch ?? 0) > attempted;
+  return (info.epoch ?? 0) > attempted;
+}
+
+/**
+ * Do the proxies contradict the memory that was on disk? They use the counterpart of the master that it names, and there is no verdict
+ * on the counterpart. Recovery tells them to use a server only after it has promoted it, so the memory is older: the disk was full.
+ */
+export function isContradicted({ facts, memory }: Evidence, shard: number): boolean {
+  const { master } = shardIn(memory, shard);
+  if (!master || memory.confirmed?.[shard]) return false;
+  const other = counterpartOf(master.machine);
+  const users = usedByProxies(facts, shard);
+  if (users.length === 0 || users.some((used) => used !== other)) return false;
+  // Of two that answer, the data themselves tell.
+  if (answers(facts, other, shard)) return false;
+  return !verdictOn(memory, serverId(other, shard)) && !isCondemned(facts, memory, other);
+}
+
+/** Does some proxy use this server? */
+export function isUsed(facts: Facts, shard: number, machine: RedisMachine): boolean {
+  return usedByProxies(facts, shard).includes(machine);
 }
 
 /** Of two servers that say that they are master, the one that stays. */
@@ -120,6 +142,11 @@ export function servingMaster(evidence: Evidence, shard: number): Claimant | und
 function claimOf(facts: Facts, machine: RedisMachine, shard: number): Claimant | undefined {
   const info = answersAs("master", facts, machine, shard);
   return info && { machine, info };
+}
+
+function answers(facts: Facts, machine: RedisMachine, shard: number): boolean {
+  const { looks, info, refusal } = facts.servers[serverId(machine, shard)] ?? {};
+  return looks?.monit.state === "up" && info !== undefined && !refusal;
 }
 
 function answersAs(

@@ -40,8 +40,10 @@ export interface ServerView {
   heard: boolean;
   /** Out by a verdict that still stands. */
   out: boolean;
-  /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict. */
+  /** Monit knows whether it answers: it does, or it failed often enough, or there is a verdict; or it cannot be the master. */
   looked: boolean;
+  /** The instance that was master is gone, and this one took its place: its server starts as a replica of nobody (rule 1). */
+  succeeded: boolean;
   /** Its answer when it refuses recovery's credentials or commands. */
   refusal?: Refusal;
   /** Its machine is condemned: recovery does not use the server any more, whatever it says. */
@@ -121,6 +123,7 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
   // A condemned machine is being powered off: its silence needs no second witness.
   const out = isOut(judgement.condition) || (condemned && monit !== "up");
   const follows = followsAddress(facts, machine, shard, info);
+  const succeeded = isSuccessor(known, machine, shard);
   const lags = follows && info !== undefined && isBehind(memory, machine, shard.index, info);
   return {
     machine,
@@ -132,7 +135,8 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     answers: !out && monit === "up" && info !== undefined && !refusal,
     heard: monit === "up",
     out,
-    looked: out || monit === "down" || (monit === "up" && info !== undefined),
+    succeeded,
+    looked: out || succeeded || monit === "down" || (monit === "up" && info !== undefined),
     refusal,
     condemned,
     leaving: orderFor(memory, machine) !== undefined || isUnfinished(facts, memory, machine),
@@ -148,6 +152,12 @@ function viewServer(known: Known, machine: RedisMachine, shard: Shard): ServerVi
     lags,
     copy: info && copyOf(facts, memory, machine, shard.index, info),
   };
+}
+
+function isSuccessor({ facts, memory }: Known, machine: RedisMachine, shard: Shard): boolean {
+  const last = shardIn(memory, shard.index).master;
+  const { instanceId } = facts.machines[machine];
+  return last?.machine === machine && last.instanceId !== undefined && last.instanceId !== instanceId;
 }
 
 /** By address, not by name: a name may still lead to a machine that is gone. */

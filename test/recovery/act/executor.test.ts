@@ -10,7 +10,7 @@ import type { Step } from "../../../recovery/decide/steps.ts";
 import type { Journal } from "../../../recovery/incidents/journal.ts";
 import { silentLog } from "../../../recovery/log.ts";
 import type { MachineName } from "../../../recovery/topology.ts";
-import { topologyOf } from "../world-of-facts.ts";
+import { replicaInfo, topologyOf } from "../world-of-facts.ts";
 
 /** An executor whose engine fails for as long as the cloud's API is full. */
 class Bench {
@@ -175,12 +175,13 @@ class Stage {
             this.order.push(words.join(" "));
             await this.command();
           },
+          ask: async () => ({ info: replicaInfo("redis1", 9001) }),
         }),
         facts: () => ({ machines: { redis1: { address: "10.0.0.1" } } }),
       },
       topology: topologyOf(2),
       engine: { launch: async () => void this.order.push("launch") },
-      clock: { now: () => this.nowMs },
+      clock: { now: () => this.nowMs, sleep: () => new Promise(() => {}) },
       log: {
         info: (...words: unknown[]) => void this.logged.push(words),
         error: (...words: unknown[]) => void this.logged.push(words),

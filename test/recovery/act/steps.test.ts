@@ -7,7 +7,7 @@ import { promote } from "../../../recovery/act/promote.ts";
 import { setServers } from "../../../recovery/act/proxies.ts";
 import { cut, release } from "../../../recovery/act/release.ts";
 import { addressOf, proxyOf, redisOf, shardOf, type World } from "../../../recovery/act/world.ts";
-import { topologyOf } from "../world-of-facts.ts";
+import { replicaInfo, topologyOf } from "../world-of-facts.ts";
 import { FakeWorld, session } from "./fake-world.ts";
 
 const shard = 1;
@@ -24,7 +24,7 @@ test("promote: the epoch is in the same round trip, and the server must say that
     "0 redis2: EVAL (script) 1 barton:epoch 7",
     "0 redis2: ROLE",
   ]);
-  expect(bench.remembered).toEqual([{ event: "promoted", ...promoting }]);
+  expect(bench.remembered).toEqual([{ event: "promoted", ...promoting, instanceId: "i-redis2" }]);
 });
 
 test.each([[["slave", "10.42.1.11", 9001, "connected", 100]], ["OK"], [null]])(
@@ -43,6 +43,20 @@ test("promote: a server in whose data a later promotion is was not promoted", as
   await expect(promote(bench.world, promoting)).rejects.toThrow(
     "redis2 has epoch 8 of shard 1: another promotion came later than number 7",
   );
+  expect(bench.remembered).toEqual([]);
+});
+
+test.each([
+  [{ loading: true }, "it loads its data"],
+  [{ follows: { host: "10.42.1.11", port: 9001, linkUp: false, syncing: true } }, "it receives a copy"],
+  [{ epoch: 7 }, "its data are of epoch 7, not older than 7"],
+  [{ epoch: undefined }, "its epoch cannot be read"],
+])("promote: a server that says %j by now is told nothing", async (info, why) => {
+  const bench = new FakeWorld();
+  bench.answers.redis2 = { info: { ...replicaInfo("redis1", 9001), ...info } };
+  bench.replies = { ROLE: ["master", 100, []] };
+  await expect(promote(bench.world, promoting)).rejects.toThrow(`redis2 is not promoted for shard 1: ${why}`);
+  expect(bench.told).toEqual([]);
   expect(bench.remembered).toEqual([]);
 });
 

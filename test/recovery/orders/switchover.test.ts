@@ -13,6 +13,7 @@ function server(machine: RedisMachine, changes: Partial<ServerView>): ServerView
     condition: "fine",
     by: [],
     answers: true,
+    succeeded: false,
     heard: true,
     out: false,
     looked: true,

@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { emptyMemory } from "../../../../recovery/decide/memory/memory.ts";
-import { addresses, down, replicaInfo, World } from "../../world-of-facts.ts";
+import { proxyMachines, redisMachines } from "../../../../recovery/topology.ts";
+import { addresses, down, masterInfo, none, replicaInfo, startMs, World } from "../../world-of-facts.ts";
+
+function usedByNobody(world: World): World {
+  for (const proxy of proxyMachines)
+    for (const machine of redisMachines)
+      Object.assign(world.lines(proxy, 1)[machine].traffic, { ready: false, maintenance: true });
+  return world;
+}
 
 /** The server's key barton:epoch holds no number. */
 function unreadable(world: World, machine: "redis1" | "redis2"): World {
@@ -28,16 +36,35 @@ describe("a copy whose epoch cannot be read", () => {
 });
 
 describe("memory is lost, and one redis machine is silent (simulation: monit and both redis machines lost)", () => {
-  function withoutMemory(followed: string): World {
+  function withoutMemory(followed: string, downSeconds?: number): World {
     const world = new World(1).lookAll("redis1", down("silent"));
     world.memory = { ...structuredClone(emptyMemory), sightSinceMs: 0 };
-    const follows = { host: followed, port: 9001, linkUp: false, syncing: false };
+    const follows = { host: followed, port: 9001, linkUp: false, syncing: false, downSeconds };
     world.server("redis2", 1).info = replicaInfo("redis1", 9001, { follows });
     return world;
   }
 
-  test("a replica of it takes over at once", () => {
-    expect(withoutMemory(addresses.redis1).situation("shard 1")).toBe("master-lost");
+  test("a replica of it that was linked with it takes over at once", () => {
+    expect(withoutMemory(addresses.redis1, 1).situation("shard 1")).toBe("master-lost");
+  });
+
+  test("one that was told to follow it, and never got a link, may have an old copy", () => {
+    const world = withoutMemory(addresses.redis1);
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+    expect(world.decide().sentence).toContain(
+      "nobody remembers how far the data of redis1 reached, and redis2 was never linked with it: its copy may be old; redis1, which may have it, is waited for, for up to 600 s",
+    );
+  });
+
+  test("so may one that follows nobody when the proxies use no server at all", () => {
+    const world = usedByNobody(withoutMemory("127.0.0.1"));
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
+  });
+
+  test("so may a master that no proxy uses: it may have been fenced long ago", () => {
+    const world = usedByNobody(withoutMemory("127.0.0.1"));
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2" });
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
   });
 
   test("one that follows nobody may have an old copy: the data that the clients used last are waited for", () => {
@@ -46,5 +73,25 @@ describe("memory is lost, and one redis machine is silent (simulation: monit and
     expect(world.decide().sentence).toContain(
       "nobody remembers how far the data of redis1 reached, and redis2 does not follow it: its copy may be old; redis1, which may have it, is waited for, for up to 600 s",
     );
+  });
+});
+
+describe("the master's machine was replaced, and its new instance has not answered yet", () => {
+  function successor(): World {
+    const world = new World(1).lookAll("redis1", none);
+    world.remembered(1).master = { machine: "redis1", runId: "run-redis1", epoch: 1, instanceId: "i-redis1" };
+    Object.assign(world.facts.machines.redis1, { instanceId: "i-another", knownSinceMs: startMs });
+    delete world.server("redis1", 1).info;
+    return world;
+  }
+
+  test("a replica in sync takes over at once: the new instance starts as a replica of nobody", () => {
+    expect(successor().situation("shard 1")).toBe("no-master");
+  });
+
+  test("one that lagged waits for it", () => {
+    const world = successor();
+    delete world.remembered(1).inSync;
+    expect(world.situation("shard 1")).toBe("nothing-promotable");
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { emptyMemory } from "../../../../recovery/decide/memory/memory.ts";
 import { describeStep } from "../../../../recovery/decide/steps.ts";
-import type { RedisInfo } from "../../../../recovery/observe/facts.ts";
+import type { RedisInfo, ServerFacts } from "../../../../recovery/observe/facts.ts";
 import { counterpartOf, type ProxyMachine, type RedisMachine } from "../../../../recovery/topology.ts";
 import { down, failing, masterInfo, World } from "../../world-of-facts.ts";
 
@@ -161,5 +161,29 @@ describe("only the usurper answers, and the monitor has no memory", () => {
   test("nor is one that one of them uses, while the other was not told yet", () => {
     const uses = { haproxy1: "redis2", haproxy2: "redis1" } as const;
     expect(counterpartOf(usurped(uses).decide().shards[0]?.masters[0]?.machine ?? "redis1")).toBe("redis2");
+  });
+});
+
+describe("the memory on disk is old (the disk was full), and the proxies use the server that took over since", () => {
+  function afterRestart(redis1: Partial<ServerFacts>): World {
+    const world = new World(1);
+    for (const proxy of ["haproxy1", "haproxy2"] as const)
+      Object.assign(world.lines(proxy, 1).redis1.traffic, { ready: true, maintenance: false });
+    world.remembered(1).master = { machine: "redis2", runId: "run-redis2", epoch: 1 };
+    world.server("redis2", 1).info = masterInfo({ runId: "run-redis2" });
+    Object.assign(world.server("redis1", 1), redis1);
+    return world;
+  }
+  const refusal = { kind: "too many clients", text: "ERR max number of clients reached" } as const;
+
+  test("the former master gets no traffic while the present one lives and only refuses recovery", () => {
+    const world = afterRestart({ info: undefined, refusal });
+    expect(world.situation("shard 1")).toBe("doubt");
+  });
+
+  test("a monitor that has seen the master serve trusts its memory", () => {
+    const world = afterRestart({ info: undefined, refusal });
+    world.memory.confirmed = { 1: true };
+    expect(world.situation("shard 1")).toBe("replica-away");
   });
 });
