@@ -78,9 +78,15 @@ class Stream {
     });
   }
 
-  /** Its owner has no more use for it. What was sent is under way all the same. */
+  /**
+   * Its owner resets it. Packets that are on their way still arrive, but what the kernel has to send again is gone with the connection,
+   * and a server that makes a command wait (`CLIENT PAUSE`) forgets it. What a process that hangs has received, it still executes.
+   */
   end(why: string): void {
     this.isOver = true;
+    const { nowMs } = this.#near.world;
+    const isMade = this.#processId !== undefined;
+    this.#unsent = this.#unsent.filter(({ atMs }) => isMade && !this.#isWaiting && atMs > nowMs);
     for (const request of this.#unanswered) this.#end(request, () => request.reject(this.#error(why)));
   }
 
@@ -90,7 +96,8 @@ class Stream {
     while (!this.#isWaiting && this.#unsent[0] && this.#unsent[0].atMs <= world.nowMs) {
       const isNew = this.#processId === undefined;
       if (!target || !(isNew ? world.talks(from, target.instance) : world.reaches(from, target.instance))) {
-        if (isNew) this.#failToConnect();
+        if (this.isOver) this.#unsent = [];
+        else if (isNew) this.#failToConnect();
         else this.#retryLater();
         return;
       }
@@ -128,6 +135,7 @@ class Stream {
         this.#isWaiting = true;
         this.#near.world.scheduler.in(blockedMs, () => {
           this.#isWaiting = false;
+          if (this.isOver) return;
           this.#carryOut(target, request);
           this.#arrive();
         });
@@ -303,7 +311,7 @@ export class SimulatedLinks implements Links {
         const calls = commands.map(
           (command) => () => redisCommand(world, target as RedisServer, command, commands),
         );
-        return unlessRefused(await connection.send(calls, timeoutMs));
+        return unlessRefused(await connection.send(calls, timeoutMs, () => connection.drop()));
       },
       knock: () => connection.knock(false),
       drop: () => connection.drop(),
@@ -424,10 +432,7 @@ function redisCommand(
   if (server.isDiskFull && server.role === "master" && isWrite)
     throw new Error("MISCONF Errors writing to the AOF file: No space left on device");
   if (name === "ROLE") return [server.role];
-  if (name === "CLIENT") {
-    server.writesPausedUntilMs = args[0] === "PAUSE" ? world.nowMs + Number(args[1]) : 0;
-    return "OK";
-  }
+  if (name === "CLIENT") return clientCommand(world, server, args);
   if (server.pausesWrites && isWrite) return waits;
   if (isWrite && epoch === undefined && server.role === "master") return server.raiseBeat();
   world.say(() => `  ${server.name}: ${name} ${args.join(" ")}`);
@@ -437,6 +442,13 @@ function redisCommand(
   else if (epoch !== undefined && server.role === "master") return server.raiseEpoch(epoch);
   else if (isWrite) throw new Error("READONLY You can't write against a read only replica.");
   else throw new Error(`the model of redis does not know ${name}`);
+  return "OK";
+}
+
+function clientCommand(world: World, server: RedisServer, [verb, ...args]: string[]): unknown {
+  if (verb === "LIST") return server.listSessions();
+  if (verb === "KILL") return server.endSession(Number(args[1]));
+  server.writesPausedUntilMs = verb === "PAUSE" ? world.nowMs + Number(args[0]) : 0;
   return "OK";
 }
 

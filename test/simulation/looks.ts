@@ -1,13 +1,14 @@
 /** Rule 7 at its effect: which steps the looks under the lock have called for, by subject. */
 import type { Decision, Subject } from "../../recovery/decide/decision.ts";
 import { describeStep } from "../../recovery/decide/steps.ts";
-import { proxyMachines, redisMachines } from "../../recovery/topology.ts";
+import type { Facts } from "../../recovery/observe/facts.ts";
+import { type ProxyMachine, proxyMachines, redisMachines } from "../../recovery/topology.ts";
 import type { Party } from "./links.ts";
 
 /** What has happened about a subject since it was locked. */
 interface Lock {
   sinceMs: number;
-  /** Who was in touch then, and must be asked again; who owes an answer, or has no connection, is not waited for. */
+  /** Who was in touch then, and must be asked again; who fails probes, owes an answer, or has no connection is not waited for. */
   inTouch: string[];
   /** What was decided before. */
   before?: Decision;
@@ -31,8 +32,10 @@ export class Looks {
   }
 
   /** A plan about this subject begins. */
-  locked(subject: Subject, before: Decision | undefined, nowMs: number): void {
-    const inTouch = partiesOf(subject).filter((name) => this.#parties.get(name)?.isIdle);
+  locked(subject: Subject, before: Decision | undefined, nowMs: number, facts: Facts | undefined): void {
+    const inTouch = partiesOf(subject).filter(
+      (name) => this.#parties.get(name)?.isIdle && facts && answers(facts, name),
+    );
     this.#locks.set(subject, { sinceMs: nowMs, inTouch, before, calledForMs: new Map() });
   }
 
@@ -70,4 +73,15 @@ function partiesOf(subject: Subject): string[] {
   const shard = /^shard (\d+)$/.exec(subject)?.[1];
   const servers = shard === undefined ? [] : redisMachines.map((machine) => `${machine}/${shard}`);
   return [...proxyMachines, "app", ...servers];
+}
+
+/**
+ * Does the party answer the watcher's probes? A step that asks a party beside the watcher makes a connection too, but
+ * recovery goes by the watcher: it decides upon such a party as one that fails probes.
+ */
+function answers(facts: Facts, name: string): boolean {
+  const look =
+    facts.servers[name]?.looks.monit ??
+    (name === "app" ? facts.app : facts.proxies[name as ProxyMachine]).look;
+  return look.state === "up";
 }

@@ -65,8 +65,9 @@ export class Monitor {
   readonly #links: SimulatedLinks;
   readonly #looks: Looks;
   readonly instance: Instance;
-  /** What the last cycle has decided. */
+  /** What the last cycle has decided, and from what. */
   #last: Outcome | undefined;
+  #lastFacts: Facts | undefined;
   /** Machines whose launch has begun; see `Mutations.remembersTooEarly`. */
   #launching: MachineName[] = [];
 
@@ -197,7 +198,7 @@ export class Monitor {
       onLock: (subject) => {
         world.scheduler.awaited();
         const decision = this.#last?.decisions.find((one) => one.subject === subject);
-        this.#looks.locked(subject, decision, world.nowMs);
+        this.#looks.locked(subject, decision, world.nowMs, this.#lastFacts);
       },
       beforeStep: (subject, step) => {
         const text = describeStep(step);
@@ -222,6 +223,7 @@ export class Monitor {
 
   #decide(facts: Facts, memory: Memory, ...rest: Tail<typeof decide>): Outcome {
     const seen = this.#seen(facts);
+    this.#lastFacts = facts;
     const outcome = decide(seen, this.#believed(memory), ...rest);
     const [fault] = outcome.faults;
     if (fault) throw fault.error;

@@ -89,6 +89,8 @@ export class HaProxy implements Process {
   constructor(world: World, instance: Instance) {
     this.#world = world;
     this.instance = instance;
+    // Also of one that ends before it has booted: it leads nowhere.
+    for (const shard of world.shards) this.lines[shard] = { redis1: freshLines(), redis2: freshLines() };
   }
 
   get serves(): boolean {

@@ -61,6 +61,8 @@ export class RedisServer implements Process {
   promoted = false;
   /** When a session from that proxy's address was last active. */
   readonly activeMs = new Map<string, number>();
+  /** The ids of these sessions, one for each address. */
+  readonly #sessionIds = new Map<string, number>();
   #replicationId = "";
   #formerId = "";
   #formerEnd = 0;
@@ -75,6 +77,8 @@ export class RedisServer implements Process {
   readonly #acknowledgedMs = new Map<string, number>();
   /** Who told it whom to follow. */
   #toldBy: "recovery" | "a person" = "recovery";
+  /** Since when the link of this process with its master is lost; undefined while it is up, and when there was none. */
+  #downSinceMs: number | undefined;
   #pingedMs = 0;
   #fsyncedMs = 0;
   /** How much of `disk` survives a loss of power. */
@@ -122,6 +126,7 @@ export class RedisServer implements Process {
     this.#backlogFrom = 0;
     this.data = this.disk;
     this.#waiting = [];
+    this.#downSinceMs = undefined;
     this.#nextTryMs = world.nowMs;
     this.loading = true;
     this.#later(world.random.int(20, this.data.writes.length > 0 ? 400 : 40), () => {
@@ -168,6 +173,7 @@ export class RedisServer implements Process {
     if (this.role === "master" && (this.promoted || by === "a person")) return;
     if (by === "recovery") this.#world.checks.promoting(this, epoch);
     this.#reset();
+    this.#downSinceMs = undefined;
     this.role = "master";
     this.promoted = by === "recovery";
     this.#formerId = this.#replicationId;
@@ -218,6 +224,23 @@ export class RedisServer implements Process {
     this.loading = false;
     this.#replicationId = master.#replicationId;
     this.linkUp = true;
+    this.#downSinceMs = undefined;
+  }
+
+  /** `CLIENT LIST`: the sessions from one address are one here. */
+  listSessions(): string {
+    const lines = [...this.activeMs.keys()].map((address) => {
+      const id = this.#sessionIds.get(address) ?? this.#sessionIds.size + 1;
+      this.#sessionIds.set(address, id);
+      return `id=${id} addr=${address}:40000 name=`;
+    });
+    return lines.join("\n");
+  }
+
+  /** `CLIENT KILL ID`: how many sessions it has ended. */
+  endSession(id: number): number {
+    const address = [...this.activeMs.keys()].find((one) => this.#sessionIds.get(one) === id);
+    return address !== undefined && this.activeMs.delete(address) ? 1 : 0;
   }
 
   /** A client's write with WAIT 1 behind it. */
@@ -259,7 +282,8 @@ export class RedisServer implements Process {
       sessionsIdleSeconds: addresses.length > 0 ? this.#idle(addresses, nowMs) : undefined,
     };
     if (this.role === "master") return { ...base, acknowledgedBy: this.#acknowledgers() };
-    return { ...base, follows: { ...this.follows, linkUp: this.linkUp, syncing: this.syncing } };
+    const downSeconds = this.#downSinceMs === undefined ? undefined : (nowMs - this.#downSinceMs) / 1000;
+    return { ...base, follows: { ...this.follows, linkUp: this.linkUp, syncing: this.syncing, downSeconds } };
   }
 
   /** A moment of life: pings, the file system, replication, confirmations. */
@@ -323,6 +347,7 @@ export class RedisServer implements Process {
     this.#replicationId = master.#replicationId;
     this.#streamsFromMs = nowMs;
     this.linkUp = true;
+    this.#downSinceMs = undefined;
   }
 
   /** A full copy: received beside the old one, then loaded in its place. */
@@ -349,6 +374,7 @@ export class RedisServer implements Process {
         this.offset = offset;
         this.#replicationId = replicationId;
         this.linkUp = true;
+        this.#downSinceMs = undefined;
         this.#heardMs = world.nowMs;
         this.#streamsFromMs = world.nowMs + world.random.int(0, times.startStreamMax);
         world.destroyed(lost, byHand ? "fault" : "recovery");
@@ -371,6 +397,7 @@ export class RedisServer implements Process {
 
   #loseLink(): void {
     this.linkUp = false;
+    this.#downSinceMs = this.#world.nowMs;
     this.#nextTryMs = this.#world.nowMs + times.reconnect;
   }
 
@@ -378,6 +405,7 @@ export class RedisServer implements Process {
     this.#term += 1;
     this.#waiting = [];
     this.#acknowledgedMs.clear();
+    if (this.linkUp) this.#downSinceMs = this.#world.nowMs;
     this.linkUp = false;
     this.syncing = false;
     this.loading = false;
