@@ -115,29 +115,30 @@ function rememberInfo(
 
 /**
  * How far the server's data reach. A replica that cannot be seen may go on receiving: until there is a verdict on it, and
- * after it as long as its master says that it acknowledges, it may have whatever its master was seen with.
+ * after it as long as its master says that some replica acknowledges, it may have whatever its master was seen with. That replica
+ * may be the former instance of a machine that is being replaced: its volume comes back with the next one.
  */
 function rememberReached(memory: Memory, facts: Facts, machine: RedisMachine, shard: number): void {
   const id = serverId(machine, shard);
-  const server = facts.servers[id];
-  if (server?.info?.epoch === undefined) return;
-  const seen = { epoch: server.info.epoch, beat: server.info.beat ?? 0 };
-  const isHeard = server.looks.monit.state === "up";
+  const { info, looks } = facts.servers[id] ?? {};
   const masterId = serverId(counterpartOf(machine), shard);
-  const mayReceive = server.info.follows?.linkUp && !verdictOn(memory, id);
-  const former = memory.seen[id]?.reached ?? seen;
-  const isFed = mayReceive || acknowledges(facts, machine, masterId);
-  const masters = (isFed && memory.seen[masterId]?.reached) || seen;
-  entryOf(memory.seen, id, {}).reached = isHeard ? seen : further(further(seen, former), masters);
+  const seen = info?.epoch === undefined ? undefined : { epoch: info.epoch, beat: info.beat ?? 0 };
+  const mayReceive = info?.follows?.linkUp && !verdictOn(memory, id);
+  const isFed = mayReceive || isAcknowledged(facts, masterId);
+  const masters = isFed ? memory.seen[masterId]?.reached : undefined;
+  const former = memory.seen[id]?.reached;
+  const isHeard = looks?.monit.state === "up";
+  const reached = isHeard && seen ? seen : further(further(seen, former), masters);
+  if (reached) entryOf(memory.seen, id, {}).reached = reached;
 }
 
-function acknowledges(facts: Facts, machine: RedisMachine, masterId: string): boolean {
-  const master = facts.servers[masterId];
-  const { address = "" } = facts.machines[machine];
-  return master?.looks.monit.state === "up" && master.info?.acknowledgedBy?.includes(address) === true;
+function isAcknowledged({ servers }: Facts, masterId: string): boolean {
+  const { looks, info } = servers[masterId] ?? {};
+  return looks?.monit.state === "up" && (info?.acknowledgedBy ?? []).length > 0;
 }
 
-function further(a: Reached, b: Reached): Reached {
+function further(a: Reached | undefined, b: Reached | undefined): Reached | undefined {
+  if (!a || !b) return a ?? b;
   return b.epoch > a.epoch || (b.epoch === a.epoch && b.beat > a.beat) ? b : a;
 }
 

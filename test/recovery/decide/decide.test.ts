@@ -329,6 +329,18 @@ describe("how far a replica's data may reach that nobody but its master can reac
     expect(reached([address])).toBe(30);
   });
 
+  test("also when it is the former instance of its machine, whose volume comes back", () => {
+    expect(reached(["10.42.1.99"])).toBe(30);
+  });
+
+  test("also when it was seen last while it loaded its copy", () => {
+    const world = new World().look("redis2", 1, down("silent"));
+    world.server("redis1", 1).info = masterInfo({ beat: 30, acknowledgedBy: ["10.42.1.12"] });
+    delete world.server("redis2", 1).info?.epoch;
+    world.decide();
+    expect(world.decide().memory.seen["redis2/1"]?.reached).toEqual({ epoch: 1, beat: 30 });
+  });
+
   test("… and no further, when it does not", () => {
     expect(reached([])).toBeLessThan(30);
   });
