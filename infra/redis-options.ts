@@ -84,7 +84,7 @@ export type RedisOptions = z.output<typeof redisOptions>;
 
 /** The options as lines of redis.conf, in the order in which they are declared. */
 export function redisOptionLines(options: RedisOptions): string[] {
-  return Object.entries(redisOptions.shape).flatMap(([name]) => {
+  return Object.keys(redisOptions.shape).flatMap((name) => {
     const value = options[name as keyof RedisOptions];
     return value === undefined ? [] : [`${name} ${value === "" ? '""' : value}`];
   });

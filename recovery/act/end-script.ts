@@ -1,4 +1,5 @@
 /** Ends a client's script or function that does not end by itself. While it runs, the server answers everybody with -BUSY. */
+import { isReply } from "../observe/redis-link.ts";
 import type { RedisMachine } from "../topology.ts";
 import { commandTimeoutMs, redisOf, type World } from "./world.ts";
 
@@ -22,15 +23,16 @@ export async function endScript(
       await errorOf(link.run([["SCRIPT", "KILL"]], commandTimeoutMs)),
       await errorOf(link.run([["FUNCTION", "KILL"]], commandTimeoutMs)),
     ];
-    const failure = replies.find((error) => error && !/NOTBUSY|UNKILLABLE|BUSY/.test(error.message));
+    const failure = replies.find((error) => error && !/BUSY|UNKILLABLE/.test(error.message));
     if (failure) throw failure;
     if (replies.includes(undefined)) return;
     if (replies.every((error) => /NOTBUSY/.test(error?.message ?? ""))) return;
     await world.clock.sleep(pauseMs);
   } while (world.clock.now() < deadlineMs);
   world.log.error({ shard, machine }, "the script has written and cannot be killed: its process is ended");
-  // The answer to this is a closed connection.
-  await errorOf(link.run([["SHUTDOWN", "NOSAVE"]], commandTimeoutMs));
+  // One that ends closes the connection, or does not answer in time. An error reply says that it goes on.
+  const refusal = await errorOf(link.run([["SHUTDOWN", "NOSAVE"]], commandTimeoutMs));
+  if (isReply(refusal?.cause)) throw refusal;
 }
 
 async function errorOf(answer: Promise<unknown>): Promise<Error | undefined> {

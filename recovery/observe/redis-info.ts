@@ -107,13 +107,22 @@ export function idleSecondsByAddress(
 ): Record<string, number> {
   const asked = new Set(addresses);
   const idle: Record<string, number> = {};
-  for (const line of clientList.split("\n")) {
-    const match = /\baddr=([\d.]+):\d+ .*\bidle=(\d+)\b/.exec(line);
-    const address = match?.[1];
-    if (!address || !asked.has(address)) continue;
-    idle[address] = Math.min(idle[address] ?? Number.POSITIVE_INFINITY, Number(match[2]));
+  for (const { address, idleSeconds } of sessionsIn(clientList)) {
+    if (!asked.has(address)) continue;
+    idle[address] = Math.min(idle[address] ?? Number.POSITIVE_INFINITY, idleSeconds);
   }
   return idle;
+}
+
+/** The ids of the sessions from this address. */
+export function sessionIdsFrom(clientList: string, address: string): string[] {
+  return sessionsIn(clientList).flatMap((session) => (session.address === address ? [session.id] : []));
+}
+
+function sessionsIn(clientList: string): { id: string; address: string; idleSeconds: number }[] {
+  // A client chooses its `name` and `lib-name`, which may look like other fields, but have no spaces.
+  const lines = clientList.matchAll(/^id=(\d+) addr=([\d.]+):\d+ .*? idle=(\d+) /gm);
+  return [...lines].map(([, id = "", address = "", idle]) => ({ id, address, idleSeconds: Number(idle) }));
 }
 
 function fieldsOf(text: string): Map<string, string> {

@@ -155,7 +155,7 @@ export class RedisLink implements Watched<RedisAnswer> {
 }
 
 /** A command in one line; scripts are left out. */
-function shortly(words: string[]): string {
+export function shortly(words: string[]): string {
   return words.map((word) => (word.includes("\n") ? "(script)" : word)).join(" ");
 }
 
@@ -169,8 +169,8 @@ function readable(text: string): ReturnType<typeof parseRedisInfo> | { refusal: 
 }
 
 /** True for an error reply of redis, false for a failed connection. */
-function isReply(error: Error): boolean {
-  return error.name === "ReplyError";
+export function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
 }
 
 /** The number in a key, 0 where there is no such key; undefined when it cannot be read or is no whole number. */

@@ -13,9 +13,18 @@ import {
   proxyConfig,
   sourcePorts,
 } from "../../infra/roles/haproxy/role.ts";
-import { cutScript, end, keepScript, passwords, runtimeApi, stats, until, Workbench } from "./servers.ts";
+import {
+  cutScript,
+  detection,
+  end,
+  keepScript,
+  passwords,
+  runtimeApi,
+  stats,
+  until,
+  Workbench,
+} from "./servers.ts";
 
-const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
 const space = `barton-connections-${process.pid}`;
 const redis = "127.0.1.1";
@@ -249,6 +258,12 @@ test.skipIf(!isPossible)(
     inside("nft", "add rule inet loss in tcp dport { 8001, 9001 } numgen random mod 100 < 10 drop");
     expect(await slow.done).toBe(true);
     inside("nft", "flush table inet loss");
+    // The slow client's own session may still be on its way to its end.
+    await until(
+      "the end of the slow client's session",
+      () => scur("shard1/redis1"),
+      (count) => count <= 200,
+    );
     expect(await scur("shard1/redis1")).toBe(200);
     // Now nobody is heard any more at the clients' door.
     inside("nft", `add rule inet loss in tcp dport ${ports.proxy} drop`);

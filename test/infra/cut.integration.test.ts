@@ -8,9 +8,18 @@ import { createServer as createHttpServer, type Server } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { clientProxyConfig } from "../../infra/roles/app/role.ts";
-import { Client, cutScript, end, freePorts, startNameServer, stats, until, Workbench } from "./servers.ts";
+import {
+  Client,
+  cutScript,
+  detection,
+  end,
+  freePorts,
+  startNameServer,
+  stats,
+  until,
+  Workbench,
+} from "./servers.ts";
 
-const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
 const app = "127.0.8.30";
 const first = "127.0.8.31";

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { proxyConfig } from "../../infra/roles/haproxy/role.ts";
 import { ProxyLink } from "../../recovery/observe/proxy-link.ts";
-import { end, freePorts, keepScript, login, stats, until, Workbench } from "./servers.ts";
+import { detection, end, freePorts, keepScript, login, stats, until, Workbench } from "./servers.ts";
 
-const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
 const address = "127.0.8.20";
 const redis = { redis1: "127.0.8.21", redis2: "127.0.8.22" };

@@ -9,6 +9,7 @@ import {
   Client,
   checkHaproxyConfig,
   cutScript,
+  detection,
   end,
   freePorts,
   keepScript,
@@ -20,7 +21,6 @@ import {
   Workbench,
 } from "./servers.ts";
 
-const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
 /** Restarts are tested in keep.integration.test.ts. */
 const nothingKept = { keepScript, keptIn: "/nonexistent" };

@@ -15,6 +15,15 @@ export const redisServer = `${process.env.BARTON_TEST_ENGINE ?? "redis"}-server`
 export const keepScript = join(import.meta.dirname, "../../infra/roles/haproxy/keep.lua");
 export const cutScript = join(import.meta.dirname, "../../infra/roles/app/cut.lua");
 
+/** The default settings of failure detection. */
+export const detection = {
+  intervalMs: 200,
+  fastIntervalMs: 50,
+  connectTimeoutMs: 200,
+  failures: 3,
+  stallMs: 4000,
+};
+
 export const passwords = {
   clientPassword: "client-password-for-tests",
   replicationPassword: "replication-password-for-tests",

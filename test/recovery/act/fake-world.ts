@@ -2,6 +2,7 @@
 import type { World } from "../../../recovery/act/world.ts";
 import type { Instance } from "../../../recovery/cloud/cloud.ts";
 import type { Session } from "../../../recovery/observe/proxy-stat.ts";
+import { shortly } from "../../../recovery/observe/redis-link.ts";
 import type { ProxyMachine, RedisMachine, Topology } from "../../../recovery/topology.ts";
 import { addresses, World as FactsWorld, masterInfo, topologyOf } from "../world-of-facts.ts";
 
@@ -117,9 +118,7 @@ export class FakeWorld {
     return {
       ask: async () => this.answers[machine],
       run: async (commands: string[][]) => {
-        const told = commands.map((words) =>
-          words.map((word) => (word.includes("\n") ? "(script)" : word)).join(" "),
-        );
+        const told = commands.map(shortly);
         for (const command of told) this.#note(machine, command);
         return told.map((command) => this.replies[command] ?? "OK");
       },

@@ -9,9 +9,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { proxyConfig } from "../../../infra/roles/haproxy/role.ts";
 import { haproxy } from "../../../recovery/act/haproxy.ts";
 import { ProxyLink } from "../../../recovery/observe/proxy-link.ts";
-import { freePorts, keepScript, until, Workbench } from "../../infra/servers.ts";
+import { detection, freePorts, keepScript, until, Workbench } from "../../infra/servers.ts";
 
-const detection = { intervalMs: 200, fastIntervalMs: 50, connectTimeoutMs: 200, failures: 3, stallMs: 4000 };
 const bench = new Workbench();
 const address = "127.0.14.20";
 const [redis1, redis2] = [{ shard: 1, machine: "redis1" } as const, { shard: 1, machine: "redis2" } as const];

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { idleSecondsByAddress, parseRedisInfo, refusalOf } from "../../../recovery/observe/redis-info.ts";
+import {
+  idleSecondsByAddress,
+  parseRedisInfo,
+  refusalOf,
+  sessionIdsFrom,
+} from "../../../recovery/observe/redis-info.ts";
 
 const info = (fields: Record<string, string | number>) =>
   ["# Server", ...Object.entries(fields).map(([name, value]) => `${name}:${value}`), ""].join("\r\n");
@@ -75,6 +80,25 @@ test("CLIENT LIST tells how long ago the sessions of an address were last active
     `id=3 addr=${address}:51 laddr=10.42.1.11:9001 fd=8 name= age=9 idle=${idle} flags=N`;
   const list = [line("10.42.1.21", 7), line("10.42.1.21", 2), line("10.42.2.22", 0), ""].join("\n");
   expect(idleSecondsByAddress(list, ["10.42.1.21", "10.42.9.9"])).toEqual({ "10.42.1.21": 2 });
+});
+
+const sessions = [
+  "id=3 addr=10.42.1.21:40000 laddr=10.42.1.11:9001 fd=8 name= age=5 idle=5 flags=b db=0 cmd=blpop user=client",
+  "id=4 addr=10.42.1.210:40001 laddr=10.42.1.11:9001 fd=9 name= age=5 idle=5 flags=b db=0 cmd=blpop user=client",
+  "id=5 addr=10.42.2.22:40002 laddr=10.42.1.11:9001 fd=9 name=addr=10.42.1.21:1 age=5 idle=5 flags=N db=0 cmd=get",
+  "id=16 addr=10.42.1.21:40003 laddr=10.42.1.11:9001 fd=9 name= age=5 idle=0 flags=P db=0 cmd=subscribe",
+  "",
+].join("\n");
+
+test("sessions are found by the whole address, whatever they do", () => {
+  expect(sessionIdsFrom(sessions, "10.42.1.21")).toEqual(["3", "16"]);
+  expect(sessionIdsFrom(sessions, "10.42.1.2")).toEqual([]);
+});
+
+test("a name that looks like another field is none", () => {
+  const named =
+    "id=7 addr=10.42.1.21:1 laddr=10.42.1.11:9001 name=idle=0 age=9 idle=8 flags=N lib-name=idle=1 lib-ver=";
+  expect(idleSecondsByAddress(named, ["10.42.1.21"])).toEqual({ "10.42.1.21": 8 });
 });
 
 describe("why it is not well", () => {
