@@ -5,9 +5,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { redisOptionLines, redisOptions } from "../../infra/redis-options.ts";
 import { promote } from "../../recovery/act/promote.ts";
 import type { World } from "../../recovery/act/world.ts";
-import { raiseBeat } from "../../recovery/observe/own-keys.ts";
+import { systemClock } from "../../recovery/clock.ts";
+import { raiseBeat, raiseEpoch } from "../../recovery/observe/own-keys.ts";
 import { RedisLink } from "../../recovery/observe/redis-link.ts";
-import { type Client, freePorts, login, passwords, until, Workbench } from "./servers.ts";
+import { type Client, detection, freePorts, login, passwords, until, Workbench } from "./servers.ts";
 
 const address = "127.0.7.3";
 const mib = 1024 * 1024;
@@ -28,7 +29,12 @@ const recoveryLink = () =>
   new RedisLink(address, port, { redisUser: "recovery", redisPassword: passwords.recoveryPassword }, 5_000);
 
 const worldWith = (link: RedisLink) =>
-  ({ board: { redis: () => link }, remember: () => {} }) as unknown as World;
+  ({
+    board: { redis: () => link, facts: () => ({ machines: { redis1: {} } }) },
+    clock: systemClock,
+    topology: { detection },
+    remember: () => {},
+  }) as unknown as World;
 
 /** A server with these settings on top, and a client of it. */
 async function started(name: string, ...settings: string[]): Promise<Client> {
@@ -106,8 +112,10 @@ test("the epoch only rises: a promotion that comes late fails, and leaves the la
   const link = recoveryLink();
   await promote(worldWith(link), { shard: 1, machine: "redis1", epoch: 5 });
   await expect(promote(worldWith(link), { shard: 1, machine: "redis1", epoch: 4 })).rejects.toThrow(
-    "redis1 has epoch 5 of shard 1",
+    "redis1 is not promoted for shard 1: its data are of epoch 5, not older than 4",
   );
+  // One that has passed that look, and whose command arrives late, does not take the epoch back either.
+  expect(await link.run([raiseEpoch(4)], limitMs)).toEqual(["5"]);
   expect(await link.ask()).toMatchObject({ info: { epoch: 5 } });
   link.close();
 });
